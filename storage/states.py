@@ -1,0 +1,115 @@
+"""The states of a study and of a delivery, the moves allowed between them, and the file that ends each.
+
+A state is a committed row; a study is in exactly one of them over any number of crashes (promise P2).
+"""
+
+from enum import StrEnum
+
+
+class StudyState(StrEnum):
+    """Where a study is on its way. Each member: what holds in that state (and which file ends it)."""
+
+    RECEIVING = "receiving"
+    """Images arrive or may still arrive; nothing has been decided (node/settle.py)."""
+    READY = "ready"
+    """Complete by evidence, waiting for a worker to claim it (node/worker.py)."""
+    ANALYSING = "analysing"
+    """Leased by one worker, whose attempt was counted before it began (node/analyse.py)."""
+    SENDING = "sending"
+    """Results are encoded and on stable storage; deliveries are on their way (node/send.py)."""
+    DELIVERED = "delivered"
+    """Every result was accepted by every destination; final until an image arrives late."""
+    NOT_APPLICABLE = "not_applicable"
+    """No model answers for this study, for a reason that is shown; final until an image arrives late."""
+    FAILED = "failed"
+    """Something went wrong and a person must look; `osteon retry` starts it again (node/cli)."""
+    QUARANTINED = "quarantined"
+    """Two attempts ended in a crash; set apart so that it stops nobody; `osteon retry` frees it (node/cli)."""
+
+
+STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {
+    StudyState.RECEIVING: frozenset({StudyState.READY}),
+    StudyState.READY: frozenset({StudyState.ANALYSING, StudyState.RECEIVING}),
+    StudyState.ANALYSING: frozenset(
+        {
+            StudyState.READY,  # the lease ran out or the worker stopped politely
+            StudyState.SENDING,
+            StudyState.DELIVERED,  # results for which nobody was named as destination
+            StudyState.NOT_APPLICABLE,
+            StudyState.FAILED,
+            StudyState.QUARANTINED,
+            StudyState.RECEIVING,  # an image arrived during the run: the answer is void
+        }
+    ),
+    StudyState.SENDING: frozenset({StudyState.DELIVERED, StudyState.FAILED, StudyState.RECEIVING}),
+    StudyState.DELIVERED: frozenset({StudyState.RECEIVING, StudyState.READY}),
+    StudyState.NOT_APPLICABLE: frozenset({StudyState.RECEIVING, StudyState.READY}),
+    StudyState.FAILED: frozenset({StudyState.RECEIVING, StudyState.READY, StudyState.SENDING}),
+    StudyState.QUARANTINED: frozenset({StudyState.RECEIVING, StudyState.READY}),
+}
+
+FINAL_STUDY_STATES = frozenset({StudyState.DELIVERED, StudyState.NOT_APPLICABLE, StudyState.FAILED, StudyState.QUARANTINED})
+
+ENDED_BY: dict[StudyState, str] = {
+    StudyState.RECEIVING: "node/settle.py",
+    StudyState.READY: "node/worker.py",
+    StudyState.ANALYSING: "node/analyse.py",
+    StudyState.SENDING: "node/send.py",
+    StudyState.DELIVERED: "storage/intake.py",
+    StudyState.NOT_APPLICABLE: "storage/intake.py",
+    StudyState.FAILED: "node/cli",
+    StudyState.QUARANTINED: "node/cli",
+}
+
+
+class DeliveryState(StrEnum):
+    """Where one result object is on its way to one peer."""
+
+    PENDING = "pending"
+    """Due at `next_at`; never tried, or to be tried again."""
+    SENDING = "sending"
+    """Leased by one sender; falls back to PENDING when the lease runs out."""
+    DELIVERED = "delivered"
+    """The peer answered with success or a warning (PS3.4 B.2.3)."""
+    PARKED = "parked"
+    """Trying again makes no sense until a person acts; shown, never dropped."""
+
+
+class Outcome(StrEnum):
+    """The machine code of a study's answer. None of the others may ever look like OK_NORMAL."""
+
+    OK_FINDINGS = "OK_FINDINGS"
+    OK_NORMAL = "OK_NORMAL"
+    NOT_APPLICABLE_MODALITY = "NOT_APPLICABLE_MODALITY"
+    NOT_APPLICABLE_BODYPART = "NOT_APPLICABLE_BODYPART"
+    NOT_APPLICABLE_VIEW = "NOT_APPLICABLE_VIEW"
+    NOT_APPLICABLE_SEQUENCE_MISSING = "NOT_APPLICABLE_SEQUENCE_MISSING"
+    AMBIGUOUS_SEQUENCE = "AMBIGUOUS_SEQUENCE"
+    AMBIGUOUS_BODYPART = "AMBIGUOUS_BODYPART"
+    AMBIGUOUS_PLANE = "AMBIGUOUS_PLANE"
+    REJECTED_LOCALIZER_ONLY = "REJECTED_LOCALIZER_ONLY"
+    REJECTED_FOR_PROCESSING = "REJECTED_FOR_PROCESSING"
+    REJECTED_MOSAIC = "REJECTED_MOSAIC"
+    REJECTED_GEOMETRY = "REJECTED_GEOMETRY"
+    REJECTED_BURNED_IN = "REJECTED_BURNED_IN"
+    REJECTED_INCOMPLETE = "REJECTED_INCOMPLETE"
+    REJECTED_DECODE = "REJECTED_DECODE"
+    INPUT_PATIENT_MISMATCH = "INPUT_PATIENT_MISMATCH"
+    FAILED_MODEL = "FAILED_MODEL"
+    FAILED_RESOURCE = "FAILED_RESOURCE"
+    FAILED_SEND = "FAILED_SEND"
+    FAILED_COMMIT = "FAILED_COMMIT"
+
+
+def state_for(outcome: Outcome) -> StudyState:
+    """The state a study goes to when its analysis ends in `outcome` (results still have to be sent for OK_*)."""
+    if outcome in (Outcome.OK_FINDINGS, Outcome.OK_NORMAL):
+        return StudyState.SENDING
+    if outcome.startswith("FAILED_"):
+        return StudyState.FAILED
+    return StudyState.NOT_APPLICABLE
+
+
+def may_move(before: StudyState, after: StudyState) -> bool:
+    """Whether a study may go from `before` to `after`."""
+    return after in STUDY_MOVES[before]

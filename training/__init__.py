@@ -1,0 +1,1 @@
+"""Makes the weights: networks, data, losses, recipes, evaluation and export to ONNX bundles."""
