@@ -1,0 +1,246 @@
+"""The static settings: one TOML file, read once into frozen dataclasses.
+
+Unknown keys are refused and all faults are reported together, before anything listens. What an admin changes while the
+node runs (peers and what they receive) is not here but in the database.
+"""
+
+import dataclasses
+import os
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from node.errors import ConfigurationError
+
+AE_TITLE_LIMIT = 16  # PS3.5 6.2, VR AE
+BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models" / "bundles"
+
+
+def _within(low: float, high: float, unit: str = "") -> dict[str, Any]:
+    """Field metadata: the range allowed for a number."""
+    return {"low": low, "high": high, "unit": unit}
+
+
+def _number(default: float, low: float, high: float, unit: str = "") -> Any:
+    return field(default=default, metadata=_within(low, high, unit))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSection:
+    """Who we are and where our data lies."""
+
+    ae_title: str = "OSTEON"
+    data_folder: str = "osteon-data"
+    """Journal, results and (by default) the database; relative to the configuration file."""
+    log_level: str = "INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenSection:
+    """Receiving: address, limits and time-outs."""
+
+    host: str = "0.0.0.0"  # a PACS on another machine must reach it; who may send is the allow-list's matter
+    port: int = _number(11112, 0, 65535)
+    allow_unknown: bool = False
+    """True accepts any calling AE title from anywhere; for a laboratory only."""
+    max_associations: int = _number(100, 1, 2000)
+    max_pdu_bytes: int = _number(131072, 4096, 1048576, "bytes")
+    max_object_mb: int = _number(2048, 1, 65536, "MB")
+    request_timeout_s: float = _number(10.0, 0.5, 300, "s")
+    """From the connection to the complete association request."""
+    pdu_timeout_s: float = _number(30.0, 1, 600, "s")
+    """From the first byte of a PDU to its last."""
+    idle_timeout_s: float = _number(60.0, 1, 3600, "s")
+    """Between two PDUs of an association."""
+    object_timeout_s: float = _number(600.0, 5, 7200, "s")
+    """For one whole object."""
+    reserve_mb: int = _number(1024, 0, 1048576, "MB")
+    """Free disk space below which images are refused with 0xA700, so that the sender tries again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSection:
+    """Where the rows are: SQLite in the data folder unless a URL says otherwise."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleSection:
+    """When a study counts as complete (node/settle.py)."""
+
+    xray_quiet_s: float = _number(0.3, 0, 600, "s")
+    xray_quiet_open_s: float = _number(1.5, 0, 600, "s")
+    mr_quiet_s: float = _number(3.0, 0, 3600, "s")
+    mr_quiet_open_s: float = _number(10.0, 0, 3600, "s")
+    patience_s: float = _number(60.0, 0, 86400, "s")
+    """How long to wait for images that the sending PACS says it has and we do not."""
+    cap_s: float = _number(1800.0, 1, 86400, "s")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSection:
+    """Analysing: time and memory limits of the child process that decodes and infers."""
+
+    models_folder: str = ""
+    """Folder of model bundles; empty means the ones that ship with Osteon."""
+    provider: str = "auto"
+    """auto, cpu or cuda."""
+    threads: int = _number(2, 1, 256)
+    time_limit_s: float = _number(300.0, 1, 86400, "s")
+    memory_limit_mb: int = _number(4096, 256, 1048576, "MB")
+    lease_s: float = _number(60.0, 2, 3600, "s")
+    max_crashes: int = _number(2, 1, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class SendSection:
+    """Sending: time-outs towards a peer."""
+
+    connect_timeout_s: float = _number(10.0, 0.5, 300, "s")
+    response_timeout_s: float = _number(60.0, 1, 600, "s")
+    first_retry_s: float = _number(10.0, 0.1, 3600, "s")
+    max_retry_s: float = _number(900.0, 1, 86400, "s")
+    give_up_after_s: float = _number(72 * 3600.0, 1, 30 * 86400, "s")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the file says, with the folder that relative paths start from."""
+
+    node: NodeSection = NodeSection()
+    listen: ListenSection = ListenSection()
+    database: DatabaseSection = DatabaseSection()
+    settle: SettleSection = SettleSection()
+    work: WorkSection = WorkSection()
+    send: SendSection = SendSection()
+    folder: Path = Path()
+
+    @property
+    def data_folder(self) -> Path:
+        """Where journal, results and the default database lie."""
+        return (self.folder / self.node.data_folder).resolve()
+
+    @property
+    def journal_folder(self) -> Path:
+        """The received data sets."""
+        return self.data_folder / "journal"
+
+    @property
+    def results_folder(self) -> Path:
+        """The encoded result objects (outbox)."""
+        return self.data_folder / "results"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL."""
+        return self.database.url or f"sqlite:///{self.data_folder / 'osteon.sqlite'}"
+
+    @property
+    def models_folder(self) -> Path:
+        """The folder of model bundles."""
+        if not self.work.models_folder:
+            return BUNDLED_MODELS
+        return (self.folder / self.work.models_folder).resolve()
+
+
+def read_config(path: Path | None) -> Config:
+    """Read the file, or the defaults when `path` is None.
+
+    Raises
+    ------
+    ConfigurationError
+        With one sentence for each fault found.
+    """
+    if path is None:
+        return Config(folder=Path.cwd())
+    try:
+        with path.open("rb") as file:
+            tables = tomllib.load(file)
+    except FileNotFoundError as exc:
+        raise ConfigurationError(
+            f"configuration {path}: there is no such file. Name another with --config, or copy deploy/node.example.toml."
+        ) from exc
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"configuration {path}: it cannot be read as TOML ({exc}). Mend that place.") from exc
+    config, faults = config_from(tables, path.resolve().parent)
+    if faults:
+        lines = "\n  ".join(faults)
+        raise ConfigurationError(f"configuration {path} has {len(faults)} fault(s):\n  {lines}")
+    return config
+
+
+def config_from(tables: dict[str, Any], folder: Path) -> tuple[Config, list[str]]:
+    """The configuration that `tables` describe, and every fault in them as a sentence."""
+    faults: list[str] = []
+    sections = {f.name: f.type for f in dataclasses.fields(Config) if f.name != "folder"}
+    faults += [
+        f"[{name}]: there is no such section. The sections are {', '.join(sections)}."
+        for name in tables
+        if name not in sections
+    ]
+    values = {
+        name: _section(typing.cast(type, kind), tables.get(name, {}), name, faults) for name, kind in sections.items()
+    }
+    config = Config(folder=folder, **values)
+    _check_meaning(config, faults)
+    return config, faults
+
+
+def _section(kind: type, table: object, name: str, faults: list[str]) -> Any:
+    """One section as its dataclass; a faulty key keeps its default and adds a sentence to `faults`."""
+    if not isinstance(table, dict):
+        faults.append(f"{name}: it must be a section, [{name}], with keys below it.")
+        return kind()
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in fields:
+            faults.append(f"{name}.{key}: there is no such key. The keys of [{name}] are {', '.join(fields)}.")
+        elif fault := _fault(fields[key], value):
+            faults.append(f"{name}.{key}: {fault}")
+        else:
+            values[key] = float(value) if fields[key].type is float else value
+    return kind(**values)
+
+
+def _fault(spec: "dataclasses.Field[Any]", value: object) -> str | None:
+    """What is wrong with `value` for this field, or None."""
+    kind = spec.type
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, typing.cast("type | types.UnionType", accepted)) or (isinstance(value, bool) and kind is not bool):
+        words = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
+        return f"{value!r} is not {words[typing.cast(type, kind)]}."
+    if "low" in spec.metadata:
+        low, high, unit = spec.metadata["low"], spec.metadata["high"], spec.metadata["unit"]
+        if not low <= typing.cast(float, value) <= high:
+            return f"{value} lies outside {low} to {high} {unit}".rstrip() + "."
+    return None
+
+
+def _check_meaning(config: Config, faults: list[str]) -> None:
+    """What types alone do not catch."""
+    title = config.node.ae_title
+    if not title.strip() or len(title) > AE_TITLE_LIMIT or "\\" in title or not title.isascii() or not title.isprintable():
+        faults.append(
+            f"node.ae_title: {title!r} has {len(title)} characters; DICOM allows 1 to {AE_TITLE_LIMIT} printable ASCII "
+            "characters without backslash. Shorten it here and in the PACS."
+        )
+    if config.node.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        faults.append(f"node.log_level: {config.node.log_level!r} is none of DEBUG, INFO, WARNING, ERROR.")
+    if config.work.provider not in ("auto", "cpu", "cuda"):
+        faults.append(f"work.provider: {config.work.provider!r} is none of auto, cpu, cuda.")
+    url = config.database.url
+    if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        faults.append("database.url: it must start with sqlite:/// or postgresql+psycopg://.")
+    if config.settle.cap_s < config.settle.patience_s:
+        faults.append("settle.cap_s: it must not be shorter than settle.patience_s.")
+
+
+def config_path(argument: str | None) -> Path | None:
+    """The file named on the command line, else by OSTEON_CONFIG, else None."""
+    named = argument or os.environ.get("OSTEON_CONFIG")
+    return Path(named) if named else None
