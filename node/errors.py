@@ -2,9 +2,9 @@
 
 OsteonError
 ├── ConfigurationError      the admin: the configuration file must be mended before anything runs
-├── AnalystDied             nobody: the attempt is counted and repeated; after two the study is quarantined for the admin
+├── AnalystDied             nobody: the attempt is counted and repeated; after two the admin (quarantine)
 └── PeerError               something between us and another DICOM system; `permanent` says whether trying again is idle
-    ├── Unreachable         nobody while it lasts minutes (tried again); the admin of the network or the peer when it lasts
+    ├── Unreachable         nobody (tried again); the admin of the network or the peer when it lasts
     ├── Disconnected        nobody: the peer closed, reset or aborted; tried again
     ├── TimedOut            nobody: the peer is slow or hangs; tried again
     ├── Rejected            nobody when transient; else the admins of both systems (AE titles)
