@@ -1,0 +1,251 @@
+"""Connected regions of a mask: which there are, how large they are, and their outlines.
+
+Decisions, each with its test:
+* Pixels that touch by a corner belong together (8-connected), as MODELS.md §5.3.3 takes them.
+* Holes are filled, and what lies in a hole is swallowed: the mask, the area and the single closed outline of a report
+  then describe the same surface.
+* Sizes are those of the union of the pixels' squares. The long axis is the largest distance between two of its points,
+  the short axis its width across the long axis; both in millimetres when the spacing is known, pixels square or not.
+
+Arrays are `(rows, columns)`; points are `(column, row)` with (0.5, 0.5) at the centre of the first pixel
+(PS3.3 C.18.6.1.2). The same mask always gives the same answer, point for point.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from models.findings import Measurement, MeasurementKind, Spacing, SpacingSource, Unit
+
+MAX_REGIONS = 255
+"""A mask numbers its regions in uint8."""
+MAX_POINTS = 300
+"""Of an outline: what a viewer drags along without pain."""
+TOLERANCE_PX = 0.4
+"""By how much a simplified outline may leave the traced one, at first; below 0.5 a one-pixel line keeps its width."""
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+_EAST, _SOUTH, _WEST, _NORTH = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One connected region without holes; `mask` is the part of the image at (`row`, `column`) that holds it."""
+
+    row: int
+    column: int
+    mask: npt.NDArray[np.bool_]
+    pixels: int
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """Where `mask` lies in the image."""
+        rows, columns = self.mask.shape
+        return slice(self.row, self.row + rows), slice(self.column, self.column + columns)
+
+
+def regions(mask: npt.NDArray[np.bool_], min_pixels: float) -> tuple[Region, ...]:
+    """The regions of at least `min_pixels`, largest first; equal ones from top to bottom, then left to right."""
+    window = _window(mask)
+    if window is None:
+        return ()
+    labels, _ = ndimage.label(mask[window], structure=_EIGHT)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        filled = _filled(labels[box] == number)
+        pixels = int(np.count_nonzero(filled))
+        if pixels >= min_pixels:
+            found.append(Region(window[0].start + box[0].start, window[1].start + box[1].start, filled, pixels))
+    found.sort(key=lambda region: (-region.pixels, region.row, region.column))
+    return _without_swallowed(found, mask.shape)[:MAX_REGIONS]
+
+
+def paint(found: Sequence[Region], shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """The mask of a result: 0 where nothing is, else the number of the region, from 1 in the order given."""
+    if len(found) > MAX_REGIONS:
+        raise ValueError(f"{len(found)} regions do not fit a mask of {MAX_REGIONS} numbers")
+    numbers = np.zeros(shape, dtype=np.uint8)
+    for number, region in enumerate(found, start=1):
+        numbers[region.box][region.mask] = number
+    return numbers
+
+
+def measurements(region: Region, spacing: Spacing) -> tuple[Measurement, ...]:
+    """Area, long axis and short axis; in mm and mm2 when the spacing is known, else in pixels."""
+    known = spacing.source is not SpacingSource.UNKNOWN
+    length, surface = (Unit.MM, Unit.MM2) if known else (Unit.PIXELS, Unit.PIXELS)
+    long_axis, short_axis = axes(region, spacing)
+    area = region.pixels * (spacing.row_mm * spacing.column_mm if known else 1.0)
+    return (
+        Measurement(MeasurementKind.AREA, area, surface),
+        Measurement(MeasurementKind.LONG_AXIS, long_axis, length),
+        Measurement(MeasurementKind.SHORT_AXIS, short_axis, length),
+    )
+
+
+def axes(region: Region, spacing: Spacing) -> tuple[float, float]:
+    """Long and short axis in the unit of `spacing`: largest distance, and width across it, of the convex hull."""
+    scale = (
+        np.array([1.0, 1.0])
+        if spacing.source is SpacingSource.UNKNOWN
+        else np.array([spacing.column_mm, spacing.row_mm])
+    )
+    hull = _hull(_row_corners(region.mask) * scale)
+    gaps = hull[:, None, :] - hull[None, :, :]
+    squared = np.einsum("ijk,ijk->ij", gaps, gaps)
+    first, second = np.unravel_index(int(np.argmax(squared)), squared.shape)
+    long_axis = float(np.sqrt(squared[first, second]))
+    along = (hull[second] - hull[first]) / long_axis
+    across = hull @ np.array([-along[1], along[0]])
+    return long_axis, float(across.max() - across.min())
+
+
+def outline(region: Region, max_points: int = MAX_POINTS) -> npt.NDArray[np.float32]:
+    """The outer border as a closed polygon, clockwise on the screen, the first point not repeated.
+
+    Returns
+    -------
+    (points, 2) float32, `(column, row)`. It runs through the middles of the pixel edges and leaves them by at most
+    0.4 pixels; only where that takes more than `max_points` is the tolerance doubled until it does not.
+    """
+    corners = _trace(region.mask)
+    middles = (corners + np.roll(corners, -1, axis=0)) / 2.0
+    tolerance = TOLERANCE_PX
+    points = _simplified(middles, tolerance)
+    while len(points) > max_points:
+        tolerance *= 2.0
+        points = _simplified(middles, tolerance)
+    points += np.array([region.column, region.row], dtype=np.float64)
+    return points.astype(np.float32)
+
+
+def _window(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """The smallest part of the image that holds every pixel of the mask."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """`mask` with the background that no path of edge neighbours leads out of filled."""
+    labels, count = ndimage.label(np.pad(~mask, 1, constant_values=True))
+    if count == 1:
+        return mask
+    filled: npt.NDArray[np.bool_] = labels[1:-1, 1:-1] != labels[0, 0]
+    return filled
+
+
+def _without_swallowed(found: list[Region], shape: tuple[int, ...]) -> tuple[Region, ...]:
+    """Leave out what lies in the filled hole of a larger region."""
+    taken = np.zeros(shape, dtype=bool)
+    kept = []
+    for region in found:
+        part = taken[region.box]
+        if not (part & region.mask).any():
+            part |= region.mask
+            kept.append(region)
+    return tuple(kept)
+
+
+def _row_corners(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Corners of the first and last pixel of every row: all that a convex hull can need."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    first = mask[rows].argmax(axis=1)
+    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
+    columns = np.concatenate([first, first, last, last])
+    return np.stack([columns, np.concatenate([rows, rows + 1, rows, rows + 1])], axis=1).astype(np.float64)
+
+
+def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Convex hull by Andrew's monotone chain."""
+    ordered = sorted({(float(x), float(y)) for x, y in points})
+    halves = []
+    for sequence in (ordered, ordered[::-1]):
+        chain: list[tuple[float, float]] = []
+        for x, y in sequence:
+            while len(chain) >= 2 and _turn(chain[-2], chain[-1], (x, y)) <= 0:
+                chain.pop()
+            chain.append((x, y))
+        halves.append(chain[:-1])
+    return np.array(halves[0] + halves[1])
+
+
+def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _exits(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
+    """Per pixel corner, a bit for each direction in which a border edge leaves it with the region on its right."""
+    padded = np.pad(mask, 1)
+    inside = padded[1:-1, 1:-1]
+    exits = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1), dtype=np.uint8)
+    exits[:-1, :-1] |= (inside & ~padded[:-2, 1:-1]).astype(np.uint8) << _EAST
+    exits[:-1, 1:] |= (inside & ~padded[1:-1, 2:]).astype(np.uint8) << _SOUTH
+    exits[1:, 1:] |= (inside & ~padded[2:, 1:-1]).astype(np.uint8) << _WEST
+    exits[1:, :-1] |= (inside & ~padded[1:-1, :-2]).astype(np.uint8) << _NORTH
+    return exits
+
+
+def _next_direction(exits: int, direction: int) -> int:
+    """Left before straight on before right, so that pixels touching by a corner stay in one outline."""
+    for turn in (-1, 0, 1):
+        candidate = (direction + turn) % 4
+        if exits >> candidate & 1:
+            return candidate
+    return direction
+
+
+_TURNS = tuple(tuple(_next_direction(exits, direction) for direction in range(4)) for exits in range(16))
+
+
+def _trace(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Every corner on the way around a region without holes, from the top left one."""
+    exits = _exits(mask)
+    width = exits.shape[1]
+    start = int(np.argmax(exits.ravel() != 0))
+    bits = exits.tobytes()
+    step = (1, width, -1, -width)
+    direction, position = _EAST, start
+    visited = []
+    while True:
+        visited.append(position)
+        position += step[direction]
+        if position == start:
+            break
+        direction = _TURNS[bits[position]][direction]
+    rows, columns = np.divmod(np.array(visited), width)
+    return np.stack([columns, rows], axis=1).astype(np.float64)
+
+
+def _simplified(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.float64]:
+    """Douglas-Peucker on a closed polygon: the fewest points that the recursion needs to stay within `tolerance`."""
+    far = int(np.argmax(np.sum((points - points[0]) ** 2, axis=1)))
+    closed = np.concatenate([points, points[:1]])
+    kept = {0, far}
+    pending = [(0, far), (far, len(points))]
+    while pending:
+        first, last = pending.pop()
+        if last - first < 2:
+            continue
+        distance = _distance(closed[first + 1 : last], closed[first], closed[last])
+        worst = int(np.argmax(distance))
+        if distance[worst] > tolerance:
+            middle = first + 1 + worst
+            kept.add(middle)
+            pending += [(first, middle), (middle, last)]
+    return points[sorted(kept)]
+
+
+def _distance(
+    points: npt.NDArray[np.float64], a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Distance of each point from the line piece a-b."""
+    along = b - a
+    length = float(along @ along)
+    share = np.zeros(len(points)) if length == 0 else np.clip((points - a) @ along / length, 0.0, 1.0)
+    return np.asarray(np.linalg.norm(points - (a + share[:, None] * along), axis=1))

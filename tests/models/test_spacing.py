@@ -1,0 +1,89 @@
+"""Millimetres of a radiograph, and what must be said about them (PS3.3 10.7.1.3)."""
+
+import pytest
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
+
+from models.findings import SpacingSource
+from models.spacing import ruler
+
+
+def header(**values):
+    ds = Dataset()
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def with_raw(keyword_tag, value, **values):
+    """A header as it comes off the wire, with a value that no maker would accept."""
+    ds = header(**values)
+    ds._dict[Tag(keyword_tag)] = RawDataElement(Tag(keyword_tag), "DS", len(value), value, 0, False, True)
+    return ds
+
+
+@pytest.mark.parametrize("kind", ["GEOMETRY", "FIDUCIAL"])
+def test_a_calibrated_pixel_spacing_comes_first(kind):
+    found = ruler(header(PixelSpacing=[0.2, 0.1], PixelSpacingCalibrationType=kind, ImagerPixelSpacing=[0.3, 0.3]))
+    assert (found.spacing.row_mm, found.spacing.column_mm) == (0.2, 0.1)
+    assert found.spacing.source is SpacingSource.CALIBRATED
+    assert kind in found.notes[0]
+
+
+def test_without_calibration_the_detector_plane_counts_and_is_named():
+    found = ruler(header(PixelSpacing=[0.2, 0.2], ImagerPixelSpacing=[0.15, 0.14]))
+    assert (found.spacing.row_mm, found.spacing.column_mm) == (0.15, 0.14)
+    assert found.spacing.source is SpacingSource.DETECTOR
+    assert "detector plane" in found.notes[0]
+
+
+def test_the_stated_magnification_divides_the_detector_spacing_and_is_said():
+    found = ruler(header(ImagerPixelSpacing=[0.15, 0.15], EstimatedRadiographicMagnificationFactor="1.25"))
+    assert found.spacing.row_mm == pytest.approx(0.12)
+    assert found.spacing.source is SpacingSource.DETECTOR
+    assert "1.25" in found.notes[0]
+
+
+@pytest.mark.parametrize("factor", ["0", "-1", "0.5", "11", "nan"])
+def test_a_magnification_that_cannot_be_is_not_used_and_said(factor):
+    ds = with_raw(0x00181114, factor.encode(), ImagerPixelSpacing=[0.15, 0.15])
+    found = ruler(ds)
+    assert found.spacing.row_mm == 0.15
+    assert any("(0018,1114) was not used" in note for note in found.notes)
+
+
+def test_a_pixel_spacing_alone_holds_for_the_detector_plane():
+    found = ruler(header(PixelSpacing=[0.2, 0.2]))
+    assert found.spacing.source is SpacingSource.DETECTOR
+    assert "no calibration" in found.notes[0]
+
+
+def test_a_scanned_film_has_the_nominal_spacing():
+    found = ruler(header(NominalScannedPixelSpacing=[0.17, 0.17]))
+    assert found.spacing.source is SpacingSource.FILM
+    assert "film" in found.notes[0]
+
+
+def test_without_any_spacing_sizes_are_in_pixels():
+    found = ruler(Dataset())
+    assert found.spacing.source is SpacingSource.UNKNOWN
+    assert (found.spacing.row_mm, found.spacing.column_mm) == (1.0, 1.0)
+    assert "in pixels" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"0\\0", b"-0.1\\0.1", b"nan\\0.1", b"inf\\0.1", b"0.1", b"0.1\\0.1\\0.1", b"abc\\0.1", b"500\\500", b"1e-9\\0.1"],
+    ids=["zero", "negative", "nan", "infinite", "one value", "three values", "letters", "half a metre", "atomic"],
+)
+def test_nonsense_is_unknown_with_a_note(value):
+    found = ruler(with_raw(0x00181164, value))
+    assert found.spacing.source is SpacingSource.UNKNOWN
+    assert any("(0018,1164) was not used" in note for note in found.notes)
+
+
+def test_nonsense_in_one_place_does_not_hide_a_good_value_in_another():
+    found = ruler(header(PixelSpacing=[0, 0], PixelSpacingCalibrationType="FIDUCIAL", ImagerPixelSpacing=[0.14, 0.14]))
+    assert found.spacing.source is SpacingSource.DETECTOR
+    assert len(found.notes) == 2
