@@ -1,0 +1,106 @@
+"""The bench, one command: `python tests/bench/run.py [--quick] [--markdown FILE] [SECTION...]`.
+
+Sections: receive, dcmsend, drip, memory (all four need no model), latency, build, inference. Without a name: all.
+Every figure is taken beside its peers in the same run; every stored image is compared byte for byte.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.bench import memory, receive, verdict
+from tests.bench.tables import Table
+from tests.bench.verdict import Goals
+
+ROUNDS = 5
+QUICK_ROUNDS = 1
+
+
+def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
+    """The sections by name; each gives its table and leaves what the goals ask for in `goals`."""
+    scale, rounds = (0.15, QUICK_ROUNDS) if quick else (1.0, ROUNDS)
+
+    def receiving() -> Table:
+        table, measured = receive.receive_table(scale, rounds)
+        goals.receiving(measured)
+        return table
+
+    def dcmsend() -> Table:
+        table, measured = receive.dcmsend_table(scale, rounds)
+        goals.dcmsend(measured)
+        return table
+
+    def drip() -> Table:
+        table, damaged = receive.drip_table(scale)
+        goals.damaged(damaged)
+        return table
+
+    def listener_memory() -> Table:
+        table, own = memory.memory_table()
+        goals.memory(own)
+        return table
+
+    return {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
+
+
+def machine() -> str:
+    """What the figures were taken on, without naming it."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "",
+    )
+    load = os.getloadavg()[0]
+    versions = [
+        f"Python {platform.python_version()}",
+        _version("Orthanc", "--version"),
+        _version("storescp", "--version"),
+    ]
+    return f"{os.cpu_count()} cores, {cpu}, load average {load:.1f} at the start; {', '.join(filter(None, versions))}."
+
+
+def _version(program: str, option: str) -> str:
+    try:
+        done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    except OSError:
+        return f"{program} is not installed"
+    return (done.stdout or done.stderr).strip().splitlines()[0].replace("$", "").strip()[:60]
+
+
+def main() -> int:
+    """Run the sections asked for and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--quick", action="store_true", help="one round with few images: to see that it works, not to quote"
+    )
+    parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
+    parser.add_argument("section", nargs="*", help="sections to run")
+    arguments = parser.parse_args()
+    goals = Goals()
+    known = sections(arguments.quick, goals)
+    if unknown := set(arguments.section) - set(known):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    texts = [machine()]
+    for name in arguments.section or known:
+        begin = time.monotonic()
+        texts.append(known[name]().markdown())
+        print(texts[-1], f"({name}: {time.monotonic() - begin:.0f} s)\n", sep="\n", flush=True)
+    texts.append(verdict.table(goals).markdown())
+    print(texts[-1])
+    if arguments.markdown:
+        arguments.markdown.write_text("\n".join(texts))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,135 @@
+"""Debian's Orthanc as the PACS of the tests: own folder, own ports, optional Lua routing to the node."""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.processes import HOST, Child, free_port, until
+
+ORTHANC = "/usr/sbin/Orthanc"
+
+ROUTE = """
+-- What an administrator writes to send each complete study to the node. A script that does not look for results
+-- (ALWAYS) sends the study again each time that results arrive: the node must bear it.
+ALWAYS = {always}
+
+local function has_results(studyId)
+   for _, series in ipairs(ParseJson(RestApiGet('/studies/' .. studyId))['Series']) do
+      local modality = ParseJson(RestApiGet('/series/' .. series))['MainDicomTags']['Modality']
+      if modality == 'SEG' or modality == 'SR' then
+         return true
+      end
+   end
+   return false
+end
+
+function OnStableStudy(studyId, tags, metadata)
+   if ALWAYS or not has_results(studyId) then
+      print('ROUTE ' .. studyId)
+      RestApiPost('/modalities/osteon/store', DumpJson({ Resources = { studyId }, Asynchronous = true }))
+   end
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One instance in Orthanc."""
+
+    id: str
+    study_instance_uid: str
+    sop_instance_uid: str
+    modality: str
+    sop_class_uid: str
+
+
+class Orthanc:
+    """A running Orthanc; `route_to` makes it send every stable study to that port."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ae_title: str = "ORTHANC",
+        node: tuple[str, int] | None = None,
+        always: bool = False,
+        settings: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.ae_title, self.port, self.http = ae_title, free_port(), free_port()
+        self.folder = folder
+        config = self._config(node, always) | dict(settings or {})
+        path = folder / "orthanc.json"
+        path.write_text(json.dumps(config, indent=1))
+        self.child = Child([ORTHANC, path], folder / "orthanc.log", env=env, cwd=folder)
+        self.child.wait_for_port(self.port)
+        until(lambda: self._answers(), 20, "Orthanc's REST interface does not answer")
+
+    def _config(self, node: tuple[str, int] | None, always: bool) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "Name": "tests",
+            "StorageDirectory": str(self.folder / "store"),
+            "IndexDirectory": str(self.folder / "store"),
+            "DicomAet": self.ae_title,
+            "DicomPort": self.port,
+            "HttpPort": self.http,
+            "RemoteAccessAllowed": False,
+            "AuthenticationEnabled": False,
+        }
+        if node:
+            script = self.folder / "route.lua"
+            script.write_text(ROUTE.replace("{always}", "true" if always else "false"))
+            config |= {
+                "LuaScripts": [str(script)],
+                "StableAge": 1,
+                "DicomModalities": {"osteon": [node[0], HOST, node[1]]},
+            }
+        return config
+
+    def _answers(self) -> bool:
+        try:
+            self.get("/system")
+        except OSError:
+            return False
+        return True
+
+    def raw(self, path: str) -> bytes:
+        """What the REST interface answers to a GET."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.http}{path}", timeout=60) as answer:
+            return bytes(answer.read())
+
+    def get(self, path: str) -> Any:
+        """The JSON that the REST interface answers to a GET."""
+        return json.loads(self.raw(path))
+
+    def instances(self, study_instance_uid: str | None = None) -> list[Stored]:
+        """Every instance held (of one study)."""
+        found = []
+        for one in self.get("/instances"):
+            tags = self.get(f"/instances/{one}/simplified-tags")
+            stored = Stored(
+                one, tags["StudyInstanceUID"], tags["SOPInstanceUID"], tags["Modality"], tags["SOPClassUID"]
+            )
+            if study_instance_uid in (None, stored.study_instance_uid):
+                found.append(stored)
+        return found
+
+    def modalities(self, study_instance_uid: str) -> list[str]:
+        """Sorted modalities of the study's instances, one entry an instance."""
+        return sorted(one.modality for one in self.instances(study_instance_uid))
+
+    def file(self, instance: str) -> bytes:
+        """The DICOM file of an instance as Orthanc keeps it."""
+        return self.raw(f"/instances/{instance}/file")
+
+    def routed(self) -> int:
+        """How often the Lua script sent a study to the node."""
+        return self.child.output().count("ROUTE ")
+
+    def stop(self) -> None:
+        """End it at once; its folder stays."""
+        self.child.kill()
