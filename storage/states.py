@@ -26,6 +26,20 @@ class StudyState(StrEnum):
     QUARANTINED = "quarantined"
     """Two attempts ended in a crash; set apart so that it stops nobody; `osteon retry` frees it (node/cli)."""
 
+    @property
+    def words(self) -> str:
+        """The state as it ends a sentence: "the study was being analysed"."""
+        return _WORDS.get(self, self.value)
+
+
+_WORDS = {
+    StudyState.RECEIVING: "being received",
+    StudyState.READY: "waiting to be analysed",
+    StudyState.ANALYSING: "being analysed",
+    StudyState.SENDING: "being sent",
+    StudyState.NOT_APPLICABLE: "not applicable",
+    StudyState.QUARANTINED: "in quarantine",
+}
 
 STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {
     StudyState.RECEIVING: frozenset({StudyState.READY}),
@@ -48,7 +62,9 @@ STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {
     StudyState.QUARANTINED: frozenset({StudyState.RECEIVING, StudyState.READY}),
 }
 
-FINAL_STUDY_STATES = frozenset({StudyState.DELIVERED, StudyState.NOT_APPLICABLE, StudyState.FAILED, StudyState.QUARANTINED})
+FINAL_STUDY_STATES = frozenset(
+    {StudyState.DELIVERED, StudyState.NOT_APPLICABLE, StudyState.FAILED, StudyState.QUARANTINED}
+)
 
 ENDED_BY: dict[StudyState, str] = {
     StudyState.RECEIVING: "node/settle.py",
@@ -62,13 +78,28 @@ ENDED_BY: dict[StudyState, str] = {
 }
 
 
+class RunState(StrEnum):
+    """What became of one attempt to analyse a study; at most one attempt of a study is RUNNING."""
+
+    RUNNING = "running"
+    """Leased by a worker."""
+    FINISHED = "finished"
+    """Ended with an outcome that stands."""
+    VOID = "void"
+    """An image arrived meanwhile: its answer would not be that of the study."""
+    CRASHED = "crashed"
+    """Its lease ran out or its process died."""
+    RELEASED = "released"
+    """The worker stopped politely or has to wait; counts as no attempt."""
+
+
 class DeliveryState(StrEnum):
     """Where one result object is on its way to one peer."""
 
     PENDING = "pending"
     """Due at `next_at`; never tried, or to be tried again."""
     SENDING = "sending"
-    """Leased by one sender; falls back to PENDING when the lease runs out."""
+    """Leased by one sender; another may take it when the lease has run out."""
     DELIVERED = "delivered"
     """The peer answered with success or a warning (PS3.4 B.2.3)."""
     PARKED = "parked"

@@ -1,0 +1,19 @@
+"""Which storage classes hold images that can be analysed (PS3.4 B.5), and which are kept only.
+
+A study is (re)opened by images. Segmentations, reports, presentation states, key object notes, encapsulated documents,
+raw data and secondary captures are stored like everything else and start nothing.
+"""
+
+ANALYSABLE: dict[str, str] = {
+    "1.2.840.10008.5.1.4.1.1.1": "Computed Radiography Image Storage",
+    "1.2.840.10008.5.1.4.1.1.1.1": "Digital X-Ray Image Storage - For Presentation",
+    "1.2.840.10008.5.1.4.1.1.1.1.1": "Digital X-Ray Image Storage - For Processing",  # refused later, with a reason
+    "1.2.840.10008.5.1.4.1.1.4": "MR Image Storage",
+    "1.2.840.10008.5.1.4.1.1.4.1": "Enhanced MR Image Storage",
+    "1.2.840.10008.5.1.4.1.1.4.4": "Legacy Converted Enhanced MR Image Storage",
+}
+
+
+def is_analysable(sop_class_uid: str) -> bool:
+    """Whether an instance of this class is an image for analysis."""
+    return sop_class_uid in ANALYSABLE

@@ -1,0 +1,216 @@
+"""From records of the journal to rows: study, series, instance, and the evidence of who sent what.
+
+Nothing here may fail because of what a sender put into a header: a group that fails would be tried for ever.
+`index` may be called again with the same records; what is indexed already is a duplicate.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, text, update
+
+from storage import events
+from storage.associations import close_association, close_stale_associations, open_association
+from storage.events import EventKind
+from storage.journal import SUFFIX
+from storage.moves import move
+from storage.received import add_arrivals, add_conflicts, add_instances
+from storage.states import RunState, StudyState
+from storage.tables import runs, segments, studies
+from storage.upsert import upsert
+from storage.verdicts import Account, Indexed, Record, Taken, Verdict, judged
+
+__all__ = [
+    "Indexed",
+    "Taken",
+    "Verdict",
+    "close_association",
+    "close_stale_associations",
+    "index",
+    "note_indexed",
+    "open_association",
+    "unindexed",
+]
+
+GROUP = 500
+"""Records handled by one set of statements (SQLite takes 32 766 values in one)."""
+
+
+def index(conn: Connection, taken: Sequence[Taken], now: float) -> list[Indexed]:
+    """Make rows of a group of records, in their order.
+
+    A late image takes its study back to RECEIVING, whatever has become of it; a run on it is void. What is no image
+    changes no state, nor do our own results. Two patients in one study are a listed conflict.
+    """
+    if conn.dialect.name == "postgresql":  # one indexer at a time, so that what was there before is certain
+        conn.execute(text("SELECT pg_advisory_xact_lock(7233914)"))
+    done: list[Indexed] = []
+    for at in range(0, len(taken), GROUP):
+        done += _index_group(conn, taken[at : at + GROUP], now)
+    return done
+
+
+def _index_group(conn: Connection, taken: Sequence[Taken], now: float) -> list[Indexed]:
+    _note_segments(conn, taken, now)
+    records = judged(conn, taken)
+    accounts = _studies(conn, records, now)
+    add_instances(conn, [record for record in records if record.verdict in (Verdict.NEW, Verdict.OWN)])
+    add_conflicts(conn, records, accounts)
+    add_arrivals(conn, records, accounts)
+    _count(records, accounts)
+    _update_studies(conn, accounts.values(), now)
+    return [Indexed(record.verdict, record.study_id, record.is_image) for record in records]
+
+
+def unindexed(conn: Connection, folder: Path) -> list[tuple[Path, int]]:
+    """The segments in `folder` that hold more than was indexed, with the byte from which to go on; oldest first."""
+    done = {row.name: row.indexed_to for row in conn.execute(select(segments.c.name, segments.c.indexed_to))}
+    with os.scandir(folder) as entries:
+        found = [(entry.stat(), Path(entry.path)) for entry in entries if entry.name.endswith(SUFFIX)]
+    found.sort(key=lambda item: (item[0].st_mtime, item[1].name))
+    return [(path, done.get(path.name, 0)) for stat, path in found if stat.st_size > done.get(path.name, 0)]
+
+
+def _note_segments(conn: Connection, taken: Sequence[Taken], now: float) -> None:
+    ends: dict[str, int] = {}
+    for item in taken:
+        ends[item.place.segment] = max(item.end, ends.get(item.place.segment, 0))
+    note_indexed(conn, ends, now)
+
+
+def note_indexed(conn: Connection, ends: dict[str, int], now: float) -> None:
+    """Remember up to which byte each segment has been indexed."""
+    statement = upsert(conn, segments)
+    furthest = func.max if conn.dialect.name == "sqlite" else func.greatest
+    statement = statement.on_conflict_do_update(
+        index_elements=["name"],
+        set_={
+            "indexed_to": furthest(segments.c.indexed_to, statement.excluded.indexed_to),
+            "indexed_at": statement.excluded.indexed_at,
+        },
+    )
+    rows = [{"name": name, "indexed_to": end, "indexed_at": now} for name, end in sorted(ends.items())]
+    conn.execute(statement, rows)
+
+
+def _studies(conn: Connection, records: Sequence[Record], now: float) -> dict[int, Account]:
+    """Find or make the study of each record; the rows stay locked until the transaction ends."""
+    firsts: dict[str, Record] = {}
+    for record in records:
+        if record.verdict is Verdict.NEW:
+            firsts.setdefault(record.meta.study_instance_uid, record)
+    ids = {record.study_id for record in records} - {0}
+    wanted = or_(studies.c.study_instance_uid.in_(sorted(firsts)), studies.c.id.in_(sorted(ids)))
+    rows = _locked(conn, wanted)
+    missing = set(firsts) - {row.study_instance_uid for row in rows}
+    if missing:
+        _add_studies(conn, [firsts[uid] for uid in firsts if uid in missing], now)
+        rows += _locked(conn, studies.c.study_instance_uid.in_(sorted(missing)))
+        for row in rows:
+            if row.study_instance_uid in missing:
+                text_ = f"The first object arrived from {row.calling_ae}."
+                events.add(conn, row.id, EventKind.RECEIVED, text_, row.first_arrival)
+    by_uid = {row.study_instance_uid: row.id for row in rows}
+    study_of: dict[str, int] = {}
+    for record in records:
+        uid = record.meta.sop_instance_uid
+        if record.verdict is Verdict.NEW:
+            record.study_id = by_uid[record.meta.study_instance_uid]
+        record.study_id = record.study_id or study_of[uid]
+        study_of.setdefault(uid, record.study_id)
+    return {row.id: Account(row) for row in rows}
+
+
+def _locked(conn: Connection, condition: Any) -> list[Row[Any]]:
+    return list(conn.execute(select(studies).where(condition).order_by(studies.c.id).with_for_update()))
+
+
+def _add_studies(conn: Connection, records: Iterable[Record], now: float) -> None:
+    rows = [
+        {
+            "study_instance_uid": record.meta.study_instance_uid,
+            "state": StudyState.RECEIVING,
+            "patient_key": record.meta.patient_key,
+            "has_patient_conflict": False,
+            "forced": False,
+            "calling_ae": record.meta.calling_ae,
+            "first_arrival": record.meta.received_at,
+            "last_arrival": record.meta.received_at,
+            "receiving_since": record.meta.received_at,
+            "changed_at": now,
+        }
+        for record in records
+    ]
+    conn.execute(insert(studies), rows)
+
+
+def _count(records: Sequence[Record], accounts: dict[int, Account]) -> None:
+    for record in records:
+        account, at = accounts[record.study_id], record.meta.received_at
+        if record.verdict is Verdict.NEW:
+            account.instance_count += 1
+            account.last_arrival = max(account.last_arrival, at)
+            if record.is_image:
+                account.image_count += 1
+                account.first_image = min(account.first_image, at)
+        elif record.verdict is Verdict.OWN:
+            account.own_count += 1
+        elif record.verdict is Verdict.DUPLICATE and account.study.state == StudyState.RECEIVING and record.is_image:
+            account.last_arrival = max(account.last_arrival, at)
+
+
+def _update_studies(conn: Connection, accounts: Iterable[Account], now: float) -> None:
+    rows = []
+    for account in accounts:
+        study = account.study
+        if account.last_arrival:
+            rows.append(
+                {
+                    "study": study.id,
+                    "instances": account.instance_count,
+                    "images": account.image_count,
+                    "last": max(account.last_arrival, study.last_arrival),
+                    "conflict": study.has_patient_conflict or account.has_patient_conflict,
+                }
+            )
+        if account.image_count and study.state != StudyState.RECEIVING:
+            _reopen(conn, account, now)
+        _tell(conn, account, now)
+    if rows:
+        conn.execute(
+            update(studies)
+            .where(studies.c.id == bindparam("study"))
+            .values(
+                instance_count=studies.c.instance_count + bindparam("instances"),
+                image_count=studies.c.image_count + bindparam("images"),
+                last_arrival=bindparam("last"),
+                has_patient_conflict=bindparam("conflict"),
+            ),
+            rows,
+        )
+
+
+def _reopen(conn: Connection, account: Account, now: float) -> None:
+    study = account.study
+    if study.state == StudyState.ANALYSING:
+        running = (runs.c.study_id == study.id) & (runs.c.state == RunState.RUNNING)
+        conn.execute(update(runs).where(running).values(state=RunState.VOID, ended_at=now))
+    came = "An image came late" if account.image_count == 1 else f"{account.image_count} images came late"
+    said = f"{came}, when the study was {StudyState(study.state).words}; the study is received again."
+    since = {"receiving_since": account.first_image, "ready_at": None, "not_before": None, "attempts": 0, "crashes": 0}
+    move(conn, study, StudyState.RECEIVING, EventKind.REOPENED, said, now, **since)
+
+
+def _tell(conn: Connection, account: Account, now: float) -> None:
+    study = account.study
+    if account.own_count:
+        said = f"{account.own_count} of our own results came back; they are kept and change nothing."
+        events.add(conn, study.id, EventKind.OWN_RETURNED, said, now)
+    if account.conflict_count:
+        said = f"{account.conflict_count} objects came again with other bytes; the first of each is kept."
+        events.add(conn, study.id, EventKind.CONFLICT, said, now)
+    if account.has_patient_conflict and not study.has_patient_conflict:
+        said = "Objects of another patient came under this study; no result may leave until a person has looked."
+        events.add(conn, study.id, EventKind.CONFLICT, said, now)

@@ -1,0 +1,183 @@
+"""The append-only segment of one association: data sets as received, each with the values of its row.
+
+`commit()` returns only when the payload and the values of its row are on stable storage, by one `fdatasync`; rows are
+made from them afterwards (`storage/intake.py`), and after a crash `records()` finds every one that was acknowledged.
+The form of a segment, and reading it, are in `storage/segment.py`.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from storage.disk import allocate, sync, sync_folder, write_at
+from storage.errors import DiskFailed, DiskFull, StorageError
+from storage.segment import (
+    ALIGNMENT,
+    BUFFER_BYTES,
+    HEAD,
+    NONCE_BYTES,
+    RECORD_MAGIC,
+    SUFFIX,
+    Place,
+    RecordMeta,
+    aligned,
+    cut,
+    encode_meta,
+    file_head,
+    is_live,
+    read,
+    records,
+    seal,
+    trim,
+)
+
+__all__ = ["SUFFIX", "Journal", "Place", "RecordMeta", "is_live", "read", "records", "trim"]
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+class Journal:
+    """The segment of one association, used by one thread; the lock on the file tells the living from the dead.
+
+    Parameters
+    ----------
+    folder : Path
+        Where segments lie; it exists.
+    name : str
+        The segment's own name (letters, digits, `-` and `_`), never taken from a sender.
+    chunk_bytes : int
+        Disk space is reserved in steps of this size.
+
+    Raises
+    ------
+    DiskFull, DiskFailed
+        Nothing is left behind.
+    """
+
+    def __init__(self, folder: Path, name: str, *, chunk_bytes: int = 16 << 20) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot name a segment: use 1 to 100 letters, digits, '-' and '_'.")
+        self.path = folder / (name + SUFFIX)
+        self._chunk_bytes = chunk_bytes
+        self._nonce = os.urandom(NONCE_BYTES)
+        self._end = 0  # after the last committed record
+        self._start = ALIGNMENT  # head of the current or next record
+        self._allocated = 0
+        self._failed = False
+        self._buffer = bytearray(HEAD.size + BUFFER_BYTES)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._reserve(ALIGNMENT)
+            write_at(self._fd, [file_head(self._nonce)], 0, self.path)
+            sync_folder(folder)
+        except StorageError:
+            self.path.unlink(missing_ok=True)
+            os.close(self._fd)
+            raise
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a record; one that was begun and not committed is forgotten."""
+        self._digest = hashlib.sha256()
+        self._length = 0  # of the payload so far
+        self._filled = HEAD.size  # of the buffer, whose beginning is kept for the head
+        self._flushed = 0  # bytes of the payload that are in the file already
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Take the next piece of the payload; it may be overwritten by the caller afterwards.
+
+        Raises
+        ------
+        DiskFull, DiskFailed
+            The record is lost (call `abandon`), the segment is whole.
+        """
+        self._digest.update(data)
+        size = len(data)
+        self._length += size
+        if self._filled + size <= len(self._buffer):
+            self._buffer[self._filled : self._filled + size] = data
+            self._filled += size
+            return
+        self._flush(data)
+
+    def commit(self, meta: RecordMeta) -> Place:
+        """Put the record on stable storage and say where its payload lies.
+
+        Raises
+        ------
+        DiskFull, DiskFailed
+            The record is not promised (call `abandon`); what was committed before is.
+        """
+        if self._failed:
+            raise DiskFailed(f"{self.path}: an earlier sync failed, so nothing more is kept in this segment.")
+        values = encode_meta(meta)
+        digest = self._digest.digest()
+        head = HEAD.pack(RECORD_MAGIC, self._nonce, len(values), self._length, digest)
+        tail = values + seal(self._nonce, self._start, head, values)
+        end = self._start + HEAD.size + self._length + len(tail)
+        self._reserve(end)
+        with memoryview(self._buffer) as buffer:
+            if self._flushed:
+                at = self._start + HEAD.size + self._flushed
+                write_at(self._fd, [buffer[HEAD.size : self._filled], tail], at, self.path)
+                write_at(self._fd, [head], self._start, self.path)
+            else:
+                buffer[: HEAD.size] = head
+                write_at(self._fd, [buffer[: self._filled], tail], self._start, self.path)
+        self._sync()
+        place = Place(self.path.name, self._start + HEAD.size, self._length, digest.hex())
+        self._end, self._start = end, aligned(end)
+        self.begin()
+        return place
+
+    @property
+    def end(self) -> int:
+        """The byte after the last committed record (0 when there is none); what `Taken.end` wants."""
+        return self._end
+
+    def abandon(self) -> None:
+        """Forget the current record; the next one takes its place."""
+        self.begin()
+
+    def close(self) -> None:
+        """Cut the segment behind its last record; a segment without records is removed. May be called twice."""
+        if self._fd < 0:
+            return
+        fd, self._fd = self._fd, -1
+        self._buffer = bytearray()
+        try:
+            cut(fd, self.path, self._end)
+        finally:
+            os.close(fd)
+
+    def _flush(self, data: bytes | bytearray | memoryview) -> None:
+        """Write what is buffered, and `data` behind it, into the file, so that big objects are not held in memory."""
+        at = self._start + HEAD.size + self._flushed
+        self._reserve(self._start + HEAD.size + self._length)
+        with memoryview(self._buffer) as buffer:
+            write_at(self._fd, [buffer[HEAD.size : self._filled], data], at, self.path)
+        self._flushed = self._length
+        self._filled = HEAD.size
+
+    def _reserve(self, end: int) -> None:
+        """See to it that the file has room up to `end`, a chunk at a time while there is space for chunks."""
+        if end <= self._allocated:
+            return
+        wanted = -(-end // self._chunk_bytes) * self._chunk_bytes
+        try:
+            allocate(self._fd, self._allocated, wanted, self.path)
+        except DiskFull:
+            wanted = aligned(end)
+            allocate(self._fd, self._allocated, wanted, self.path)
+        self._allocated = wanted
+
+    def _sync(self) -> None:
+        """After a failed sync the kernel may forget what it could not write: the segment takes nothing more."""
+        try:
+            sync(self._fd, self.path)
+        except StorageError:
+            self._failed = True
+            raise

@@ -1,0 +1,224 @@
+"""The application entities we talk to: who may send to us, and to whom results go.
+
+Checked here, so that command line, REST and web refuse the same things with the same words.
+"""
+
+import ipaddress
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, insert, select, update
+
+from storage.deliveries import park
+from storage.errors import PeerRefused, Unknown
+from storage.states import DeliveryState
+from storage.tables import deliveries, parcels
+from storage.tables import peers as table
+
+RESULTS = {
+    "none": "it gets no results",
+    "own": "it gets the results of the studies that it sent",
+    "all": "it gets every result",
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One application entity; `id` 0 for one that is not stored yet."""
+
+    id: int
+    name: str
+    ae_title: str
+    host: str
+    port: int
+    may_send: bool = True
+    addresses: tuple[str, ...] = ()
+    """CIDR blocks from which it may connect; empty: any address."""
+    results: str = "none"
+    """A key of `RESULTS`."""
+    may_find: bool = False
+    """Whether it may be asked by C-FIND how many images a study has."""
+    profile: str = "default"
+    """The result profile: which objects it gets."""
+
+
+def add(conn: Connection, peer: Peer, now: float) -> Peer:
+    """Store a new peer; returns it with its number.
+
+    Raises
+    ------
+    PeerRefused
+        A value is wrong, or the name or AE title belongs to another peer.
+    """
+    peer = _checked(conn, replace(peer, id=0))
+    row = _columns(peer) | {"added_at": now, "changed_at": now}
+    return replace(peer, id=conn.execute(insert(table).returning(table.c.id), row).scalar_one())
+
+
+def change(conn: Connection, peer: Peer, now: float) -> Peer:
+    """Replace the values of the peer of that number. Raises `PeerRefused` like `add`, and `Unknown`."""
+    by_id(conn, peer.id)
+    peer = _checked(conn, peer)
+    conn.execute(update(table).where(table.c.id == peer.id).values(**_columns(peer), changed_at=now))
+    return peer
+
+
+def remove(conn: Connection, peer_id: int, now: float) -> int:
+    """Remove a peer; what was still on its way to it is parked, where it can be seen. Returns how many objects.
+
+    Raises
+    ------
+    Unknown
+    """
+    peer = by_id(conn, peer_id)
+    still_open = and_(
+        parcels.c.peer_id == peer_id, deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.SENDING))
+    )
+    query = select(deliveries.c.id).join_from(deliveries, parcels).where(still_open).order_by(parcels.c.study_id)
+    left = list(conn.execute(query).scalars())
+    for delivery_id in left:
+        park(conn, delivery_id, f"peer {peer.name} was removed.", now)
+    conn.execute(update(table).where(table.c.id == peer_id).values(removed_at=now, changed_at=now))
+    return len(left)
+
+
+def peers(conn: Connection) -> list[Peer]:
+    """All peers, by name."""
+    return [_peer(row) for row in conn.execute(select(table).where(_living()).order_by(table.c.name))]
+
+
+def by_id(conn: Connection, peer_id: int) -> Peer:
+    """The peer of that number. Raises `Unknown`."""
+    row = conn.execute(select(table).where(_living(), table.c.id == peer_id)).one_or_none()
+    if row is None:
+        raise Unknown(f"There is no peer {peer_id}. List them with: osteon peers list")
+    return _peer(row)
+
+
+def by_name(conn: Connection, name: str) -> Peer:
+    """The peer of that name. Raises `Unknown`."""
+    row = conn.execute(select(table).where(_living(), table.c.name == name)).one_or_none()
+    if row is None:
+        raise Unknown(f"There is no peer {name!r}. List them with: osteon peers list")
+    return _peer(row)
+
+
+def peer_by_ae(conn: Connection, ae_title: str) -> Peer | None:
+    """The peer of that AE title; leading and trailing spaces do not count (PS3.5 6.2, AE)."""
+    row = conn.execute(select(table).where(_living(), table.c.ae_title == ae_title.strip(" "))).one_or_none()
+    return _peer(row) if row is not None else None
+
+
+def destinations(conn: Connection, calling_ae: str) -> list[Peer]:
+    """Who gets the results of a study that `calling_ae` sent."""
+    return [
+        peer
+        for peer in peers(conn)
+        if peer.results == "all" or (peer.results == "own" and peer.ae_title == calling_ae.strip(" "))
+    ]
+
+
+def may_connect(peer: Peer, address: str) -> bool:
+    """Whether the peer may come from this IP address; an IPv4 address mapped into IPv6 counts as itself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return not peer.addresses or any(found in ipaddress.ip_network(block) for block in peer.addresses)
+
+
+def _checked(conn: Connection, peer: Peer) -> Peer:
+    place = f"peers.{peer.name}"
+    if not _NAME.fullmatch(peer.name):
+        raise PeerRefused(
+            f"peers: {peer.name!r} cannot name a peer. "
+            "Use up to 64 letters, digits, '.', '_' and '-', a letter or digit first."
+        )
+    _check_ae_title(place, peer.ae_title)
+    if not _HOST.fullmatch(peer.host):
+        raise PeerRefused(f"{place} host: {peer.host!r} is neither a host name nor an address. Correct it.")
+    if not 1 <= peer.port <= 65535:
+        raise PeerRefused(
+            f"{place} port: {peer.port} is not between 1 and 65535. Correct it (DICOM's own is 104 or 11112)."
+        )
+    if peer.results not in RESULTS:
+        raise PeerRefused(f"{place} results: {peer.results!r} is none of {', '.join(RESULTS)}. Choose one.")
+    addresses = tuple(_block(place, address) for address in peer.addresses)
+    _check_taken(conn, peer)
+    return replace(peer, addresses=addresses)
+
+
+def _check_ae_title(place: str, ae_title: str) -> None:
+    if not ae_title or ae_title != ae_title.strip(" "):
+        raise PeerRefused(f"{place} ae_title: {ae_title!r} is empty or has spaces around it. Give the title alone.")
+    if len(ae_title) > 16:
+        raise PeerRefused(
+            f"{place} ae_title: {ae_title!r} has {len(ae_title)} characters, DICOM allows 16. "
+            "Shorten it here and in the PACS."
+        )
+    if not (ae_title.isascii() and ae_title.isprintable()) or "\\" in ae_title:
+        raise PeerRefused(
+            f"{place} ae_title: {ae_title!r} has a character that DICOM does not allow (PS3.5 6.2: printable ASCII "
+            "without the backslash). Change it here and in the PACS."
+        )
+
+
+def _block(place: str, address: str) -> str:
+    try:
+        return str(ipaddress.ip_network(address, strict=False))
+    except ValueError as exc:
+        raise PeerRefused(
+            f"{place} addresses: {address!r} is no IP address or block. Write 10.1.2.3 or 10.1.2.0/24."
+        ) from exc
+
+
+def _check_taken(conn: Connection, peer: Peer) -> None:
+    same = (table.c.name == peer.name) | (table.c.ae_title == peer.ae_title)
+    other = conn.execute(select(table).where(_living(), table.c.id != peer.id, same)).first()
+    if other is None:
+        return
+    if other.name == peer.name:
+        raise PeerRefused(f"peers: there is a peer {peer.name!r} already. Choose another name, or change that one.")
+    raise PeerRefused(
+        f"peers.{peer.name} ae_title: {peer.ae_title!r} is the title of peer {other.name!r} already. "
+        "Change that one, or remove it first."
+    )
+
+
+def _living() -> Any:
+    return table.c.removed_at.is_(None)
+
+
+def _columns(peer: Peer) -> dict[str, Any]:
+    return {
+        "name": peer.name,
+        "ae_title": peer.ae_title,
+        "host": peer.host,
+        "port": peer.port,
+        "may_send": peer.may_send,
+        "addresses": json.dumps(peer.addresses),
+        "results": peer.results,
+        "may_find": peer.may_find,
+        "profile": peer.profile,
+    }
+
+
+def _peer(row: Row[Any]) -> Peer:
+    return Peer(
+        id=row.id,
+        name=row.name,
+        ae_title=row.ae_title,
+        host=row.host,
+        port=row.port,
+        may_send=row.may_send,
+        addresses=tuple(json.loads(row.addresses)),
+        results=row.results,
+        may_find=row.may_find,
+        profile=row.profile,
+    )

@@ -1,0 +1,258 @@
+"""One attempt to analyse a study: claimed under a lease, counted before the work starts, ended once.
+
+A claim is lost when its lease runs out and another process notices, or when an image arrives: its ending is refused.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+
+from storage import errors
+from storage.deliveries import dispatch, hasten, sending_state
+from storage.events import EventKind
+from storage.moves import locked, move
+from storage.results import ResultFile, keep, of_run
+from storage.states import Outcome, RunState, StudyState, state_for
+from storage.tables import results, runs, studies
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A study in the hands of one worker."""
+
+    run_id: int
+    study_id: int
+    study_instance_uid: str
+    owner: str
+    attempt: int
+    """1 for the first attempt since the study became ready."""
+    version: int
+    """1 + the number of earlier runs that left results: the same after a crash, another after a late image."""
+    dated_at: float
+    """When the study became ready, the same after a crash: the time to write into results."""
+    calling_ae: str
+    forced: bool
+    """A person asked for this run: it is made even when the inputs are those of the last one."""
+    has_patient_conflict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, and what it leaves."""
+
+    outcome: Outcome
+    explanation: str
+    model_name: str = ""
+    model_version: str = ""
+    model_sha256: str = ""
+    provider: str = ""
+    fingerprint: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    results: tuple[ResultFile, ...] = ()
+    destinations: tuple[int, ...] = ()
+
+
+def fingerprint(images: Iterable[tuple[str, str]], model_version: str, configuration: str) -> str:
+    """What a result depends on: (SOP Instance UID, SHA-256) of each image used, the model, a hash of the settings."""
+    digest = hashlib.sha256()
+    for part in (*(text for image in sorted(images) for text in image), model_version, configuration):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+def claim_ready(conn: Connection, owner: str, lease_s: float, now: float) -> Claim | None:
+    """Take the study that has been ready for longest; None when none is due. Commit before the work starts."""
+    due = and_(studies.c.state == StudyState.READY, or_(studies.c.not_before.is_(None), studies.c.not_before <= now))
+    oldest = select(studies).where(due).order_by(studies.c.ready_at, studies.c.id).limit(1)
+    study = conn.execute(oldest.with_for_update(skip_locked=True)).one_or_none()
+    if study is None:
+        return None
+    attempt = study.attempts + 1
+    run = {
+        "study_id": study.id,
+        "state": RunState.RUNNING,
+        "owner": owner,
+        "attempt": attempt,
+        "claimed_at": now,
+        "lease_until": now + lease_s,
+        "supersedes": _last_with_results(conn, study.id),
+    }
+    run_id = conn.execute(insert(runs).returning(runs.c.id), run).scalar_one()
+    said = f"A worker took the study (attempt {attempt})."
+    move(conn, study, StudyState.ANALYSING, EventKind.CLAIMED, said, now, attempts=attempt, not_before=None)
+    return Claim(
+        run_id=run_id,
+        study_id=study.id,
+        study_instance_uid=study.study_instance_uid,
+        owner=owner,
+        attempt=attempt,
+        version=1 + _count_with_results(conn, study.id),
+        dated_at=study.ready_at,
+        calling_ae=study.calling_ae,
+        forced=study.forced,
+        has_patient_conflict=study.has_patient_conflict,
+    )
+
+
+def heartbeat(conn: Connection, claim: Claim, lease_s: float, now: float) -> bool:
+    """Prolong the lease; False when the claim is lost and the work may stop."""
+    running = and_(runs.c.id == claim.run_id, runs.c.state == RunState.RUNNING)
+    return conn.execute(update(runs).where(running).values(lease_until=now + lease_s)).rowcount == 1
+
+
+def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
+    """End the run: its results and their deliveries are recorded with the new state, or nothing is.
+
+    Returns
+    -------
+    bool
+        False when the claim is lost (the lease ran out, an image came): nothing was recorded.
+
+    Notes
+    -----
+    A result whose SOP Instance UID the study has already is that earlier one: its bytes are sent again (promise P3).
+
+    Raises
+    ------
+    Broken
+        A result has the SOP Instance UID of another study's result.
+    """
+    study = locked(conn, claim.study_id)
+    values: dict[str, Any] = {
+        "outcome": ending.outcome,
+        "explanation": ending.explanation,
+        "model_name": ending.model_name,
+        "model_version": ending.model_version,
+        "model_sha256": ending.model_sha256,
+        "provider": ending.provider,
+        "fingerprint": ending.fingerprint,
+        "timings": json.dumps(dict(ending.timings)),
+    }
+    if not _end(conn, claim.run_id, RunState.FINISHED, now, **values):
+        return False
+    result_ids = keep(conn, claim.study_id, claim.run_id, ending.results, now)
+    if ending.results and ending.destinations:
+        hasten(conn, claim.study_id, now)
+        dispatch(conn, claim.study_id, claim.run_id, result_ids, ending.destinations, now)
+    after = state_for(ending.outcome)
+    if after is StudyState.SENDING and not (ending.results and ending.destinations):
+        after = StudyState.DELIVERED
+    row = {"outcome": ending.outcome, "explanation": ending.explanation, "crashes": 0, "forced": False}
+    move(conn, study, after, EventKind.ENDED, _told(ending, after), now, **row)
+    return True
+
+
+def unchanged(conn: Connection, claim: Claim, now: float) -> bool:
+    """End the run because its inputs are those of the last good run, whose answer stands. False as in `finish`."""
+    study = locked(conn, claim.study_id)
+    last = _last_good(conn, claim.study_id)
+    if last is None:
+        raise errors.NotNow(
+            f"Study {claim.study_id} has no earlier answer that could stand. This is a fault of Osteon."
+        )
+    if not _end(conn, claim.run_id, RunState.RELEASED, now, explanation="The inputs are those of the last run."):
+        return False
+    after = state_for(Outcome(last.outcome))
+    row: dict[str, Any] = {"outcome": last.outcome, "explanation": last.explanation, "crashes": 0, "forced": False}
+    if after is StudyState.SENDING:
+        after, failure = sending_state(conn, last.id)
+        row |= failure
+    said = "What came late changes nothing that the model uses: the last answer stands."
+    move(conn, study, after, EventKind.UNCHANGED, said, now, **row)
+    return True
+
+
+def release(conn: Connection, claim: Claim, why: str, now: float, *, not_before: float | None = None) -> bool:
+    """Give the study back without blame (the worker stops, or must wait for room or a model). False when it is lost."""
+    study = locked(conn, claim.study_id)
+    if not _end(conn, claim.run_id, RunState.RELEASED, now, explanation=why):
+        return False
+    row = {"attempts": claim.attempt - 1, "not_before": not_before}
+    move(conn, study, StudyState.READY, EventKind.RELEASED, why, now, **row)
+    return True
+
+
+def crashed(conn: Connection, claim: Claim, why: str, now: float, *, max_crashes: int = 2) -> StudyState | None:
+    """The process at work died: the study is tried again, or goes to quarantine. None when the claim was lost."""
+    return _crash(conn, claim.study_id, claim.run_id, why, now, max_crashes)
+
+
+def expire_leases(conn: Connection, now: float, max_crashes: int = 2) -> list[tuple[int, StudyState]]:
+    """Treat every run whose lease ran out as a crash; return the studies and where they went."""
+    late = and_(runs.c.state == RunState.RUNNING, runs.c.lease_until <= now)
+    rows = conn.execute(select(runs.c.study_id, runs.c.id).where(late).order_by(runs.c.study_id)).all()
+    moved = []
+    for study_id, run_id in rows:
+        after = _crash(
+            conn, study_id, run_id, "The worker was not heard of any more.", now, max_crashes, only_late=True
+        )
+        if after is not None:
+            moved.append((study_id, after))
+    return moved
+
+
+def last_fingerprint(conn: Connection, study_id: int) -> str | None:
+    """The fingerprint of the study's last good run; None when there is none."""
+    last = _last_good(conn, study_id)
+    return last.fingerprint if last is not None else None
+
+
+def former_results(conn: Connection, study_id: int) -> tuple[ResultFile, ...]:
+    """The results of the last run that left any: what a new run replaces (Predecessor Documents, PS3.3 C.17.2)."""
+    last = _last_with_results(conn, study_id)
+    return of_run(conn, last) if last is not None else ()
+
+
+def _crash(
+    conn: Connection, study_id: int, run_id: int, why: str, now: float, max_crashes: int, *, only_late: bool = False
+) -> StudyState | None:
+    study = locked(conn, study_id)
+    if not _end(conn, run_id, RunState.CRASHED, now, only_late=only_late, explanation=why):
+        return None
+    crashes = study.crashes + 1
+    if crashes < max_crashes:
+        said = f"{why} The study is tried again (crash {crashes} of {max_crashes})."
+        move(conn, study, StudyState.READY, EventKind.CRASHED, said, now, crashes=crashes)
+        return StudyState.READY
+    said = (
+        f"{why} After {crashes} crashes the study is set apart. Look at the worker's log, then: osteon retry {study_id}"
+    )
+    row = {"crashes": crashes, "outcome": Outcome.FAILED_RESOURCE, "explanation": said}
+    move(conn, study, StudyState.QUARANTINED, EventKind.QUARANTINED, said, now, **row)
+    return StudyState.QUARANTINED
+
+
+def _end(conn: Connection, run_id: int, state: RunState, now: float, *, only_late: bool = False, **values: Any) -> bool:
+    condition = and_(runs.c.id == run_id, runs.c.state == RunState.RUNNING)
+    if only_late:
+        condition = and_(condition, runs.c.lease_until <= now)
+    return conn.execute(update(runs).where(condition).values(state=state, ended_at=now, **values)).rowcount == 1
+
+
+def _last_good(conn: Connection, study_id: int) -> Row[Any] | None:
+    failed = [outcome for outcome in Outcome if outcome.startswith("FAILED_")]
+    good = and_(runs.c.study_id == study_id, runs.c.state == RunState.FINISHED, runs.c.outcome.not_in(failed))
+    return conn.execute(select(runs).where(good).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+
+
+def _last_with_results(conn: Connection, study_id: int) -> int | None:
+    return conn.execute(select(func.max(results.c.run_id)).where(results.c.study_id == study_id)).scalar()
+
+
+def _count_with_results(conn: Connection, study_id: int) -> int:
+    own = results.c.study_id == study_id
+    return conn.execute(select(func.count(results.c.run_id.distinct())).where(own)).scalar_one()
+
+
+def _told(ending: Ending, after: StudyState) -> str:
+    said = f"{ending.outcome}: {ending.explanation}"
+    if after is StudyState.SENDING:
+        return f"{said} {len(ending.results)} results go to {len(ending.destinations)} peers."
+    if ending.results and not ending.destinations:
+        return f"{said} {len(ending.results)} results are kept; no peer is named for them."
+    return said

@@ -1,0 +1,259 @@
+"""The form of a segment on disk, and how it is read back, checked, and cut; `storage/journal.py` writes it.
+
+Layout, all integers little-endian:
+
+    segment  = file head, then records; each starts at a multiple of 4096, so no block of an acknowledged record is
+               ever written again
+    file head= magic (8), nonce (16), first 8 bytes of SHA-256(magic + nonce)
+    record   = head: magic (4), nonce (16), length of the values (4), length of the payload (8), SHA-256 of it (32)
+               payload
+               values: JSON of `RecordMeta`
+               seal: SHA-256(nonce + position of the head + head + values) (32)
+
+The nonce is random for each segment and never leaves the disk: what a sender puts into pixels cannot pass for a record.
+A bit that flips costs at most the record it lies in. This file knows nothing of DICOM or of the database.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from storage.errors import Damaged, DiskFailed
+
+log = logging.getLogger(__name__)
+
+SUFFIX = ".seg"
+ALIGNMENT = 4096
+BUFFER_BYTES = 1 << 20
+FILE_MAGIC = b"OSTEONJ1"
+RECORD_MAGIC = b"OREC"
+NONCE_BYTES = 16
+HEAD = struct.Struct("<4s16sIQ32s")
+_SEAL_BYTES = 32
+_MAX_META_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMeta:
+    """The values of the row of one received instance; texts as the header and the association gave them."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    patient_key: str
+    """SHA-256 (hex) of the raw bytes of PatientID and its issuer; never the identifier itself."""
+    calling_ae: str
+    called_ae: str
+    address: str
+    association: str
+    """UUID (hex) of the association."""
+    received_at: float
+    """Unix seconds."""
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a payload lies: the segment's file name, its first byte, its length, and the SHA-256 (hex) of it."""
+
+    segment: str
+    offset: int
+    length: int
+    sha256: str
+
+
+_META_FIELDS = tuple(field.name for field in fields(RecordMeta))
+
+
+def encode_meta(meta: RecordMeta) -> bytes:
+    """The values as they are sealed: ASCII JSON, one key per field."""
+    values = {name: getattr(meta, name) for name in _META_FIELDS}
+    encoded = json.dumps(values, separators=(",", ":")).encode("ascii")
+    if len(encoded) > _MAX_META_BYTES:
+        raise ValueError(f"The values of a record take {len(encoded)} bytes, {_MAX_META_BYTES} are allowed.")
+    return encoded
+
+
+def records(path: Path, start: int = 0) -> Iterator[tuple[RecordMeta, Place, int]]:
+    """Find the whole records of a segment, those of a crashed or still growing one too.
+
+    Parameters
+    ----------
+    path : Path
+        The segment.
+    start : int
+        0, or the end of a record found earlier.
+
+    Yields
+    ------
+    tuple of RecordMeta, Place, int
+        The values, the place, and the end from which to resume. A record is yielded only when its seal and the
+        SHA-256 of its payload are right. An incomplete tail ends the scan; a damaged record that has whole ones
+        behind it is left out and logged.
+    """
+    with path.open("rb", buffering=0) as file:
+        fd = file.fileno()
+        size = os.fstat(fd).st_size
+        nonce = _nonce(fd, size)
+        at, doubtful = max(aligned(start), ALIGNMENT), 0
+        while at + HEAD.size <= size:
+            found = _record_at(fd, at, size, nonce, path.name)
+            if found is None:
+                doubtful = doubtful or at
+                at += ALIGNMENT
+                continue
+            if doubtful and (earlier := _record_at(fd, doubtful, size, nonce, path.name)):
+                found = earlier  # the segment grew while it was read
+            elif doubtful:
+                log.error("Segment %s is damaged between byte %d and %d; restore it.", path.name, doubtful, at)
+            doubtful = 0
+            yield found
+            at = aligned(found[2])
+
+
+def read(folder: Path, place: Place) -> bytes:
+    """Read a payload back.
+
+    Raises
+    ------
+    Damaged
+        The segment is missing, too short, unreadable, or its bytes have another SHA-256.
+    """
+    path = folder / place.segment
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(place.offset)
+            payload = file.read(place.length) if place.length else b""
+            while len(payload) < place.length and (more := file.read(place.length - len(payload))):
+                payload += more
+    except OSError as exc:
+        raise Damaged(
+            f"{path} cannot be read: {exc.strerror}. Restore it from a copy or send the study again."
+        ) from exc
+    if len(payload) != place.length or hashlib.sha256(payload).hexdigest() != place.sha256:
+        raise Damaged(
+            f"{path}: the {place.length} bytes from byte {place.offset} on are not those that were received. "
+            "Restore the file from a copy or send the study again."
+        )
+    return payload
+
+
+def is_live(path: Path) -> bool:
+    """Whether a journal still writes the segment (its process is alive and has not closed it)."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(fd)
+
+
+def trim(path: Path, end: int) -> bool:
+    """Cut a dead segment behind `end`, the end of its last record; remove it when `end` is 0.
+
+    Returns False, and touches nothing, when a living journal still writes it, when it is gone, or when something
+    sealed lies behind `end`: a record cut short by a power cut, or a damaged one, which a person may want to see.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _anything_sealed(fd, max(aligned(end), ALIGNMENT)):
+            return False
+        cut(fd, path, end)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(fd)
+
+
+def _anything_sealed(fd: int, at: int) -> bool:
+    size = os.fstat(fd).st_size
+    nonce = _nonce(fd, size)
+    return any(_sealed_at(fd, place, size, nonce) for place in range(at, size - HEAD.size + 1, ALIGNMENT))
+
+
+def cut(fd: int, path: Path, end: int) -> None:
+    try:
+        if end:
+            os.ftruncate(fd, end)
+            os.fsync(fd)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise DiskFailed(f"{path} cannot be cut to its {end} bytes: {exc.strerror}.") from exc
+
+
+def aligned(at: int) -> int:
+    return -(-at // ALIGNMENT) * ALIGNMENT
+
+
+def file_head(nonce: bytes) -> bytes:
+    return FILE_MAGIC + nonce + hashlib.sha256(FILE_MAGIC + nonce).digest()[:8]
+
+
+def seal(nonce: bytes, at: int, head: bytes, values: bytes) -> bytes:
+    return hashlib.sha256(nonce + at.to_bytes(8, "little") + head + values).digest()
+
+
+def _nonce(fd: int, size: int) -> bytes:
+    """The segment's nonce: from the first record when that is sealed, so that a damaged file head costs nothing."""
+    head = os.pread(fd, HEAD.size, ALIGNMENT)
+    if len(head) == HEAD.size:
+        nonce: bytes = HEAD.unpack(head)[1]
+        if _sealed_at(fd, ALIGNMENT, size, nonce):
+            return nonce
+    return os.pread(fd, len(FILE_MAGIC) + NONCE_BYTES, 0)[len(FILE_MAGIC) :]
+
+
+def _sealed_at(fd: int, at: int, size: int, nonce: bytes) -> tuple[bytes, int, bytes, int] | None:
+    """What the sealed head at `at` says: values, length of the payload, its SHA-256, end. None without a seal."""
+    head = os.pread(fd, HEAD.size, at)
+    if len(head) < HEAD.size:
+        return None
+    magic, own_nonce, values_length, length, digest = HEAD.unpack(head)
+    end = at + HEAD.size + length + values_length + _SEAL_BYTES
+    if magic != RECORD_MAGIC or own_nonce != nonce or values_length > _MAX_META_BYTES or end > size:
+        return None
+    tail = os.pread(fd, values_length + _SEAL_BYTES, at + HEAD.size + length)
+    values, found = tail[:values_length], tail[values_length:]
+    return (values, length, digest, end) if found == seal(nonce, at, head, values) else None
+
+
+def _record_at(fd: int, at: int, size: int, nonce: bytes, name: str) -> tuple[RecordMeta, Place, int] | None:
+    sealed = _sealed_at(fd, at, size, nonce)
+    if sealed is None:
+        return None
+    values, length, digest, end = sealed
+    offset = at + HEAD.size
+    if _sha256(fd, offset, length) != digest:
+        return None
+    meta = RecordMeta(**{key: value for key, value in json.loads(values).items() if key in _META_FIELDS})
+    return meta, Place(name, offset, length, digest.hex()), end
+
+
+def _sha256(fd: int, at: int, length: int) -> bytes:
+    digest = hashlib.sha256()
+    end = at + length
+    while at < end and (piece := os.pread(fd, min(BUFFER_BYTES, end - at), at)):
+        digest.update(piece)
+        at += len(piece)
+    return digest.digest()
