@@ -9,13 +9,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
-from tests.bench.loads import Item
+from tests.bench.loads import EXPLICIT_LE, Item, uid
 
-EXPLICIT_LE = "1.2.840.10008.1.2.1"
 IOV_LIMIT = 1024  # buffers in one sendmsg (sysconf IOV_MAX)
 
 Write = Callable[[socket.socket, list[bytes | memoryview]], None]
+
+
+class Refused(AssertionError):
+    """The association was rejected; the three numbers of PS3.8 9.3.4 that say why."""
+
+    def __init__(self, result: int, source: int, reason: int):
+        super().__init__(f"rejected with result {result}, source {source}, reason {reason}")
+        self.why = (result, source, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,10 @@ def _association(
     with socket.create_connection(("127.0.0.1", port), timeout=120) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = peer.makefile("rb", buffering=65536)
-        peer.sendall(association_request(calling, called, items[0].sop_class_uid))
+        peer.sendall(association_request(calling, called, items[0].sop_class_uid, items[0].transfer_syntax_uid))
         kind, body = _pdu(stream)
+        if kind == 3:
+            raise Refused(*body[1:4])
         assert kind == 2, f"the association was answered with PDU type {kind}, body {body.hex()}"
         fragment = (_max_length(body) or 131072) - 6
         for number, item in enumerate(items, 1):
@@ -114,10 +124,10 @@ def _cuts(stream: bytes, after: int) -> Iterator[int]:
             yield place + after
 
 
-def association_request(calling: str, called: str, sop_class_uid: str) -> bytes:
-    """A-ASSOCIATE-RQ with one presentation context, Explicit VR Little Endian only (PS3.8 9.3.2)."""
-    context = b"\x01\0\0\0" + _part(0x30, sop_class_uid.encode()) + _part(0x40, EXPLICIT_LE.encode())
-    user = _part(0x51, struct.pack(">L", 131072)) + _part(0x52, b"1.2.826.0.1.3680043.10.1490.1")
+def association_request(calling: str, called: str, sop_class_uid: str, syntax: str = EXPLICIT_LE) -> bytes:
+    """A-ASSOCIATE-RQ with one presentation context of one transfer syntax (PS3.8 9.3.2)."""
+    context = b"\x01\0\0\0" + _part(0x30, sop_class_uid.encode()) + _part(0x40, syntax.encode())
+    user = _part(0x51, struct.pack(">L", 131072)) + _part(0x52, uid("bench").encode())
     body = struct.pack(">HH16s16s32x", 1, 0, called.ljust(16).encode(), calling.ljust(16).encode())
     body += _part(0x10, b"1.2.840.10008.3.1.1.1") + _part(0x20, context) + _part(0x50, user)
     return struct.pack(">BxL", 1, len(body)) + body
@@ -136,7 +146,7 @@ def store_request(item: Item, message: int, fragment: int) -> Iterator[bytes | m
     command = _element(0, struct.pack("<L", len(command))) + command
     yield struct.pack(">BxLLBB", 4, len(command) + 6, len(command) + 2, 1, 3) + command
     data = memoryview(item.data)
-    for start in range(0, len(data), fragment):
+    for start in range(0, max(len(data), 1), fragment):
         part = data[start : start + fragment]
         yield struct.pack(">BxLLBB", 4, len(part) + 6, len(part) + 2, 1, 2 if start + fragment >= len(data) else 0)
         yield part
@@ -160,7 +170,7 @@ def _part(kind: int, value: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(value)) + value
 
 
-def _pdu(stream) -> tuple[int, bytes]:  # type: ignore[no-untyped-def]  # BufferedReader of a socket
+def _pdu(stream: BinaryIO) -> tuple[int, bytes]:
     head = stream.read(6)
     assert len(head) == 6, "the connection was closed"
     kind, length = struct.unpack(">BxL", head)

@@ -1,5 +1,6 @@
 """What the bench sends: made images of the sizes that matter, as encoded data sets and as files for dcmtk's senders."""
 
+import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +11,20 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian
 
+EXPLICIT_LE = str(ExplicitVRLittleEndian)
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 DX_IMAGE = "1.2.840.10008.5.1.4.1.1.1.1"
-ROOT = (
-    "1.2.826.0.1.3680043.10.1490"  # never leaves this machine; ours would be refused nowhere, but neither is it theirs
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One object to send: its UIDs and its data set, encoded in Explicit VR Little Endian."""
+    """One object to send: its UIDs and its encoded data set."""
 
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
     data: bytes
+    transfer_syntax_uid: str = EXPLICIT_LE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ DX = Kind("DX 3000×4000", DX_IMAGE, "DX", 3000, 4000)
 def made(kind: Kind, count: int, *, series: int = 1, seed: int = 0) -> list[Item]:
     """`count` images of one study, all different in every row, `series` of them going to one series each in turn."""
     noise = np.random.default_rng(seed).integers(0, 4096, kind.rows * kind.columns + count * 7, dtype="<u2")
-    study = f"{ROOT}.{seed}.{kind.rows}"
+    study = uid("study", seed, kind.name)
     return [_item(kind, study, number, number % series, noise) for number in range(count)]
 
 
@@ -55,7 +55,7 @@ def _item(kind: Kind, study: str, number: int, series: int, noise: np.ndarray) -
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.SOPClassUID = kind.sop_class_uid
-    dataset.SOPInstanceUID = f"{study}.{series}.{number}"
+    dataset.SOPInstanceUID = uid(study, number)
     dataset.StudyDate, dataset.StudyTime = "20260102", "101112"
     dataset.AccessionNumber = "B1"
     dataset.Modality = kind.modality
@@ -64,7 +64,7 @@ def _item(kind: Kind, study: str, number: int, series: int, noise: np.ndarray) -
     dataset.PatientName, dataset.PatientID = "BENCH^LOAD", "BENCH"
     dataset.PatientBirthDate, dataset.PatientSex = "19700101", "O"
     dataset.BodyPartExamined = "ABDOMEN"  # no model applies: the bench of receiving starts no analysis
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, f"{study}.{series}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, uid(study, "series", series)
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "1", str(series), str(number)
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.Rows, dataset.Columns = kind.rows, kind.columns
@@ -72,7 +72,17 @@ def _item(kind: Kind, study: str, number: int, series: int, noise: np.ndarray) -
     start = number * 7
     dataset.PixelData = noise[start : start + kind.rows * kind.columns].tobytes()
     dataset["PixelData"].VR = "OW"
-    return Item(kind.sop_class_uid, dataset.SOPInstanceUID, study, encoded(dataset))
+    return item_of(dataset)
+
+
+def uid(*parts: object) -> str:
+    """A UID of the root that needs no registration (PS3.5 B.2), the same for the same parts."""
+    return f"2.25.{int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:15], 'big')}"
+
+
+def item_of(dataset: Dataset) -> Item:
+    """A data set as it is sent."""
+    return Item(dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.StudyInstanceUID, encoded(dataset))
 
 
 def encoded(dataset: Dataset) -> bytes:
@@ -98,8 +108,8 @@ def file_head(sop_class_uid: str, sop_instance_uid: str) -> bytes:
     """Preamble and file meta information (PS3.10 7.1) of an Explicit VR Little Endian file."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = sop_class_uid, sop_instance_uid
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = f"{ROOT}.1"
+    meta.TransferSyntaxUID = EXPLICIT_LE
+    meta.ImplementationClassUID = uid("bench")
     buffer = io.BytesIO()
     write_file_meta_info(buffer, meta, enforce_standard=True)
     return b"\0" * 128 + b"DICM" + buffer.getvalue()

@@ -1,0 +1,90 @@
+"""kill -9 of the whole node between the last image and its result, at random points, again and again.
+
+What was acknowledged is held, and the PACS gets exactly one SEG and one SR of each study.
+"""
+
+import hashlib
+import os
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.bench import flood
+from tests.bench.loads import Item, item_of
+from tests.e2e import radiographs
+from tests.e2e.node_process import Node
+from tests.e2e.orthanc import Orthanc
+from tests.e2e.processes import until
+
+KILLS = int(os.environ.get("OSTEON_KILLS", "20"))
+SENDER = "MODALITY"
+
+
+def _tumour(number: int) -> Item:
+    """A study of one radiograph in which the model finds something."""
+    if radiographs.BTXRD.is_dir():
+        pixels = radiographs.real_pixels(radiographs.real_names("malignant", 1)[0], 640, 512).copy()
+    else:
+        pixels = radiographs.phantom_pixels(3, 640, 512).copy()
+    pixels[:2, :2] = number  # no two studies are the same
+    return item_of(radiographs.radiograph(pixels))
+
+
+def _acknowledged(node: Node, item: Item) -> None:
+    assert flood.send(node.port, [[item]], calling=SENDER, called=node.ae_title).statuses == (0,)
+
+
+@pytest.mark.slow
+def test_killed_at_random_points_every_study_is_answered_once_and_every_image_held(
+    new_node: Callable[..., Node], new_orthanc: Callable[..., Orthanc]
+) -> None:
+    pacs = new_orthanc("ARCHIVE")
+    node = new_node({"work": {"max_crashes": 2, "provider": "cpu"}})
+    node.peer("archive", "ARCHIVE", pacs.port, results="all")
+    node.peer("modality", SENDER, may_send=True)
+    node.start()
+    sent = {item.study_instance_uid: item for item in map(_tumour, range(KILLS + 1))}
+    first, *others = sent.values()
+    _acknowledged(node, first)
+    begin = time.monotonic()
+    study = node.ended(first.study_instance_uid)
+    usual_s = time.monotonic() - begin
+    assert study["outcome"] == "OK_FINDINGS", f"the kill test needs a study with a SEG; this one: {study}"
+
+    seed = random.randrange(2**32)
+    print(f"seed {seed}; undisturbed, a study takes {usual_s:.2f} s")
+    moments, restarts, states = random.Random(seed), [], []
+    for item in others:
+        _acknowledged(node, item)
+        _at(time.monotonic() + moments.uniform(0, usual_s * 1.1))
+        states.append(node.state(item.study_instance_uid))
+        node.kill()
+        begin = time.monotonic()
+        node.start()
+        restarts.append(time.monotonic() - begin)
+        node.ended(item.study_instance_uid, 60)
+
+    restarts.sort()
+    print(
+        f"killed in states {sorted(states)}; restart until it listens: "
+        f"median {restarts[len(restarts) // 2]:.2f} s, worst {restarts[-1]:.2f} s"
+    )
+    held = node.held()
+    for item in sent.values():
+        assert held.get(item.sop_instance_uid) == hashlib.sha256(item.data).hexdigest(), (
+            "an acknowledged image is not held"
+        )
+        assert node.state(item.study_instance_uid) == "delivered"
+        modalities = until(
+            lambda item=item: pacs.modalities(item.study_instance_uid), 10, "the PACS has nothing of a study"
+        )
+        assert modalities.count("SEG") == 1, modalities
+        assert modalities.count("SR") == 1, modalities
+    assert restarts[-1] < 10, "P1 asks for a restart within seconds"
+
+
+def _at(moment: float) -> None:
+    """Return at that moment of the monotonic clock: the one place where a test has to let time pass."""
+    until(lambda: time.monotonic() >= moment, 60, "the clock stands still", every_s=0.001)
