@@ -115,10 +115,9 @@ class Node:
         return found
 
     def _study(self, study_instance_uid: str) -> Any:
-        from storage.engine import open_engine, reading
-
         from node.config import read_config
         from storage import studies
+        from storage.engine import open_engine, reading
 
         if not hasattr(self, "_engine"):
             self._engine = open_engine(read_config(self.config).database_url)

@@ -1,6 +1,7 @@
 """What is wrong with an image is said by a status to its sender or by a named outcome to the admin.
 
-And it costs nobody else anything. One node for the whole file; every image is a radiograph of a knee but for what its name says.
+And it costs nobody else anything. One node for the whole file; every image is a radiograph of a knee but for what its
+name says.
 """
 
 import dataclasses
