@@ -20,6 +20,7 @@ from pynetdicom.pdu_items import (
 
 from node.dimse.wire import INVALID_PARAMETER
 from node.errors import ProtocolBroken
+from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 APPLICATION_CONTEXT = 0x10
 CONTEXT_RQ = 0x20
@@ -32,10 +33,6 @@ IMPLEMENTATION_CLASS = 0x52
 ASYNCHRONOUS = 0x53
 ROLE = 0x54
 IMPLEMENTATION_VERSION = 0x55
-
-# A UUID under 2.25 (PS3.5 B.2): nobody has to be asked for a root.
-IMPLEMENTATION_CLASS_UID = "2.25.245801723685900539937290252433051642105"
-IMPLEMENTATION_VERSION_NAME = "OSTEON_0.1"
 
 _ITEM = struct.Struct(">BxH")
 _USER_ITEMS = {
