@@ -1,0 +1,132 @@
+"""`osteon-train phantoms`: writes phantom radiographs as DICOM, or as pictures with masks for training."""
+
+import argparse
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from models.findings import Answer
+from training.phantoms.anatomy import View
+from training.phantoms.chest import chest_phantom
+from training.phantoms.dicom import (
+    CHEST,
+    SYNTAXES,
+    Header,
+    System,
+    compressed,
+    image_dataset,
+    knee_dataset,
+    picture_dataset,
+    save,
+)
+from training.phantoms.knee import Phantom, knee_phantom
+
+ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
+PARTS = ("knee", "chest")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Put the options of `phantoms` on a parser."""
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the files go")
+    parser.add_argument("--count", type=int, default=1, help="how many radiographs (default 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first; each further one adds 1 (default 1)")
+    parser.add_argument("--answer", choices=sorted(ANSWERS), help="only this answer; drawn at random otherwise")
+    parser.add_argument("--view", choices=[v.value for v in View], help="only this view; drawn at random otherwise")
+    parser.add_argument("--part", choices=PARTS, default="knee", help="knee, or chest for what a node must decline")
+    parser.add_argument("--rows", type=int, default=2400)
+    parser.add_argument("--columns", type=int, default=2000)
+    parser.add_argument("--system", choices=[s.value for s in System], default="DX", help="DX or CR data set")
+    parser.add_argument("--syntax", choices=sorted(SYNTAXES), default="explicit", help="transfer syntax, all lossless")
+    parser.add_argument("--monochrome1", action="store_true", help="store bone dark, as MONOCHROME1")
+    parser.add_argument(
+        "--layout",
+        choices=("dicom", "pictures"),
+        default="dicom",
+        help="dicom: NAME.dcm and NAME.mask.png; pictures: images/, masks/ and labels.csv, 8 bit, for training",
+    )
+    parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write what the options ask for; the exit code."""
+    if args.count < 1 or args.rows < 64 or args.columns < 64:
+        raise SystemExit("phantoms: --count must be at least 1, --rows and --columns at least 64.")
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.wrap:
+        _wrap(args)
+    elif args.part == "chest":
+        _each(args, _write_chest)
+    elif args.layout == "pictures":
+        _write_pictures(args)
+    else:
+        _each(args, _write_knee)
+    return 0
+
+
+def _each(args: argparse.Namespace, write: Callable[[argparse.Namespace, int], None]) -> None:
+    for seed in range(args.seed, args.seed + args.count):
+        write(args, seed)
+
+
+def _phantom(args: argparse.Namespace, seed: int) -> Phantom:
+    answer = ANSWERS[args.answer] if args.answer else None
+    view = View(args.view) if args.view else None
+    return knee_phantom(seed, answer=answer, view=view, rows=args.rows, columns=args.columns)
+
+
+def _header(args: argparse.Namespace, key: str) -> Header:
+    return Header(key, system=System(args.system), monochrome1=args.monochrome1)
+
+
+def _write_knee(args: argparse.Namespace, seed: int) -> None:
+    phantom = _phantom(args, seed)
+    ds = knee_dataset(
+        phantom, _header(args, f"knee {seed} {args.system} {args.rows}x{args.columns} {args.answer} {args.view}")
+    )
+    name = f"knee-{seed:05d}-{phantom.answer}"
+    save(compressed(ds, args.syntax), args.out / f"{name}.dcm")
+    _save_mask(phantom, args.out / f"{name}.mask.png")
+
+
+def _write_chest(args: argparse.Namespace, seed: int) -> None:
+    header = replace(
+        _header(args, f"chest {seed} {args.system}"),
+        body_part=CHEST,
+        view="PA",
+        patient_name="Phantom^Chest",
+        spacing_mm=0.2,
+    )
+    pixels = chest_phantom(seed, rows=args.rows, columns=args.columns)
+    save(compressed(image_dataset(pixels, 12, header), args.syntax), args.out / f"chest-{seed:05d}.dcm")
+
+
+def _wrap(args: argparse.Namespace) -> None:
+    files: Sequence[Path] = args.wrap
+    for file in files:
+        ds = picture_dataset(file, _header(args, f"picture {file.name}"), shape=(args.rows, args.columns))
+        save(compressed(ds, args.syntax), args.out / f"{file.stem}.dcm")
+
+
+def _save_mask(phantom: Phantom, path: Path) -> None:
+    Image.fromarray((phantom.mask > 0).astype(np.uint8) * np.uint8(255)).save(path)
+
+
+def _write_pictures(args: argparse.Namespace) -> None:
+    """The layout of a picture set: one row per image in labels.csv, masks only where there is a lesion."""
+    for folder in ("images", "masks"):
+        (args.out / folder).mkdir(exist_ok=True)
+    with (args.out / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["image_id", "cls", "site", "view", "kinds"])
+        for seed in range(args.seed, args.seed + args.count):
+            phantom, name = _phantom(args, seed), f"PH{seed:06d}"
+            grey = (phantom.pixels >> (phantom.bits - 8)).astype(np.uint8)
+            Image.fromarray(grey).save(args.out / "images" / f"{name}.png")
+            if phantom.mask.any():
+                _save_mask(phantom, args.out / "masks" / f"{name}.png")
+            kinds = ";".join(lesion.kind for lesion in phantom.lesions)
+            table.writerow([name, phantom.answer, "Knee", phantom.view, kinds])
