@@ -4,7 +4,9 @@
 `DiskFailed`.
 """
 
+import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,13 +32,32 @@ def write_at(fd: int, pieces: Sequence[Bytes], at: int, path: Path) -> None:
         raise translated(exc, path, "written") from exc
 
 
+def create(path: Path) -> int:
+    """Open a file that must not exist yet."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    except OSError as exc:
+        raise translated(exc, path, "created") from exc
+
+
+def lock(fd: int, path: Path) -> None:
+    """Hold the file for as long as it is open here."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as exc:
+        raise translated(exc, path, "locked") from exc
+
+
 def allocate(fd: int, start: int, end: int, path: Path) -> None:
-    """Reserve the bytes from `start` to `end`, where the file system can."""
+    """Reserve the bytes from `start` (the end so far) to `end`, where the file system can; all of them or none."""
     try:
         os.posix_fallocate(fd, start, end - start)
     except OSError as exc:
-        if exc.errno not in _NO_ALLOCATION:
-            raise translated(exc, path, "enlarged") from exc
+        if exc.errno in _NO_ALLOCATION:
+            return
+        with contextlib.suppress(OSError):
+            os.ftruncate(fd, start)  # what was reserved before the disk was full
+        raise translated(exc, path, "enlarged") from exc
 
 
 def sync(fd: int, path: Path) -> None:

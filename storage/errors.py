@@ -14,8 +14,6 @@ StorageError
 └── PeerRefused         the admin: a peer's value is wrong or taken
 """
 
-# ruff: noqa: N818  # the names say what happened
-
 
 class StorageError(Exception):
     """Anything that `storage` refuses or could not do; the message is a sentence for the admin."""

@@ -5,13 +5,13 @@ made from them afterwards (`storage/intake.py`), and after a crash `records()` f
 The form of a segment, and reading it, are in `storage/segment.py`.
 """
 
-import fcntl
 import hashlib
+import mmap
 import os
 import re
 from pathlib import Path
 
-from storage.disk import allocate, sync, sync_folder, write_at
+from storage.disk import allocate, create, lock, sync, sync_folder, write_at
 from storage.errors import DiskFailed, DiskFull, StorageError
 from storage.segment import (
     ALIGNMENT,
@@ -66,16 +66,16 @@ class Journal:
         self._start = ALIGNMENT  # head of the current or next record
         self._allocated = 0
         self._failed = False
-        self._buffer = bytearray(HEAD.size + BUFFER_BYTES)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        # anonymous memory is taken page by page as it is used: small images cost small buffers
+        self._buffer = mmap.mmap(-1, HEAD.size + BUFFER_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._fd = create(self.path)
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._fd, self.path)
             self._reserve(ALIGNMENT)
             write_at(self._fd, [file_head(self._nonce)], 0, self.path)
             sync_folder(folder)
         except StorageError:
-            self.path.unlink(missing_ok=True)
-            os.close(self._fd)
+            self.close()
             raise
         self.begin()
 
@@ -85,9 +85,10 @@ class Journal:
         self._length = 0  # of the payload so far
         self._filled = HEAD.size  # of the buffer, whose beginning is kept for the head
         self._flushed = 0  # bytes of the payload that are in the file already
+        self._lost = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next piece of the payload; it may be overwritten by the caller afterwards.
+        """Take the next piece of the payload (items of one byte); the caller may overwrite it afterwards.
 
         Raises
         ------
@@ -111,22 +112,20 @@ class Journal:
         DiskFull, DiskFailed
             The record is not promised (call `abandon`); what was committed before is.
         """
-        if self._failed:
-            raise DiskFailed(f"{self.path}: an earlier sync failed, so nothing more is kept in this segment.")
+        if self._failed or self._lost:
+            raise DiskFailed(f"{self.path}: an earlier write or sync failed, so this record is not kept.")
         values = encode_meta(meta)
         digest = self._digest.digest()
         head = HEAD.pack(RECORD_MAGIC, self._nonce, len(values), self._length, digest)
         tail = values + seal(self._nonce, self._start, head, values)
         end = self._start + HEAD.size + self._length + len(tail)
         self._reserve(end)
-        with memoryview(self._buffer) as buffer:
-            if self._flushed:
-                at = self._start + HEAD.size + self._flushed
-                write_at(self._fd, [buffer[HEAD.size : self._filled], tail], at, self.path)
-                write_at(self._fd, [head], self._start, self.path)
-            else:
-                buffer[: HEAD.size] = head
-                write_at(self._fd, [buffer[: self._filled], tail], self._start, self.path)
+        self._buffer[: HEAD.size] = head
+        first, at = (HEAD.size, self._start + HEAD.size + self._flushed) if self._flushed else (0, self._start)
+        with memoryview(self._buffer) as buffer, buffer[first : self._filled] as kept:
+            write_at(self._fd, [kept, tail], at, self.path)
+        if self._flushed:
+            write_at(self._fd, [head], self._start, self.path)
         self._sync()
         place = Place(self.path.name, self._start + HEAD.size, self._length, digest.hex())
         self._end, self._start = end, aligned(end)
@@ -147,7 +146,7 @@ class Journal:
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
-        self._buffer = bytearray()
+        self._buffer.close()
         try:
             cut(fd, self.path, self._end)
         finally:
@@ -156,11 +155,13 @@ class Journal:
     def _flush(self, data: bytes | bytearray | memoryview) -> None:
         """Write what is buffered, and `data` behind it, into the file, so that big objects are not held in memory."""
         at = self._start + HEAD.size + self._flushed
+        self._lost = True  # until it is known to be in the file
         self._reserve(self._start + HEAD.size + self._length)
-        with memoryview(self._buffer) as buffer:
-            write_at(self._fd, [buffer[HEAD.size : self._filled], data], at, self.path)
+        with memoryview(self._buffer) as buffer, buffer[HEAD.size : self._filled] as kept:
+            write_at(self._fd, [kept, data], at, self.path)
         self._flushed = self._length
         self._filled = HEAD.size
+        self._lost = False
 
     def _reserve(self, end: int) -> None:
         """See to it that the file has room up to `end`, a chunk at a time while there is space for chunks."""

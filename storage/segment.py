@@ -24,7 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from storage.errors import Damaged, DiskFailed
+from storage.disk import translated
+from storage.errors import Damaged
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +72,12 @@ class Place:
 
 
 _META_FIELDS = tuple(field.name for field in fields(RecordMeta))
+_JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode_meta(meta: RecordMeta) -> bytes:
     """The values as they are sealed: ASCII JSON, one key per field."""
-    values = {name: getattr(meta, name) for name in _META_FIELDS}
-    encoded = json.dumps(values, separators=(",", ":")).encode("ascii")
+    encoded = _JSON.encode({name: getattr(meta, name) for name in _META_FIELDS}).encode("ascii")
     if len(encoded) > _MAX_META_BYTES:
         raise ValueError(f"The values of a record take {len(encoded)} bytes, {_MAX_META_BYTES} are allowed.")
     return encoded
@@ -99,24 +100,34 @@ def records(path: Path, start: int = 0) -> Iterator[tuple[RecordMeta, Place, int
         SHA-256 of its payload are right. An incomplete tail ends the scan; a damaged record that has whole ones
         behind it is left out and logged.
     """
-    with path.open("rb", buffering=0) as file:
-        fd = file.fileno()
-        size = os.fstat(fd).st_size
-        nonce = _nonce(fd, size)
-        at, doubtful = max(aligned(start), ALIGNMENT), 0
-        while at + HEAD.size <= size:
-            found = _record_at(fd, at, size, nonce, path.name)
-            if found is None:
-                doubtful = doubtful or at
-                at += ALIGNMENT
-                continue
-            if doubtful and (earlier := _record_at(fd, doubtful, size, nonce, path.name)):
-                found = earlier  # the segment grew while it was read
-            elif doubtful:
-                log.error("Segment %s is damaged between byte %d and %d; restore it.", path.name, doubtful, at)
-            doubtful = 0
-            yield found
-            at = aligned(found[2])
+    fd = _open(path, os.O_RDONLY)
+    if fd is None:
+        raise Damaged(f"{path} is gone. Restore it from a copy or send its studies again.")
+    try:
+        yield from _records(fd, path, start)
+    except OSError as exc:
+        raise translated(exc, path, "read") from exc
+    finally:
+        os.close(fd)
+
+
+def _records(fd: int, path: Path, start: int) -> Iterator[tuple[RecordMeta, Place, int]]:
+    size = os.fstat(fd).st_size
+    nonce = _nonce(fd, size)
+    at, doubtful = max(aligned(start), ALIGNMENT), 0
+    while at + HEAD.size <= size:
+        found = _record_at(fd, at, size, nonce, path.name)
+        if found is None:
+            doubtful = doubtful or at
+            at += ALIGNMENT
+            continue
+        if doubtful and (earlier := _record_at(fd, doubtful, size, nonce, path.name)):
+            found = earlier  # the segment grew while it was read
+        elif doubtful:
+            log.error("Segment %s is damaged between byte %d and %d. Restore it from a copy.", path.name, doubtful, at)
+        doubtful = 0
+        yield found
+        at = aligned(found[2])
 
 
 def read(folder: Path, place: Place) -> bytes:
@@ -128,12 +139,11 @@ def read(folder: Path, place: Place) -> bytes:
         The segment is missing, too short, unreadable, or its bytes have another SHA-256.
     """
     path = folder / place.segment
+    payload = b""
     try:
         with path.open("rb", buffering=0) as file:
-            file.seek(place.offset)
-            payload = file.read(place.length) if place.length else b""
-            while len(payload) < place.length and (more := file.read(place.length - len(payload))):
-                payload += more
+            if os.fstat(file.fileno()).st_size >= place.offset + place.length:
+                payload = _pread(file.fileno(), place.offset, place.length)
     except OSError as exc:
         raise Damaged(
             f"{path} cannot be read: {exc.strerror}. Restore it from a copy or send the study again."
@@ -148,9 +158,8 @@ def read(folder: Path, place: Place) -> bytes:
 
 def is_live(path: Path) -> bool:
     """Whether a journal still writes the segment (its process is alive and has not closed it)."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _open(path, os.O_RDONLY)
+    if fd is None:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -168,9 +177,8 @@ def trim(path: Path, end: int) -> bool:
     Returns False, and touches nothing, when a living journal still writes it, when it is gone, or when something
     sealed lies behind `end`: a record cut short by a power cut, or a damaged one, which a person may want to see.
     """
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    fd = _open(path, os.O_RDWR)
+    if fd is None:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -192,14 +200,32 @@ def _anything_sealed(fd: int, at: int) -> bool:
 
 
 def cut(fd: int, path: Path, end: int) -> None:
+    """Cut the file behind `end`, or remove it; not synced, because an uncut segment says the same."""
     try:
         if end:
             os.ftruncate(fd, end)
-            os.fsync(fd)
         else:
             path.unlink(missing_ok=True)
     except OSError as exc:
-        raise DiskFailed(f"{path} cannot be cut to its {end} bytes: {exc.strerror}.") from exc
+        raise translated(exc, path, "cut") from exc
+
+
+def _open(path: Path, flags: int) -> int | None:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise translated(exc, path, "opened") from exc
+
+
+def _pread(fd: int, at: int, length: int) -> bytes:
+    """All of it in one object, also where the kernel gives it in parts (it gives 2 GiB at most)."""
+    pieces = []
+    while length and (piece := os.pread(fd, length, at)):
+        pieces.append(piece)
+        at, length = at + len(piece), length - len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def aligned(at: int) -> int:
