@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, exists, func, insert, select, update
 
 from storage import errors, events
 from storage.events import EventKind
@@ -31,6 +31,8 @@ class Parcel:
     peer_id: int
     owner: str
     attempt: int
+    since: float
+    """When these results were first due: a sender gives up a while after that."""
     items: tuple[tuple[int, ResultFile], ...]
     """(number of the delivery, the result)."""
 
@@ -79,7 +81,7 @@ def claim_next(conn: Connection, peer_id: int, owner: str, lease_s: float, now: 
     joined = select(deliveries.c.id.label("delivery_id"), results).join_from(deliveries, results)
     rows = conn.execute(joined.where(still_open).order_by(results.c.position, results.c.id))
     items = tuple((row.delivery_id, as_file(row)) for row in rows)
-    return Parcel(parcel.id, parcel.study_id, parcel.run_id, peer_id, owner, parcel.attempts + 1, items)
+    return Parcel(parcel.id, parcel.study_id, parcel.run_id, peer_id, owner, parcel.attempts + 1, parcel.since, items)
 
 
 def renew(conn: Connection, parcel: Parcel, lease_s: float, now: float) -> bool:
@@ -145,12 +147,32 @@ def outbox(conn: Connection, study_id: int) -> list[Delivery]:
     ]
 
 
+def last_delivered(conn: Connection, study_id: int) -> float | None:
+    """When the last result of the study's newest parcels was accepted; None while any of them is not."""
+    newest = select(func.max(parcels.c.run_id)).where(parcels.c.study_id == study_id).scalar_subquery()
+    mine = and_(parcels.c.study_id == study_id, parcels.c.run_id == newest)
+    query = select(
+        func.count(),
+        func.sum(case((deliveries.c.state == DeliveryState.DELIVERED, 1), else_=0)),
+        func.max(deliveries.c.changed_at),
+    )
+    count, accepted, at = conn.execute(query.join_from(deliveries, parcels).where(mine)).one()
+    return at if count and count == accepted else None
+
+
 def dispatch(
     conn: Connection, study_id: int, run_id: int, result_ids: Sequence[int], peer_ids: Sequence[int], now: float
 ) -> None:
     """Put the results of a run into one parcel per peer, due at once."""
     for peer_id in dict.fromkeys(peer_ids):
-        parcel = {"study_id": study_id, "run_id": run_id, "peer_id": peer_id, "is_open": True, "due_at": now}
+        parcel = {
+            "study_id": study_id,
+            "run_id": run_id,
+            "peer_id": peer_id,
+            "is_open": True,
+            "since": now,
+            "due_at": now,
+        }
         parcel_id = conn.execute(insert(parcels).returning(parcels.c.id), parcel).scalar_one()
         rows = [
             {"parcel_id": parcel_id, "result_id": result_id, "state": DeliveryState.PENDING, "changed_at": now}
@@ -178,7 +200,9 @@ def unpark(conn: Connection, study_id: int, now: float) -> dict[str, Any] | None
     parked = and_(deliveries.c.parcel_id.in_(ids), deliveries.c.state == DeliveryState.PARKED)
     touched = list(conn.execute(select(deliveries.c.parcel_id).where(parked)).scalars())
     conn.execute(update(deliveries).where(parked).values(state=DeliveryState.PENDING, changed_at=now))
-    conn.execute(update(parcels).where(parcels.c.id.in_(touched)).values(is_open=True, due_at=now, attempts=0))
+    conn.execute(
+        update(parcels).where(parcels.c.id.in_(touched)).values(is_open=True, since=now, due_at=now, attempts=0)
+    )
     if not touched:
         return None
     run = conn.execute(select(runs.c.outcome, runs.c.explanation).where(runs.c.id == last)).one()

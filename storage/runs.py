@@ -50,10 +50,54 @@ class Ending:
     model_version: str = ""
     model_sha256: str = ""
     provider: str = ""
+    answer: str = ""
+    """What the model says in one word (models/findings.py, Answer); empty when none answered."""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
     fingerprint: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
     results: tuple[ResultFile, ...] = ()
     destinations: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run that holds a study's present answer, to be shown."""
+
+    outcome: Outcome
+    model_name: str
+    model_version: str
+    model_sha256: str
+    provider: str
+    answer: str
+    probabilities: Mapping[str, float]
+    timings: Mapping[str, float]
+    """Seconds per stage."""
+    ended_at: float
+
+
+def last_finished(conn: Connection, study_id: int) -> Run | None:
+    """The newest run of the study that came to an end of its own."""
+    finished = and_(runs.c.study_id == study_id, runs.c.state == RunState.FINISHED)
+    row = conn.execute(select(runs).where(finished).order_by(runs.c.id.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return Run(
+        outcome=Outcome(row.outcome),
+        model_name=row.model_name,
+        model_version=row.model_version,
+        model_sha256=row.model_sha256,
+        provider=row.provider,
+        answer=row.answer,
+        probabilities=json.loads(row.probabilities),
+        timings=json.loads(row.timings),
+        ended_at=row.ended_at,
+    )
+
+
+def is_any_due(conn: Connection, now: float) -> bool:
+    """Whether a study waits to be claimed: a look that takes no lock."""
+    due = and_(studies.c.state == StudyState.READY, or_(studies.c.not_before.is_(None), studies.c.not_before <= now))
+    return conn.execute(select(studies.c.id).where(due).limit(1)).first() is not None
 
 
 def fingerprint(images: Iterable[tuple[str, str]], model_version: str, configuration: str) -> str:
@@ -131,6 +175,8 @@ def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
         "model_sha256": ending.model_sha256,
         "provider": ending.provider,
         "fingerprint": ending.fingerprint,
+        "answer": ending.answer,
+        "probabilities": json.dumps(dict(ending.probabilities)),
         "timings": json.dumps(dict(ending.timings)),
     }
     if not _end(conn, claim.run_id, RunState.FINISHED, now, **values):

@@ -229,10 +229,14 @@ def arriving(conn: Connection) -> list[Arrival]:
     return found
 
 
-def mark_ready(conn: Connection, study_id: int, reason: str, now: float) -> bool:
-    """The study has stopped arriving, for `reason` (a sentence); False when it is not RECEIVING any more."""
+def mark_ready(conn: Connection, study_id: int, reason: str, now: float, seen: float | None = None) -> bool:
+    """The study has stopped arriving, for `reason` (a sentence).
+
+    False when it is not RECEIVING any more, or when something arrived after `seen`, the last arrival that the decision
+    was made on.
+    """
     row = locked(conn, study_id)
-    if row.state != StudyState.RECEIVING:
+    if row.state != StudyState.RECEIVING or (seen is not None and row.last_arrival != seen):
         return False
     move(conn, row, StudyState.READY, EventKind.READY, reason, now, ready_at=now, not_before=None)
     return True
