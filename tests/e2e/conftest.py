@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e import postgresql
 from tests.e2e.node_process import Node, Settings
 from tests.e2e.orthanc import ORTHANC, Orthanc
 
@@ -51,3 +52,13 @@ def new_orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[.
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for what is sent."""
     return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def postgresql_url() -> Iterator[str]:
+    """The URL of a PostgreSQL of this test run."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
+    with postgresql.running(programs) as url:
+        yield url
