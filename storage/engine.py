@@ -17,6 +17,19 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Opera
 
 from storage import errors
 
+__all__ = [
+    "BUSY_S",
+    "HEAD",
+    "Engine",
+    "begin",
+    "database_url",
+    "engine_has_table",
+    "migrate",
+    "open_engine",
+    "reading",
+    "revision",
+]
+
 HEAD = "0001"
 """The revision of the schema that this program works with."""
 
