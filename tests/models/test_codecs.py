@@ -1,5 +1,6 @@
 """Every transfer syntax gives the same pixels."""
 
+import base64
 import tracemalloc
 import zlib
 
@@ -9,7 +10,7 @@ from pydicom import uid
 
 from models import codecs, encoded, images
 from models.errors import ImageTooLargeError
-from tests.models.films import body, compressed, film, lossless_jpeg, ramp, shared, wire
+from tests.models.films import body, compressed, film, lossless_jpeg, ramp, shared, wire, with_frames
 
 
 @pytest.mark.parametrize(
@@ -141,3 +142,19 @@ def test_frames_of_a_multi_frame_image_can_be_decoded_one_by_one():
     header = encoded.pixel_header(taken, images.Limits())
     for frame in range(2):
         assert np.array_equal(codecs.decode(taken, header, frame).cells, values[frame])
+
+
+HTJ2K_FRAME = (
+    b"/0//UQApQAAAAAAYAAAAEAAAAAAAAAAAAAAAGAAAABAAAAAAAAAAAAABDwEB/1AACAACAAAACv9SAAwAAgABAAUEBEAB/1wAEyCI"
+    b"kJCQkJCQkJCQkJCQiIiI/2QAFwABT3BlbkpQSCBWZXIgMC4yNi4zLv+QAAoAAAAAAJkAAf+TwAAmVfcFB3QAwAATAED9Awd0AMAA"
+    b"EsAAE4DvAId0AH704wCiNADAABPAABVAhhv+ggt0AD768PEAEIB3VgDAABUwAAV4vLy8vNpxgnUAGjU0NDQ0/uAY9jGB7LgAwAAr"
+    b"4AAWwEQikUgkEonz+np6cQJ4AHye53me53me5/8QAQge/YQge/YQgey/AP/Z"
+)
+"""A 16 x 24 frame of 16 bits, encoded with OpenJPH 0.26: none of our dependencies encodes HTJ2K."""
+
+
+@pytest.mark.parametrize("syntax", [uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K], ids=lambda s: s.name)
+def test_high_throughput_jpeg_2000_gives_the_pixels_that_were_written(syntax):
+    values = np.add.outer(np.arange(16) * 7, np.arange(24) * 11) * 9 % 4096
+    ds = with_frames(film(values, 16), syntax, [base64.b64decode(HTJ2K_FRAME)])
+    assert np.array_equal(images.radiograph_from_bytes(wire(ds), syntax).pixels, values)
