@@ -17,6 +17,7 @@ from storage.segment import (
     ALIGNMENT,
     BUFFER_BYTES,
     HEAD,
+    META_FIELDS,
     NONCE_BYTES,
     RECORD_MAGIC,
     SUFFIX,
@@ -33,7 +34,19 @@ from storage.segment import (
     trim,
 )
 
-__all__ = ["SUFFIX", "Journal", "Place", "RecordMeta", "is_live", "read", "records", "trim"]
+__all__ = [
+    "ALIGNMENT",
+    "HEAD",
+    "META_FIELDS",
+    "SUFFIX",
+    "Journal",
+    "Place",
+    "RecordMeta",
+    "is_live",
+    "read",
+    "records",
+    "trim",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 

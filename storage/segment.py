@@ -71,13 +71,13 @@ class Place:
     sha256: str
 
 
-_META_FIELDS = tuple(field.name for field in fields(RecordMeta))
+META_FIELDS = tuple(field.name for field in fields(RecordMeta))
 _JSON = json.JSONEncoder(separators=(",", ":"))
 
 
 def encode_meta(meta: RecordMeta) -> bytes:
     """The values as they are sealed: ASCII JSON, one key per field."""
-    encoded = _JSON.encode({name: getattr(meta, name) for name in _META_FIELDS}).encode("ascii")
+    encoded = _JSON.encode({name: getattr(meta, name) for name in META_FIELDS}).encode("ascii")
     if len(encoded) > _MAX_META_BYTES:
         raise ValueError(f"The values of a record take {len(encoded)} bytes, {_MAX_META_BYTES} are allowed.")
     return encoded
@@ -272,7 +272,7 @@ def _record_at(fd: int, at: int, size: int, nonce: bytes, name: str) -> tuple[Re
     offset = at + HEAD.size
     if _sha256(fd, offset, length) != digest:
         return None
-    meta = RecordMeta(**{key: value for key, value in json.loads(values).items() if key in _META_FIELDS})
+    meta = RecordMeta(**{key: value for key, value in json.loads(values).items() if key in META_FIELDS})
     return meta, Place(name, offset, length, digest.hex()), end
 
 

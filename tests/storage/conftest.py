@@ -1,0 +1,180 @@
+"""A fresh database for each test, on SQLite and on PostgreSQL, and a maker of received objects.
+
+PostgreSQL is Debian's, started once in a temporary folder. Where it is not installed its tests are skipped, and the
+summary says so.
+"""
+
+import contextlib
+import getpass
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from storage import tables
+from storage.engine import begin, migrate, open_engine
+from storage.journal import Place, RecordMeta
+from storage.verdicts import Taken
+
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
+_BINARIES = Path("/usr/lib/postgresql")
+_missing: list[str] = []
+
+
+class Server:
+    """A PostgreSQL of our own: unix socket in a temporary folder, 127.0.0.1 on a free port, no fsync."""
+
+    def __init__(self) -> None:
+        self.bin = max(_BINARIES.glob("*/bin"), key=lambda path: int(path.parent.name))
+        self.folder = Path(tempfile.mkdtemp(prefix="osteon-pg-"))
+        self.account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+        self.role = "postgres" if self.account else getpass.getuser()
+        if self.account:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run("initdb", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "--no-instructions")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        settings = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=32MB"
+        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", settings, "start")
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{self.role}@127.0.0.1:{self.port}/{database}"
+
+    def create(self, database: str) -> str:
+        url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:")
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as conn:
+            conn.execute(text(f"DROP DATABASE IF EXISTS {database}"))
+            conn.execute(text(f"CREATE DATABASE {database}"))
+        engine.dispose()
+        return self.url(database)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **self.account
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    if not list(_BINARIES.glob("*/bin/initdb")):
+        _missing.append("Debian's package 'postgresql' is not installed")
+        pytest.skip(_missing[0])
+    server = Server()
+    yield server
+    with contextlib.suppress(AssertionError):
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "osteon.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: Server) -> str:
+    url = postgresql.create("osteon")
+    migrate(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A migrated database without rows."""
+    if request.param == "sqlite":
+        path = tmp_path / "osteon.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    found: str = request.getfixturevalue("postgresql_template")
+    engine = open_engine(found)
+    with begin(engine) as conn:
+        names = ", ".join(table.name for table in tables.metadata.sorted_tables)
+        conn.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.db"
+    server: Server = request.getfixturevalue("postgresql")
+    return server.create("empty")
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    yield engine
+    engine.dispose()
+
+
+class Sender:
+    """Makes records as the listener would hand them over; the bytes behind them exist only as a hash."""
+
+    def __init__(self) -> None:
+        self._offset = 4096
+
+    def sends(
+        self,
+        number: int = 1,
+        study: int = 1,
+        *,
+        content: str = "",
+        sop_class: str = DX,
+        at: float = 100.0,
+        association: str = "a1",
+        patient: str = "patient",
+        series: int = 1,
+        segment: str = "a1.seg",
+        **meta: str,
+    ) -> Taken:
+        made = RecordMeta(
+            sop_class_uid=sop_class,
+            sop_instance_uid=f"1.2.{study}.{series}.{number}",
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            study_instance_uid=f"1.2.{study}",
+            series_instance_uid=f"1.2.{study}.{series}",
+            patient_key=hashlib.sha256(patient.encode()).hexdigest(),
+            calling_ae="XRAY",
+            called_ae="OSTEON",
+            address="127.0.0.1",
+            association=association,
+            received_at=at,
+            modality={SEG: "SEG", SR: "SR"}.get(sop_class, "DX"),
+        )
+        self._offset += 8192
+        digest = hashlib.sha256(f"{made.sop_instance_uid} {content}".encode()).hexdigest()
+        place = Place(segment, self._offset, 1000, digest)
+        return Taken(replace(made, **meta), place, self._offset + 1200)
+
+
+@pytest.fixture
+def sender() -> Sender:
+    return Sender()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _missing:
+        terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{_missing[0]}: every storage test ran on SQLite only.")
