@@ -1,0 +1,40 @@
+"""From the network's grid back to the source grid."""
+
+import numpy as np
+import pytest
+
+from models.grid import mask_on
+
+
+def interpolated(probability, shape):
+    """The same by the textbook, one axis after the other."""
+    values = np.asarray(probability, np.float64)
+    for axis in (0, 1):
+        cells, length = values.shape[axis], shape[axis]
+        centres = (np.arange(length) + 0.5) * cells / length - 0.5
+        lines = np.moveaxis(values, axis, 0)
+        values = np.moveaxis(
+            np.array([np.interp(centres, np.arange(cells), line) for line in lines.reshape(cells, -1).T]).T, 0, axis
+        ).reshape(*(length if index == axis else size for index, size in enumerate(values.shape)))
+    return values
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (20, 16), (11, 40), (300, 7), (2000, 1500)], ids=str)
+def test_the_mask_is_where_linear_interpolation_reaches_the_threshold(shape):
+    probability = np.random.default_rng(2).random((20, 16)).astype(np.float32)
+    probability[5:9, 4:8] = 0.95
+    expected = interpolated(probability, shape)
+    for threshold in (0.3, 0.9):
+        sure = np.abs(expected - threshold) > 1e-6
+        assert np.array_equal(mask_on(probability, shape, threshold)[sure], (expected >= threshold)[sure])
+
+
+def test_on_its_own_grid_the_mask_is_the_cut_probability():
+    probability = np.random.default_rng(3).random((31, 17)).astype(np.float32)
+    assert np.array_equal(mask_on(probability, (31, 17), 0.5), probability >= 0.5)
+
+
+def test_where_no_cell_reaches_the_threshold_the_mask_is_empty():
+    mask = mask_on(np.full((8, 8), 0.4, np.float32), (50, 40), 0.5)
+    assert mask.shape == (50, 40)
+    assert not mask.any()
