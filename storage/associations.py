@@ -6,7 +6,7 @@ An association without a row counts as closed. A listener that starts closes wha
 from sqlalchemy import Connection, update
 
 from storage.tables import associations
-from storage.upsert import upsert
+from storage.upsert import insert_or_ignore
 
 
 def open_association(
@@ -27,7 +27,7 @@ def open_association(
         "address": _shown(address),
         "opened_at": now,
     }
-    conn.execute(upsert(conn, associations).on_conflict_do_nothing(), [row])
+    conn.execute(insert_or_ignore(conn.dialect.name, associations), [row])
 
 
 def close_association(conn: Connection, association: str, now: float) -> None:

@@ -39,9 +39,12 @@ class Event:
     at: float
 
 
+_ADD = insert(events)
+
+
 def add(conn: Connection, study_id: int | None, kind: str, text: str, now: float) -> None:
     """Write one event; `study_id` None for what concerns no single study."""
-    conn.execute(insert(events), {"study_id": study_id, "kind": str(kind), "text": text, "at": now})
+    conn.execute(_ADD, {"study_id": study_id, "kind": str(kind), "text": text, "at": now})
 
 
 def timeline(conn: Connection, study_id: int) -> list[Event]:

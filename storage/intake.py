@@ -6,10 +6,11 @@ Nothing here may fail because of what a sender put into a header: a group that f
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, func, insert, select, text, update
 
 from storage import events
 from storage.associations import close_association, close_stale_associations, open_association
@@ -36,6 +37,23 @@ __all__ = [
 
 GROUP = 500
 """Records handled by one set of statements (SQLite takes 32 766 values in one)."""
+
+
+# built once: making a statement costs more than running it
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+_BY_UID = select(studies).where(studies.c.study_instance_uid.in_(_WANTED)).order_by(studies.c.id).with_for_update()
+_BY_ID = select(studies).where(studies.c.id.in_(_WANTED)).order_by(studies.c.id).with_for_update()
+_ADD_STUDY = insert(studies)
+_ADD_ARRIVED = (
+    update(studies)
+    .where(studies.c.id == bindparam("study"))
+    .values(
+        instance_count=studies.c.instance_count + bindparam("instances"),
+        image_count=studies.c.image_count + bindparam("images"),
+        last_arrival=bindparam("last"),
+        has_patient_conflict=bindparam("conflict"),
+    )
+)
 
 
 def index(conn: Connection, taken: Sequence[Taken], now: float) -> list[Indexed]:
@@ -82,17 +100,21 @@ def _note_segments(conn: Connection, taken: Sequence[Taken], now: float) -> None
 
 def note_indexed(conn: Connection, ends: dict[str, int], now: float) -> None:
     """Remember up to which byte each segment has been indexed."""
-    statement = upsert(conn, segments)
-    furthest = func.max if conn.dialect.name == "sqlite" else func.greatest
-    statement = statement.on_conflict_do_update(
+    rows = [{"name": name, "indexed_to": end, "indexed_at": now} for name, end in sorted(ends.items())]
+    conn.execute(_note_furthest(conn.dialect.name), rows)
+
+
+@cache
+def _note_furthest(dialect: str) -> Executable:
+    statement = upsert(dialect, segments)
+    furthest = func.max if dialect == "sqlite" else func.greatest
+    return statement.on_conflict_do_update(
         index_elements=["name"],
         set_={
             "indexed_to": furthest(segments.c.indexed_to, statement.excluded.indexed_to),
             "indexed_at": statement.excluded.indexed_at,
         },
     )
-    rows = [{"name": name, "indexed_to": end, "indexed_at": now} for name, end in sorted(ends.items())]
-    conn.execute(statement, rows)
 
 
 def _studies(conn: Connection, records: Sequence[Record], now: float) -> dict[int, Account]:
@@ -102,12 +124,11 @@ def _studies(conn: Connection, records: Sequence[Record], now: float) -> dict[in
         if record.verdict is Verdict.NEW:
             firsts.setdefault(record.meta.study_instance_uid, record)
     ids = {record.study_id for record in records} - {0}
-    wanted = or_(studies.c.study_instance_uid.in_(sorted(firsts)), studies.c.id.in_(sorted(ids)))
-    rows = _locked(conn, wanted)
+    rows = _locked(conn, firsts, ids)
     missing = set(firsts) - {row.study_instance_uid for row in rows}
     if missing:
         _add_studies(conn, [firsts[uid] for uid in firsts if uid in missing], now)
-        rows += _locked(conn, studies.c.study_instance_uid.in_(sorted(missing)))
+        rows += _locked(conn, missing, ())
         for row in rows:
             if row.study_instance_uid in missing:
                 text_ = f"The first object arrived from {row.calling_ae}."
@@ -123,8 +144,14 @@ def _studies(conn: Connection, records: Sequence[Record], now: float) -> dict[in
     return {row.id: Account(row) for row in rows}
 
 
-def _locked(conn: Connection, condition: Any) -> list[Row[Any]]:
-    return list(conn.execute(select(studies).where(condition).order_by(studies.c.id).with_for_update()))
+def _locked(conn: Connection, uids: Iterable[str], ids: Iterable[int]) -> list[Row[Any]]:
+    rows: list[Row[Any]] = []
+    if uids:
+        rows += conn.execute(_BY_UID, {"wanted": sorted(uids)})
+    others = set(ids) - {row.id for row in rows}
+    if others:
+        rows += conn.execute(_BY_ID, {"wanted": sorted(others)})
+    return rows
 
 
 def _add_studies(conn: Connection, records: Iterable[Record], now: float) -> None:
@@ -143,7 +170,7 @@ def _add_studies(conn: Connection, records: Iterable[Record], now: float) -> Non
         }
         for record in records
     ]
-    conn.execute(insert(studies), rows)
+    conn.execute(_ADD_STUDY, rows)
 
 
 def _count(records: Sequence[Record], accounts: dict[int, Account]) -> None:
@@ -179,17 +206,7 @@ def _update_studies(conn: Connection, accounts: Iterable[Account], now: float) -
             _reopen(conn, account, now)
         _tell(conn, account, now)
     if rows:
-        conn.execute(
-            update(studies)
-            .where(studies.c.id == bindparam("study"))
-            .values(
-                instance_count=studies.c.instance_count + bindparam("instances"),
-                image_count=studies.c.image_count + bindparam("images"),
-                last_arrival=bindparam("last"),
-                has_patient_conflict=bindparam("conflict"),
-            ),
-            rows,
-        )
+        conn.execute(_ADD_ARRIVED, rows)
 
 
 def _reopen(conn: Connection, account: Account, now: float) -> None:

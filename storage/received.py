@@ -6,8 +6,20 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from storage.states import StudyState
 from storage.tables import arrivals, conflicts, instances, series
-from storage.upsert import upsert
+from storage.upsert import insert_or_ignore
 from storage.verdicts import Account, Record, Verdict
+
+# built once: making a statement costs more than running it
+_ADD_INSTANCE = insert(instances)
+_ADD_IMAGES = (
+    update(series)
+    .where(series.c.id == bindparam("series"))
+    .values(image_count=series.c.image_count + bindparam("more"))
+)
+_SERIES_OF = select(series.c.study_id, series.c.series_instance_uid, series.c.id).where(
+    series.c.study_id.in_(bindparam("studies", expanding=True)),
+    series.c.series_instance_uid.in_(bindparam("uids", expanding=True)),
+)
 
 
 def add_instances(conn: Connection, records: Sequence[Record]) -> None:
@@ -38,11 +50,10 @@ def add_instances(conn: Connection, records: Sequence[Record]) -> None:
                 "received_at": meta.received_at,
             }
         )
-    conn.execute(insert(instances), rows)
+    conn.execute(_ADD_INSTANCE, rows)
     counts = [{"series": series_id, "more": count} for series_id, count in sorted(images.items()) if count]
     if counts:
-        more = update(series).where(series.c.id == bindparam("series"))
-        conn.execute(more.values(image_count=series.c.image_count + bindparam("more")), counts)
+        conn.execute(_ADD_IMAGES, counts)
 
 
 def _series(conn: Connection, records: Sequence[Record]) -> dict[tuple[int, str], int]:
@@ -63,13 +74,8 @@ def _series(conn: Connection, records: Sequence[Record]) -> dict[tuple[int, str]
 
 def _series_ids(conn: Connection, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], int]:
     pairs = list(keys)
-    column = series.c
-    rows = conn.execute(
-        select(column.study_id, column.series_instance_uid, column.id).where(
-            column.study_id.in_(sorted({pair[0] for pair in pairs})),
-            column.series_instance_uid.in_(sorted({pair[1] for pair in pairs})),
-        )
-    )
+    wanted = {"studies": sorted({pair[0] for pair in pairs}), "uids": sorted({pair[1] for pair in pairs})}
+    rows = conn.execute(_SERIES_OF, wanted)
     return {(study_id, uid): number for study_id, uid, number in rows}
 
 
@@ -99,7 +105,7 @@ def add_conflicts(conn: Connection, records: Sequence[Record], accounts: dict[in
                 }
             )
     if rows:
-        conn.execute(upsert(conn, conflicts).on_conflict_do_nothing(), rows)
+        conn.execute(insert_or_ignore(conn.dialect.name, conflicts), rows)
 
 
 def add_arrivals(conn: Connection, records: Sequence[Record], accounts: dict[int, Account]) -> None:
@@ -112,4 +118,4 @@ def add_arrivals(conn: Connection, records: Sequence[Record], accounts: dict[int
     }
     if pairs:
         rows = [{"study_id": study_id, "association": association} for study_id, association in sorted(pairs)]
-        conn.execute(upsert(conn, arrivals).on_conflict_do_nothing(), rows)
+        conn.execute(insert_or_ignore(conn.dialect.name, arrivals), rows)

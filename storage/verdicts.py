@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import BindParameter, Connection, Row, bindparam, select
 
 from storage.classes import is_analysable
 from storage.journal import Place, RecordMeta
@@ -68,19 +68,19 @@ class Account:
     has_patient_conflict: bool = False
 
 
+_UIDS: BindParameter[list[str]] = bindparam("uids", expanding=True)
+_HELD = select(instances.c.sop_instance_uid, instances.c.sha256, instances.c.study_id).where(
+    instances.c.sop_instance_uid.in_(_UIDS)
+)
+_OWN = select(results.c.sop_instance_uid, results.c.study_id).where(results.c.sop_instance_uid.in_(_UIDS))
+
+
 def judged(conn: Connection, taken: Sequence[Taken]) -> list[Record]:
     """Each record with its verdict; all but the new ones with their study."""
     metas = [_printable(item.meta) for item in taken]
     uids = sorted({meta.sop_instance_uid for meta in metas})
-    held = instances.c
-    rows = conn.execute(
-        select(held.sop_instance_uid, held.sha256, held.study_id).where(held.sop_instance_uid.in_(uids))
-    )
-    known = {uid: (sha256, study_id) for uid, sha256, study_id in rows}
-    own_rows = conn.execute(
-        select(results.c.sop_instance_uid, results.c.study_id).where(results.c.sop_instance_uid.in_(uids))
-    )
-    own = {row.sop_instance_uid: row.study_id for row in own_rows}
+    known = {uid: (sha256, study_id) for uid, sha256, study_id in conn.execute(_HELD, {"uids": uids})}
+    own = {uid: study_id for uid, study_id in conn.execute(_OWN, {"uids": uids})}  # noqa: C416  # rows are no pairs
     first: dict[str, Record] = {}
     records = []
     for item, meta in zip(taken, metas, strict=True):

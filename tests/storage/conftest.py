@@ -12,7 +12,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,7 +55,7 @@ class Server:
         url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:")
         engine = create_engine(url, isolation_level="AUTOCOMMIT")
         with engine.connect() as conn:
-            conn.execute(text(f"DROP DATABASE IF EXISTS {database}"))
+            conn.execute(text(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
             conn.execute(text(f"CREATE DATABASE {database}"))
         engine.dispose()
         return self.url(database)
@@ -123,10 +123,22 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
-    yield engine
-    engine.dispose()
+def opened() -> Iterator[Callable[..., Engine]]:
+    """`open_engine`, whose engines are closed with the test."""
+    engines = []
+
+    def open_(url: str, **options: float) -> Engine:
+        engines.append(open_engine(url, **options))
+        return engines[-1]
+
+    yield open_
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(url: str, opened: Callable[..., Engine]) -> Engine:
+    return opened(url)
 
 
 class Sender:

@@ -44,9 +44,9 @@ def _peers() -> None:
         sa.Column("added_at", sa.Double(), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
         sa.Column("removed_at", sa.Double(), nullable=True),
-        sa.CheckConstraint("results IN ('none', 'own', 'all')", name="ck_peers_results"),
-        sa.CheckConstraint("port BETWEEN 1 AND 65535", name="ck_peers_port"),
-        sa.PrimaryKeyConstraint("id", name="pk_peers"),
+        sa.CheckConstraint("results IN ('none', 'own', 'all')", name=op.f("ck_peers_results")),
+        sa.CheckConstraint("port BETWEEN 1 AND 65535", name=op.f("ck_peers_port")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_peers")),
         sqlite_autoincrement=True,
     )
     op.create_index(
@@ -77,7 +77,7 @@ def _associations() -> None:
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("opened_at", sa.Double(), nullable=False),
         sa.Column("closed_at", sa.Double(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_associations"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_associations")),
     )
     op.create_index("ix_associations_listener", "associations", ["listener", "closed_at"], unique=False)
 
@@ -88,7 +88,7 @@ def _segments() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("indexed_to", sa.BigInteger(), nullable=False),
         sa.Column("indexed_at", sa.Double(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name="pk_segments"),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_segments")),
     )
 
 
@@ -117,10 +117,10 @@ def _studies() -> None:
         sa.CheckConstraint(
             "state IN ('receiving', 'ready', 'analysing', 'sending', 'delivered', "
             "'not_applicable', 'failed', 'quarantined')",
-            name="ck_studies_state",
+            name=op.f("ck_studies_state"),
         ),
-        sa.PrimaryKeyConstraint("id", name="pk_studies"),
-        sa.UniqueConstraint("study_instance_uid", name="uq_studies_study_instance_uid"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_studies")),
+        sa.UniqueConstraint("study_instance_uid", name=op.f("uq_studies_study_instance_uid")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_studies_ready", "studies", ["state", "ready_at"], unique=False)
@@ -135,9 +135,9 @@ def _series() -> None:
         sa.Column("series_instance_uid", sa.Text(), nullable=False),
         sa.Column("modality", sa.Text(), nullable=False),
         sa.Column("image_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_series_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_series"),
-        sa.UniqueConstraint("study_id", "series_instance_uid", name="uq_series_study_id"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_series_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
+        sa.UniqueConstraint("study_id", "series_instance_uid", name=op.f("uq_series_study_id")),
     )
 
 
@@ -159,11 +159,11 @@ def _instances() -> None:
         sa.Column("is_own", sa.Boolean(), nullable=False),
         sa.Column("association", sa.Text(), nullable=False),
         sa.Column("received_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["segment"], ["segments.name"], name="fk_instances_segment"),
-        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name="fk_instances_series_id"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_instances_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_instances"),
-        sa.UniqueConstraint("sop_instance_uid", name="uq_instances_sop_instance_uid"),
+        sa.ForeignKeyConstraint(["segment"], ["segments.name"], name=op.f("fk_instances_segment")),
+        sa.ForeignKeyConstraint(["series_id"], ["series.id"], name=op.f("fk_instances_series_id")),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_instances_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_instances")),
+        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_instances_sop_instance_uid")),
     )
     op.create_index("ix_instances_segment", "instances", ["segment"], unique=False)
     op.create_index("ix_instances_study_id", "instances", ["study_id"], unique=False)
@@ -174,8 +174,8 @@ def _arrivals() -> None:
         "arrivals",
         sa.Column("study_id", _ID, nullable=False),
         sa.Column("association", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_arrivals_study_id"),
-        sa.PrimaryKeyConstraint("study_id", "association", name="pk_arrivals"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_arrivals_study_id")),
+        sa.PrimaryKeyConstraint("study_id", "association", name=op.f("pk_arrivals")),
     )
 
 
@@ -192,11 +192,11 @@ def _conflicts() -> None:
         sa.Column("offset", sa.BigInteger(), nullable=False),
         sa.Column("length", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.Double(), nullable=False),
-        sa.CheckConstraint("kind IN ('instance', 'patient')", name="ck_conflicts_kind"),
-        sa.ForeignKeyConstraint(["segment"], ["segments.name"], name="fk_conflicts_segment"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_conflicts_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_conflicts"),
-        sa.UniqueConstraint("study_id", "kind", "sop_instance_uid", "sha256", name="uq_conflicts_study_id"),
+        sa.CheckConstraint("kind IN ('instance', 'patient')", name=op.f("ck_conflicts_kind")),
+        sa.ForeignKeyConstraint(["segment"], ["segments.name"], name=op.f("fk_conflicts_segment")),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_conflicts_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_conflicts")),
+        sa.UniqueConstraint("study_id", "kind", "sop_instance_uid", "sha256", name=op.f("uq_conflicts_study_id")),
     )
 
 
@@ -222,10 +222,12 @@ def _runs() -> None:
         sa.Column("timings", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("fingerprint", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("supersedes", _ID, nullable=True),
-        sa.CheckConstraint("state IN ('running', 'finished', 'void', 'crashed', 'released')", name="ck_runs_state"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_runs_study_id"),
-        sa.ForeignKeyConstraint(["supersedes"], ["runs.id"], name="fk_runs_supersedes"),
-        sa.PrimaryKeyConstraint("id", name="pk_runs"),
+        sa.CheckConstraint(
+            "state IN ('running', 'finished', 'void', 'crashed', 'released')", name=op.f("ck_runs_state")
+        ),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_runs_study_id")),
+        sa.ForeignKeyConstraint(["supersedes"], ["runs.id"], name=op.f("fk_runs_supersedes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_runs_state", "runs", ["state", "lease_until"], unique=False)
@@ -256,11 +258,11 @@ def _results() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("made_at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_results_run_id"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_results_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_results"),
-        sa.UniqueConstraint("path", name="uq_results_path"),
-        sa.UniqueConstraint("sop_instance_uid", name="uq_results_sop_instance_uid"),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_results_run_id")),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_results_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_results")),
+        sa.UniqueConstraint("path", name=op.f("uq_results_path")),
+        sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_results_sop_instance_uid")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_results_run_id", "results", ["run_id"], unique=False)
@@ -279,11 +281,11 @@ def _parcels() -> None:
         sa.Column("due_at", sa.Double(), nullable=False),
         sa.Column("owner", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.ForeignKeyConstraint(["peer_id"], ["peers.id"], name="fk_parcels_peer_id"),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_parcels_run_id"),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_parcels_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_parcels"),
-        sa.UniqueConstraint("run_id", "peer_id", name="uq_parcels_run_id"),
+        sa.ForeignKeyConstraint(["peer_id"], ["peers.id"], name=op.f("fk_parcels_peer_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_parcels_run_id")),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_parcels_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parcels")),
+        sa.UniqueConstraint("run_id", "peer_id", name=op.f("uq_parcels_run_id")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_parcels_due", "parcels", ["peer_id", "is_open", "due_at"], unique=False)
@@ -300,11 +302,11 @@ def _deliveries() -> None:
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("error", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("changed_at", sa.Double(), nullable=False),
-        sa.CheckConstraint("state IN ('pending', 'sending', 'delivered', 'parked')", name="ck_deliveries_state"),
-        sa.ForeignKeyConstraint(["parcel_id"], ["parcels.id"], name="fk_deliveries_parcel_id"),
-        sa.ForeignKeyConstraint(["result_id"], ["results.id"], name="fk_deliveries_result_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_deliveries"),
-        sa.UniqueConstraint("parcel_id", "result_id", name="uq_deliveries_parcel_id"),
+        sa.CheckConstraint("state IN ('pending', 'sending', 'delivered', 'parked')", name=op.f("ck_deliveries_state")),
+        sa.ForeignKeyConstraint(["parcel_id"], ["parcels.id"], name=op.f("fk_deliveries_parcel_id")),
+        sa.ForeignKeyConstraint(["result_id"], ["results.id"], name=op.f("fk_deliveries_result_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("parcel_id", "result_id", name=op.f("uq_deliveries_parcel_id")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_deliveries_state", "deliveries", ["state"], unique=False)
@@ -318,7 +320,7 @@ def _events() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name="fk_events_study_id"),
-        sa.PrimaryKeyConstraint("id", name="pk_events"),
+        sa.ForeignKeyConstraint(["study_id"], ["studies.id"], name=op.f("fk_events_study_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
     op.create_index("ix_events_study_id", "events", ["study_id", "id"], unique=False)

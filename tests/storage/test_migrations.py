@@ -1,0 +1,140 @@
+"""The migrations make exactly the tables, all or nothing, however many start them and whatever kills them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from storage import errors, tables
+from storage.engine import HEAD, begin, migrate, reading, revision
+from storage.migrations.upgrade import configuration
+
+Opener = Callable[..., Engine]
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def schema(conn: Connection) -> list[tuple[str, ...]]:
+    """Everything the database knows of its tables, in a form that can be compared."""
+    if conn.dialect.name == "sqlite":
+        rows = conn.exec_driver_sql("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_master")
+        found = [(*row[:3], _definitions(row[3])) for row in rows]
+        return sorted(row for row in found if "alembic" not in row[2])
+    queries = (
+        "SELECT 'column', table_name, column_name, data_type, is_nullable, coalesce(column_default, '')"
+        " FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version'",
+        "SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version'",
+        "SELECT 'index', tablename, indexname, indexdef FROM pg_indexes"
+        " WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    )
+    return sorted(tuple(row) for query in queries for row in conn.exec_driver_sql(query))
+
+
+def _definitions(sql: str) -> str:
+    """The lines of a CREATE TABLE in any order (a constraint may stand anywhere)."""
+    return "\n".join(sorted(line.strip().rstrip(",") for line in sql.replace('"', "").splitlines()))
+
+
+def test_the_migrated_schema_is_that_of_the_tables(empty_url: str, opened: Opener) -> None:
+    engine = opened(empty_url)
+    with begin(engine) as conn:
+        tables.metadata.create_all(conn)
+        wanted = schema(conn)
+        tables.metadata.drop_all(conn)
+    migrate(empty_url)
+    with begin(engine) as conn:
+        assert schema(conn) == wanted
+        assert compare_metadata(MigrationContext.configure(conn), tables.metadata) == []
+
+
+def test_the_newest_revision_is_the_one_this_program_works_with(empty_url: str, opened: Opener) -> None:
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
+    migrate(empty_url)
+    engine = opened(empty_url)
+    with reading(engine) as conn:
+        assert revision(conn) == HEAD
+
+
+def test_migrating_twice_changes_nothing(empty_url: str, opened: Opener) -> None:
+    migrate(empty_url)
+    engine = opened(empty_url)
+    with reading(engine) as conn:
+        before = schema(conn)
+    migrate(empty_url)
+    with reading(engine) as conn:
+        assert schema(conn) == before
+
+
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
+    program = f"from storage.engine import migrate; migrate({empty_url!r})"
+    running = [
+        subprocess.Popen([sys.executable, "-c", program], env=ENVIRONMENT, stderr=subprocess.PIPE) for _ in range(3)
+    ]
+    assert [process.communicate()[1] for process in running] == [b""] * 3
+    assert [process.returncode for process in running] == [0] * 3
+
+
+def test_a_killed_migration_leaves_nothing_and_is_made_up_for(empty_url: str, opened: Opener) -> None:
+    """Killed at random moments between the first table and the commit."""
+    program = (
+        "import os, sys\n"
+        "from sqlalchemy import event\n"
+        "from storage import engine\n"
+        "real = engine.open_engine\n"
+        "def told(url, **options):\n"
+        "    opened = real(url, **options)\n"
+        "    event.listen(opened, 'before_cursor_execute', lambda *_: os.write(1, b'.'))\n"
+        "    return opened\n"
+        "engine.open_engine = told\n"
+        f"engine.migrate({empty_url!r})\n"
+    )
+    chance = random.Random(5)
+    engine = opened(empty_url)
+    killed = 0
+    for statements in (12, 20, 30):
+        with subprocess.Popen([sys.executable, "-c", program], env=ENVIRONMENT, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.read(statements)
+            time.sleep(chance.random() * 0.002)
+            process.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while True:  # PostgreSQL needs a moment to see that its client died
+            with reading(engine) as conn:
+                found = schema(conn)
+                gone = conn.dialect.name == "sqlite" or not conn.execute(text(_OTHERS)).scalar()
+            if gone or time.monotonic() > deadline:
+                break
+        if found:  # committed before it was killed
+            assert len({row[1] for row in found}) >= len(tables.metadata.tables)
+            break
+        killed += 1
+    assert killed
+    migrate(empty_url)
+    with reading(engine) as conn:
+        assert revision(conn) == HEAD
+
+
+_OTHERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND backend_type = 'client backend'"
+)
+
+
+def test_a_database_of_a_newer_program_is_refused(empty_url: str, opened: Opener) -> None:
+    migrate(empty_url)
+    engine = opened(empty_url)
+    with begin(engine) as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = 'later'"))
+    with pytest.raises(errors.SchemaMismatch, match="another version of Osteon"):
+        migrate(empty_url)
