@@ -1,0 +1,114 @@
+"""`./deploy/demo`: starts a node and a PACS, sends sample studies through both, shows what came back."""
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.demonstration.archives import Archive, OrthancArchive, SmallArchive
+from deploy.demonstration.results import Row, save_overlays, table
+from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
+from deploy.demonstration.samples import Sample, samples
+from deploy.demonstration.sending import send_files
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ENDED = ("delivered", "not_applicable", "failed", "quarantined")
+WRONG = ("failed", "quarantined")
+PATIENCE_S = 240.0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the demonstration; the exit code is 0 when no study failed."""
+    args = _arguments(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    out: Path = args.out.resolve()
+    for name in ("node", "pacs", "overlays"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    begun = time.monotonic()
+    print("Sample studies: making them" if not (out / "samples").is_dir() else "Sample studies: as made before")
+    prepared = samples(out / "samples", ROOT.parent / "shared" / "data")
+    archive: Archive = OrthancArchive(out / "pacs") if args.orthanc else SmallArchive(out / "pacs")
+    node = RunningNode(out / "node", free_port(11112))
+    try:
+        archive.start(node.port, node.ae_title)
+        node.start()
+        node.add_peer(archive.ae_title, archive.port)
+        print(f"Running: Osteon ({node.ae_title}) on port {node.port}, {archive.label} on port {archive.port}")
+        code = _show(prepared, node, archive, out)
+        print(f"All in {time.monotonic() - begun:.0f} s. Not for clinical use.")
+        if args.keep:
+            _keep(node, archive)
+    except DemonstrationFailed as exc:
+        print(f"demo: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        node.stop()
+        archive.stop()
+    return code
+
+
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="deploy/demo", description=__doc__)
+    parser.add_argument("--orthanc", action="store_true", help="Debian's Orthanc as the PACS instead of the small one")
+    parser.add_argument("--keep", action="store_true", help="leave both running, to send studies of your own")
+    parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="where everything goes (default demo-out)")
+    return parser.parse_args(words)
+
+
+def _show(prepared: Sequence[Sample], node: RunningNode, archive: Archive, out: Path) -> int:
+    """Send the samples, wait, print; the exit code."""
+    for sample in prepared:
+        program = send_files(sample.files, archive.ae_title, archive.port)
+    print(f"Sent {len(prepared)} studies to {archive.label} by {program}; it routes them to the node. Waiting.")
+    rows = _wait(prepared, node, archive)
+    print("\n" + table(rows) + "\n")
+    for row in rows:
+        if explanation := row.study.get("explanation"):
+            print(f"{row.sample.name}: {explanation}")
+    overlays = save_overlays(rows, out / "overlays")
+    print(f"\n{len(overlays)} overlays as PNG: {out / 'overlays'}")
+    print(f"Log of the node: {node.log}")
+    wrong = [row.sample.name for row in rows if row.study["state"] in WRONG]
+    if wrong:
+        print(f"FAILED: {', '.join(wrong)}. Ask the node: {node.osteon} studies --config {node.config}")
+    return 1 if wrong else 0
+
+
+def _wait(prepared: Sequence[Sample], node: RunningNode, archive: Archive) -> list[Row]:
+    """Each sample with what the node says once it has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        said = {study["study_instance_uid"]: study for study in node.studies()}
+        open_ = [s for s in prepared if said.get(s.study_instance_uid, {}).get("state") not in ENDED]
+        if not open_:
+            break
+        if time.monotonic() > deadline:
+            states = ", ".join(
+                f"{s.name} ({said.get(s.study_instance_uid, {}).get('state', 'not there')})" for s in open_
+            )
+            raise DemonstrationFailed(f"Not ended within {PATIENCE_S:.0f} s: {states}. See {node.log}.")
+        time.sleep(0.3)
+    return [Row(s, said[s.study_instance_uid], tuple(archive.results(s.study_instance_uid))) for s in prepared]
+
+
+def _keep(node: RunningNode, archive: Archive) -> None:
+    """Leave both running until the user has enough."""
+    print(
+        f"""
+Both go on running. Send a study of your own to the PACS, which routes it to the node:
+  dcmsend -aec {archive.ae_title} {HOST} {archive.port} FILE...
+See what became of it:
+  {node.osteon} studies --config {node.config}
+Ctrl-C ends both."""
+    )
+    while True:
+        time.sleep(3600)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

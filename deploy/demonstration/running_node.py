@@ -1,0 +1,120 @@
+"""The node of the demonstration: a configuration, a process, and the command line that an administrator has."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+HOST = "127.0.0.1"
+STARTS_WITHIN_S, STOPS_WITHIN_S = 60.0, 30.0
+
+CONFIGURATION = """\
+# Written by deploy/demo; deploy/node.example.toml explains every key.
+[node]
+ae_title = "{ae_title}"
+data_folder = "node-data"
+
+[listen]
+host = "{host}"
+port = {port}
+reserve_mb = 64
+"""
+
+
+class DemonstrationFailed(Exception):
+    """The demonstration cannot go on; the message says where to look."""
+
+
+def free_port(wanted: int) -> int:
+    """`wanted` when nobody has it, else one that is free."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    raise DemonstrationFailed(f"No port is free on {HOST}.")
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Return once the process listens.
+
+    Raises
+    ------
+    DemonstrationFailed
+        When it ends before, or takes too long.
+    """
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise DemonstrationFailed(f"{process.args!r} does not listen on port {port}: see {log}.")
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the process to end, and end it when it does not."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOPS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class RunningNode:
+    """`osteon serve` in a folder of its own."""
+
+    def __init__(self, folder: Path, port: int, *, ae_title: str = "OSTEON") -> None:
+        self.folder, self.port, self.ae_title = folder, port, ae_title
+        self.config, self.log = folder / "node.toml", folder / "node.log"
+        self.osteon = Path(sys.executable).parent / "osteon"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the node; returns once it listens."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        text = CONFIGURATION.format(ae_title=self.ae_title, host=HOST, port=self.port)
+        self.config.write_text(text, encoding="utf-8")
+        with self.log.open("wb") as log:
+            command = [str(self.osteon), "serve", "--config", str(self.config)]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_for_port(self.port, self._process, self.log)
+
+    def stop(self) -> None:
+        """Stop the node in order."""
+        if self._process is not None:
+            stop(self._process)
+
+    def command(self, *words: str) -> str:
+        """What `osteon WORDS --config ...` prints.
+
+        Raises
+        ------
+        DemonstrationFailed
+            When it exits with anything but 0.
+        """
+        line = [str(self.osteon), *words, "--config", str(self.config)]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode:
+            raise DemonstrationFailed(f"osteon {' '.join(words)} failed: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def studies(self) -> list[dict[str, Any]]:
+        """What the node says of every study."""
+        listed: list[dict[str, Any]] = json.loads(self.command("studies", "--json"))
+        return listed
+
+    def add_peer(self, ae_title: str, port: int) -> None:
+        """Let the PACS send, and let its results go back to it."""
+        self.command(
+            *("peers", "add", "pacs", "--ae", ae_title, "--host", HOST, "--port", str(port)),
+            *("--may-send", "--results", "own", "--address", f"{HOST}/32"),
+        )
