@@ -1,0 +1,1 @@
+"""What the headers of images say, read in parts: one file per question. node/headers.py puts them together."""

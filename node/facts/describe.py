@@ -1,0 +1,61 @@
+"""Facts in a few words for a sentence. Nothing that a sender typed passes through here."""
+
+from collections.abc import Sequence
+
+from node.facts.kinds import MR, XRAY, Kind, class_name
+from node.facts.mr import FatSuppression, Weighting
+from node.facts.xray import View
+from node.headers import ImageFacts
+from node.series import SeriesFacts, Stack
+
+_SIDES = {"L": "left", "R": "right", "B": "both sides"}
+_KIND_WORDS = {Kind.CR: "CR", Kind.DX: "DX", Kind.DX_FOR_PROCESSING: "DX for processing"}
+
+
+def series_name(series: SeriesFacts) -> str:
+    """ "series 2" """
+    return f"series {series.number}" if series.number is not None else "series without a number"
+
+
+def image_name(image: ImageFacts, place: int) -> str:
+    """ "image 3", by InstanceNumber where there is one, else by its place in the series (from 0)."""
+    return f"image {image.instance_number if image.instance_number is not None else place + 1}"
+
+
+def radiographs(images: Sequence[ImageFacts]) -> str:
+    """ "DX left knee AP and lateral" """
+    kinds = " and ".join(dict.fromkeys(_KIND_WORDS.get(image.kind, image.kind) for image in images))
+    parts = " and ".join(dict.fromkeys(_part(image) for image in images))
+    views = dict.fromkeys(image.xray.view for image in images if image.xray and image.xray.view is not View.UNKNOWN)
+    return " ".join(word for word in (kinds, parts, " and ".join(views)) if word)
+
+
+def stack_words(stack: Stack) -> str:
+    """ "axial T1 with fat saturation, left hand, 24 slices" """
+    image = stack.images[0]
+    b_value = f" b={stack.b_value:g}" if stack.b_value is not None else ""
+    oblique = "oblique " if image.geometry.is_oblique else ""
+    more = []
+    mr = image.mr
+    if mr and mr.fat_suppression is FatSuppression.FAT_SAT and stack.weighting is not Weighting.DWI:
+        more.append("fat-suppressed")
+    if mr and mr.has_contrast:
+        more.append("after contrast agent")
+    count = f"{stack.slices} slice" + ("" if stack.slices == 1 else "s")
+    words = f"{oblique}{stack.plane.value} {stack.weighting.value}{b_value}"
+    return ", ".join([words, *more, _part(image), count])
+
+
+def what_it_is(image: ImageFacts) -> str:
+    """One instance in words, whatever it is."""
+    if image.kind in XRAY:
+        return radiographs([image])
+    if image.kind in MR:
+        return f"MR {_part(image)}" + (f", {image.mr.weighting.value}" if image.mr else "")
+    name = class_name(image.sop_class_uid)
+    return name if "unknown" in name or "not given" in name else f"{name}, {_part(image)}"
+
+
+def _part(image: ImageFacts) -> str:
+    side = _SIDES.get(image.laterality, "")
+    return " ".join(word for word in (side, str(image.body_part)) if word)

@@ -1,0 +1,204 @@
+"""b-values in the dialects of the vendors, ADC maps and traces (DICOM.md §3.1 and §3.2).
+
+Private attributes are found by their Private Creator, never by a fixed block. The b-value of one image says nothing yet
+of the kind of series: Philips writes b = 0 into images that are not diffusion-weighted, GE a number that is no b-value.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydicom.tag import BaseTag
+
+from node.facts.frames import Frames
+from node.facts.values import Reader
+
+MAX_B = 20000.0
+"""s/mm2; more is no b-value of a person's scan but a damaged or biased number."""
+_GE_BIAS = 2**30
+_GE_MODULUS = 100_000
+_SAME_B = 5.0
+_NAMED_B = re.compile(r"(?:^|[^a-z0-9])(?:ep_)?b[ =_]?(\d{1,5})(?![0-9])", re.IGNORECASE)
+_ADC_WORDS = re.compile(r"(?:^|[^a-z])adc(?:$|[^a-z])|apparent diff|dadc", re.IGNORECASE)
+_DIFFUSION_WORDS = re.compile(
+    r"(?:^|[^a-z])(?:dwi?|dti|diff\w*|dwibs|resolve)(?:$|[^a-z])|拡散|弥散|扩散|확산", re.IGNORECASE
+)
+_TEXTS = ("SequenceName", "SeriesDescription")
+"""Looked at last; that they differ from a number is no contradiction, the text may name the whole protocol."""
+_ADC_CODE = "113041"
+_CSA_TAGS = 512
+_CSA_ITEMS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionFacts:
+    """What an image says of diffusion."""
+
+    b_value: float | None = None
+    """s/mm2; None when the image, or the frames of an object, have none or several."""
+    b_source: str = ""
+    frame_b_values: tuple[float | None, ...] = ()
+    """Per frame of a multi-frame object."""
+    directionality: str = ""
+    """*Diffusion Directionality* (0018,9075): DIRECTIONAL, BMATRIX, ISOTROPIC (a trace), NONE."""
+    is_adc: bool = False
+    is_trace: bool = False
+    is_mosaic: bool = False
+    """Several slices in the tiles of one image (Siemens MOSAIC, UIH GRID)."""
+    is_weighted: bool = False
+    """Diffusion-weighted for certain: b > 0, or an echo-planar image that says so."""
+
+
+def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -> DiffusionFacts:
+    """Read what an MR image says of diffusion."""
+    reader = frames.reader
+    per_frame = tuple(_public(group) if group else None for group in frames.frame_groups("MRDiffusionSequence"))
+    known = {value for value in per_frame if value is not None}
+    if per_frame:
+        b_value, source = (known.pop(), "MRDiffusionSequence") if len(known) == 1 else (None, "")
+        highest = max((value for value in per_frame if value is not None), default=0.0)
+    else:
+        b_value, source = b_value_of(reader, is_epi)
+        highest = b_value or 0.0
+    words = f"{reader.text('SeriesDescription')} {reader.text('SequenceName')}"
+    says_so = "DIFFUSION" in image_type or bool(_DIFFUSION_WORDS.search(words))
+    is_adc = _is_adc(frames, image_type)
+    return DiffusionFacts(
+        b_value=b_value,
+        b_source=source,
+        frame_b_values=per_frame,
+        directionality=frames.term("DiffusionDirectionality", "MRDiffusionSequence") or _philips_direction(reader),
+        is_adc=is_adc,
+        is_trace=any(part in ("TRACEW", "TRACE") for part in image_type),
+        is_mosaic=_is_mosaic(reader, image_type),
+        is_weighted=not is_adc and (highest > 0 or (says_so and (is_epi or "DIFFUSION" in image_type))),
+    )
+
+
+def b_value_of(reader: Reader, is_epi: bool) -> tuple[float | None, str]:
+    """The b-value of a single-frame image and where it stood; the public attribute wins, a contradiction is noted."""
+    found = [(value, source) for value, source in _evidence(reader, is_epi) if value is not None]
+    if not found:
+        return None, ""
+    value, source = found[0]
+    for other, other_source in found[1:]:
+        if abs(other - value) > max(_SAME_B, 0.05 * value) and other_source not in _TEXTS:
+            reader.notes.add(f"{source} says b = {value:g}, {other_source} says b = {other:g}; the first is used.")
+            break
+    return value, source
+
+
+def unbiased(value: float) -> float:
+    """A b-value as GE stores it, without the bias of 1e9 or 2**30 that marks some series."""
+    if value >= _GE_BIAS and value - _GE_BIAS <= MAX_B:
+        return value - _GE_BIAS
+    return value % _GE_MODULUS if value >= _GE_MODULUS else value
+
+
+def rounded(value: float) -> float:
+    """A b-value of Siemens: what is near 0 belongs to the nearest 50."""
+    return round(value / 50.0) * 50.0 if value < 50.0 else value
+
+
+def csa_value(raw: bytes, name: str) -> float | None:
+    """The first number of one entry of a Siemens CSA header ("SV10"), None when it is not there or damaged."""
+    try:
+        return next(_csa_numbers(raw, name.encode("ascii")), None)
+    except (struct.error, ValueError):
+        return None
+
+
+def _evidence(reader: Reader, is_epi: bool) -> Iterator[tuple[float | None, str]]:
+    yield _public(reader), "DiffusionBValue"
+    diffusion = reader.item("MRDiffusionSequence")
+    if diffusion:
+        yield _public(diffusion), "MRDiffusionSequence"
+    yield _siemens(reader), "the private value of Siemens"
+    if is_epi:  # GE writes the attribute into every image, diffusion or not
+        value = _number(reader, reader.private(0x0043, "GEMS_PARM_01", 0x39, "GE "), "IS")
+        yield None if value is None else _plausible(reader, unbiased(value)), "the private value of GE"
+    philips = reader.private(0x2001, "Philips Imaging DD 001", 0x03, "PHILIPS")
+    yield _plausible(reader, _number(reader, philips, "FL")), "the private value of Philips"
+    for element in (0x09, 0x0A):
+        uih = reader.private(0x0065, "Image Private Header", element)
+        yield _plausible(reader, _number(reader, uih, "FD")), "the private value of UIH"
+    for name in _TEXTS:
+        yield (_named(reader.text(name)) if is_epi else None), name
+
+
+def _public(reader: Reader) -> float | None:
+    value = reader.number("DiffusionBValue")
+    return None if value is None else _plausible(reader, unbiased(value))
+
+
+def _number(reader: Reader, tag: BaseTag | None, vr: str) -> float | None:
+    return None if tag is None else reader.number(tag, vr)
+
+
+def _siemens(reader: Reader) -> float | None:
+    value = _plausible(reader, _number(reader, reader.private(0x0019, "SIEMENS MR HEADER", 0x0C, "SIEMENS"), "IS"))
+    if value is None:
+        tag = reader.private(0x0029, "SIEMENS CSA HEADER", 0x10)
+        raw = reader.raw(tag) if tag is not None else b""
+        value = _plausible(reader, csa_value(raw, "B_value")) if raw.startswith(b"SV10") else None
+    return None if value is None else rounded(value)
+
+
+def _plausible(reader: Reader, value: float | None) -> float | None:
+    if value is None or value < 0.0:
+        return None  # Philips writes -1 for "none"
+    if value > MAX_B:
+        reader.notes.add("A b-value above 20000 s/mm2 is ignored.")
+        return None
+    return value
+
+
+def _named(text: str) -> float | None:
+    match = _NAMED_B.search(text)
+    return float(match[1]) if match and float(match[1]) <= MAX_B else None
+
+
+def _is_adc(frames: Frames, image_type: tuple[str, ...]) -> bool:
+    """An apparent diffusion coefficient map; an exponential one ("eADC") is something else."""
+    reader = frames.reader
+    if "ADC" in image_type:
+        return True
+    frame_type = frames.group("MRImageFrameTypeSequence")
+    quantities = [code.value for code in reader.codes("QuantityDefinitionSequence")]
+    if (frame_type and "ADC" in frame_type.terms("FrameType")) or _ADC_CODE in quantities:
+        return True
+    return image_type[:1] != ("ORIGINAL",) and bool(_ADC_WORDS.search(reader.text("SeriesDescription")))
+
+
+def _is_mosaic(reader: Reader, image_type: tuple[str, ...]) -> bool:
+    if any(part == "MOSAIC" for part in image_type):
+        return True
+    tag = reader.private(0x0065, "Image Private Header", 0x50)
+    tiles = None if tag is None else reader.number(tag, "DS")
+    return tiles is not None and tiles > 1
+
+
+def _philips_direction(reader: Reader) -> str:
+    """(2001,1004): I is isotropic, N none, the rest (P, M, S, O) are directions."""
+    tag = reader.private(0x2001, "Philips Imaging DD 001", 0x04)
+    letter = reader.term(tag)[:1] if tag is not None else ""
+    return {"I": "ISOTROPIC", "": "", "N": "NONE"}.get(letter, "DIRECTIONAL")
+
+
+def _csa_numbers(raw: bytes, name: bytes) -> Iterator[float]:
+    """After "SV10" and the number of tags: per tag a name of 64 bytes, then items of four lengths and a text."""
+    (count,) = struct.unpack_from("<I", raw, 8)
+    place = 16
+    for _ in range(min(count, _CSA_TAGS)):
+        tag_name = raw[place : place + 64].split(b"\x00")[0]
+        (items,) = struct.unpack_from("<i", raw, place + 76)
+        place += 84
+        for _ in range(min(max(items, 0), _CSA_ITEMS)):
+            (length,) = struct.unpack_from("<i", raw, place)
+            if length < 0:
+                return
+            text = raw[place + 16 : place + 16 + length].split(b"\x00")[0].strip()
+            if tag_name == name and text:
+                yield float(text)
+            place += 16 + (length + 3) // 4 * 4

@@ -1,0 +1,275 @@
+"""Which model answers for a study and with which images, or the named outcome why none does; always in words. Pure.
+
+One unusable image never sinks the others: the good ones are used and the explanation says why the rest was left out.
+Sentences are made of our own words and numbers: no UID, no name, nothing that a sender typed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from node.facts.describe import image_name, radiographs, series_name, stack_words
+from node.facts.kinds import MR, Kind
+from node.headers import ImageFacts
+from node.series import SeriesFacts
+from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, kind_refusal, refusal
+from node.suitable_stack import Candidate, candidates, need_words
+from storage.states import Outcome
+
+__all__ = ["CardFacts", "Chosen", "Decision", "Need", "RouteRules", "SeriesVerdict", "route"]
+
+MAX_SENTENCES = 60
+"""An explanation is for reading; a study of thousands of odd images is cut short and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The model that answers, and what it is given."""
+
+    card: CardFacts
+    images: tuple[str, ...]
+    """SOP Instance UIDs in the order they are to be read."""
+    inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same by the name of the model's input, for a model that needs several stacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesVerdict:
+    """What became of one series."""
+
+    number: int | None
+    used: int
+    """How many of its images are used."""
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Exactly one of `chosen` and `outcome` is set."""
+
+    chosen: Chosen | None
+    outcome: Outcome | None
+    summary: str
+    series: tuple[SeriesVerdict, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What a reader of the result must know: text burned in, header fields that contradict each other."""
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """All sentences: the summary, then series by series, then the warnings."""
+        sentences = [self.summary, *(line for verdict in self.series for line in verdict.sentences), *self.warnings]
+        if len(sentences) > MAX_SENTENCES:
+            left = len(sentences) - MAX_SENTENCES
+            return (*sentences[:MAX_SENTENCES], f"{left} more such sentences are left out.")
+        return tuple(sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One model tried on the study: what it would use, and what stands against the rest."""
+
+    card: CardFacts
+    used: tuple[ImageFacts, ...]
+    inputs: Mapping[str, tuple[str, ...]]
+    refusals: Mapping[str, Refusal]
+    """By SOP Instance UID."""
+    missing: Refusal | None = None
+    """For an MR model: the input that no stack serves."""
+
+
+def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: RouteRules | None = None) -> Decision:
+    """Decide for one study.
+
+    Parameters
+    ----------
+    series
+        Of one study, from node.series.series_of.
+    cards
+        The models that are loaded. Where several could answer, the one that names the body part most exactly is
+        taken, then the one that uses more images, then the first by name.
+    rules
+        What an admin may set.
+    """
+    rules = rules or RouteRules()
+    foreign = _patients(series)
+    if foreign:
+        return Decision(None, Outcome.INPUT_PATIENT_MISMATCH, foreign)
+    if not cards:
+        return Decision(
+            None,
+            Outcome.FAILED_MODEL,
+            "No model is loaded. See osteon models for what is refused and why, then osteon retry.",
+        )
+    attempts = [_attempt(series, card, rules) for card in sorted(cards, key=lambda card: (card.name, card.version))]
+    able = [attempt for attempt in attempts if attempt.used]
+    if able:
+        return _chosen(series, max(able, key=_merit), attempts)
+    return _none(series, attempts)
+
+
+def _patients(series: Sequence[SeriesFacts]) -> str:
+    """A sentence when the images belong to more than one patient, by the keys they are stored under."""
+    counts: dict[str, int] = {}
+    for image in _images(series):
+        if kind_refusal(image) is None or image.kind is Kind.OTHER_IMAGE:
+            counts[image.patient_key] = counts.get(image.patient_key, 0) + 1
+    if len(counts) < 2:
+        return ""
+    shares = ", ".join(
+        f"{count} image{'s' if count != 1 else ''} of one" for count in sorted(counts.values(), reverse=True)
+    )
+    return (
+        f"The images of this study belong to {len(counts)} different patients (by PatientID): {shares}. "
+        "Nothing is analysed. Correct the study in the PACS and send it again."
+    )
+
+
+def _images(series: Iterable[SeriesFacts]) -> list[ImageFacts]:
+    return [image for one in series for image in one.images]
+
+
+def _attempt(series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules) -> _Attempt:
+    refusals: dict[str, Refusal] = {}
+    for image in _images(series):
+        reason = refusal(image, card, rules)
+        if reason:
+            refusals[image.sop_instance_uid] = reason
+    if card.needs:
+        return _attempt_stacks(series, card, rules, refusals)
+    used = tuple(image for image in _images(series) if image.sop_instance_uid not in refusals)
+    return _Attempt(card, used, {}, refusals)
+
+
+def _attempt_stacks(
+    series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules, refusals: dict[str, Refusal]
+) -> _Attempt:
+    """Every input of the model gets the best stack that serves it; without a stack for each it cannot run."""
+    used: list[ImageFacts] = []
+    inputs: dict[str, tuple[str, ...]] = {}
+    missing: Refusal | None = None
+    for need in card.needs:
+        ranked = candidates(series, card, need, rules)
+        _note_refusals(ranked, refusals, card, need)
+        if not ranked or ranked[0].refusal:
+            missing = missing or _missing(card, need, ranked)
+            continue
+        chosen = ranked[0].stack.images
+        inputs[need.name] = tuple(image.sop_instance_uid for image in chosen)
+        used += [image for image in chosen if image not in used]
+    if missing:
+        return _Attempt(card, (), {}, refusals, missing)
+    for image in used:
+        refusals.pop(image.sop_instance_uid, None)
+    return _Attempt(card, tuple(used), inputs, refusals)
+
+
+def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], card: CardFacts, need: Need) -> None:
+    for place, candidate in enumerate(ranked):
+        reason = candidate.refusal
+        if reason is None:
+            if place == 0:
+                continue
+            best = series_name(ranked[0].series)
+            reason = Refusal(
+                Stage.SELECTION,
+                Outcome.NOT_APPLICABLE_SEQUENCE_MISSING,
+                f"{stack_words(candidate.stack)}, and {best} serves {card.label} better",
+            )
+        for image in candidate.stack.images:
+            known = refusals.get(image.sop_instance_uid)
+            if known is None or known.stage < reason.stage:
+                refusals[image.sop_instance_uid] = reason
+
+
+def _missing(card: CardFacts, need: Need, ranked: Sequence[Candidate]) -> Refusal:
+    """Why an input has no stack, told by the stack that came nearest."""
+    words = f"{card.label} needs {need_words(need)}"
+    nearest = ranked[0].refusal if ranked else None
+    if nearest is None:
+        return Refusal(Stage.NOT_AN_IMAGE, Outcome.NOT_APPLICABLE_MODALITY, f"{words}, and no such series came")
+    if nearest.stage < Stage.VIEW:
+        return nearest
+    reason = f"{words}; nearest is {series_name(ranked[0].series)}: {nearest.reason}"
+    return Refusal(nearest.stage, nearest.outcome, reason)
+
+
+def _merit(attempt: _Attempt) -> tuple[int, int]:
+    """How exactly the card names the body parts, then how many images it uses."""
+    named = [any(region in attempt.card.body_parts for region in image.body_part.regions) for image in attempt.used]
+    return sum(named), len(attempt.used)
+
+
+def _chosen(series: Sequence[SeriesFacts], best: _Attempt, attempts: Sequence[_Attempt]) -> Decision:
+    used = {image.sop_instance_uid for image in best.used}
+    total = len(_images(series))
+    others = [attempt.card.label for attempt in attempts if attempt.used and attempt is not best]
+    summary = f"{best.card.label} answers, with {len(used)} of {total} image{'s' if total != 1 else ''}."
+    if others:
+        summary += f" {' and '.join(others)} could too, but fits less well."
+    verdicts = tuple(_verdict(one, best, [best], used) for one in series)
+    images = tuple(image.sop_instance_uid for image in best.used)
+    return Decision(Chosen(best.card, images, best.inputs), None, summary, verdicts, _warnings(series, best.used))
+
+
+def _none(series: Sequence[SeriesFacts], attempts: Sequence[_Attempt]) -> Decision:
+    """The image or stack that came nearest to being used tells the outcome."""
+    reasons = [reason for attempt in attempts for reason in (*_missing_of(attempt), *attempt.refusals.values())]
+    verdicts = tuple(_verdict(one, None, attempts, set()) for one in series)
+    if not reasons:
+        return Decision(None, Outcome.NOT_APPLICABLE_MODALITY, "The study holds no image.", verdicts)
+    nearest = max(reasons, key=lambda reason: reason.stage)
+    summary = f"No model answers: {nearest.reason}."
+    return Decision(None, nearest.outcome, summary, verdicts, _warnings(series, _images(series)))
+
+
+def _missing_of(attempt: _Attempt) -> tuple[Refusal, ...]:
+    return (attempt.missing,) if attempt.missing else ()
+
+
+def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Attempt], used: set[str]) -> SeriesVerdict:
+    """The sentences for one series: what is used of it first, then what is not, equal reasons together."""
+    name = series_name(series)
+    taken = [image for image in series.images if image.sop_instance_uid in used]
+    sentences = [f"{name}: {_taken_words(series, taken)} → {best.card.label}"] if best and taken else []
+    refused: dict[str, list[str]] = {}
+    for place, image in enumerate(series.images):
+        reason = _furthest(image, attempts)
+        if image.sop_instance_uid not in used and reason:
+            refused.setdefault(reason.reason, []).append(image_name(image, place))
+    for reason_words, names in refused.items():
+        whole = len(names) == len(series.images)
+        sentences.append(f"{name}{'' if whole else f', {_few(names)}'}: {reason_words}, not used")
+    return SeriesVerdict(series.number, len(taken), tuple(sentences))
+
+
+def _furthest(image: ImageFacts, attempts: Sequence[_Attempt]) -> Refusal | None:
+    reasons = [
+        attempt.refusals[image.sop_instance_uid] for attempt in attempts if image.sop_instance_uid in attempt.refusals
+    ]
+    return max(reasons, key=lambda reason: reason.stage, default=None)
+
+
+def _taken_words(series: SeriesFacts, taken: Sequence[ImageFacts]) -> str:
+    if taken[0].kind in MR:
+        uids = {image.sop_instance_uid for image in taken}
+        stacks = [stack for stack in series.stacks if uids & {image.sop_instance_uid for image in stack.images}]
+        return " and ".join(stack_words(stack) for stack in stacks)
+    count = f", {len(taken)} images" if len(taken) > 1 else ""
+    return f"{radiographs(taken)}{count}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return " and ".join(names) if len(names) <= 3 else f"{len(names)} images"
+
+
+def _warnings(series: Sequence[SeriesFacts], used: Sequence[ImageFacts]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    chosen = {image.sop_instance_uid for image in used}
+    for one in series:
+        for image in one.images:
+            if image.sop_instance_uid not in chosen:
+                continue
+            if image.is_burned_in:
+                found[f"{series_name(one)}: text may be burned into the pixels (BurnedInAnnotation is YES)."] = None
+            for note in image.notes:
+                found[f"{series_name(one)}: {note}"] = None
+    return tuple(found)

@@ -1,0 +1,194 @@
+"""Images to series, and MR series to stacks of parallel slices (DICOM.md §3.5). Pure.
+
+Slices are sorted by their position along the normal, never by InstanceNumber. What the pixels hold is not looked at.
+"""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from node.facts.geometry import Geometry, Plane, Vector, same_direction
+from node.facts.kinds import MR
+from node.facts.mr import Weighting
+from node.headers import ImageFacts
+
+_SAME_PLACE_MM = 0.01
+_SAME_PLANE = 0.866
+"""Cosine of 30 degrees: the tilted groups of slices of a spine are no localizer, three planes are."""
+_GAP_SHARE = 0.05
+"""Share of the usual distance between slices by which one may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Parallel slices of one kind: one volume, if nothing is missing."""
+
+    images: tuple[ImageFacts, ...]
+    """Sorted along the normal."""
+    weighting: Weighting
+    plane: Plane
+    b_value: float | None
+    slices: int
+    spacing_mm: float | None
+    """The usual distance between slices; None with fewer than two."""
+    fault: str
+    """Why the slices make no volume, "" when they do: missing or doubled slices, unknown positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFacts:
+    """One series as received."""
+
+    series_instance_uid: str
+    study_instance_uid: str
+    number: int | None
+    """*Series Number* (0020,0011)."""
+    images: tuple[ImageFacts, ...]
+    """By InstanceNumber, as people count them; stacks have their own order."""
+    stacks: tuple[Stack, ...]
+    """Of an MR series, largest first."""
+    localizer: str
+    """Why the whole series is a localizer, "" when it is none."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the headers of its images contradict themselves in, each once."""
+        return tuple(dict.fromkeys(note for image in self.images for note in image.notes))
+
+
+def series_of(images: Iterable[ImageFacts]) -> tuple[SeriesFacts, ...]:
+    """Group images by SeriesInstanceUID; series by their number, then in the order they came."""
+    grouped: dict[tuple[str, str], list[ImageFacts]] = defaultdict(list)
+    for image in images:
+        grouped[(image.study_instance_uid, image.series_instance_uid)].append(image)
+    series = [_series(group) for group in grouped.values()]
+    return tuple(sorted(series, key=lambda one: (one.number is None, one.number or 0)))
+
+
+def _series(images: list[ImageFacts]) -> SeriesFacts:
+    ordered = sorted(images, key=lambda image: (image.instance_number is None, image.instance_number or 0))
+    first = ordered[0]
+    mr = [image for image in ordered if image.kind in MR and not image.is_own_result]
+    return SeriesFacts(
+        series_instance_uid=first.series_instance_uid,
+        study_instance_uid=first.study_instance_uid,
+        number=next((image.series_number for image in ordered if image.series_number is not None), None),
+        images=tuple(ordered),
+        stacks=tuple(sorted(_stacks(mr), key=lambda stack: -stack.slices)),
+        localizer=_localizer(ordered, mr),
+    )
+
+
+def _localizer(images: Sequence[ImageFacts], mr: Sequence[ImageFacts]) -> str:
+    """A series whose every image is a localizer, or whose few slices lie in different planes."""
+    if images and all(image.is_localizer for image in images):
+        return images[0].localizer
+    normals = [normal for image in mr for normal in image.geometry.normals]
+    if any(_angle_cosine(normals[0], normal) < _SAME_PLANE for normal in normals):
+        return "its slices lie in different planes"
+    return ""
+
+
+def _angle_cosine(one: Vector, other: Vector) -> float:
+    return abs(sum(a * b for a, b in zip(one, other, strict=True)))
+
+
+def _stacks(images: Sequence[ImageFacts]) -> Iterable[Stack]:
+    """Split by frame of reference, size, kind of contrast, b-value, echo and time, then by orientation."""
+    diffusion = any(image.mr and image.mr.weighting is Weighting.DWI for image in images)
+    groups: dict[tuple[object, ...], list[ImageFacts]] = defaultdict(list)
+    for image in images:
+        groups[_key(image, diffusion)].append(image)
+    for key, group in groups.items():
+        for parallel in _by_orientation(group):
+            yield _stack(parallel, Weighting(str(key[0])))
+
+
+def _key(image: ImageFacts, diffusion: bool) -> tuple[object, ...]:
+    """What the slices of one stack share. In a diffusion series, images without a b-value are its b = 0."""
+    mr = image.mr
+    if mr is None:
+        return (Weighting.UNKNOWN,)
+    weighting = mr.weighting
+    b_value = mr.diffusion.b_value
+    if diffusion and weighting not in (Weighting.ADC, Weighting.OTHER):
+        weighting = Weighting.DWI
+        b_value = 0.0 if b_value is None and not mr.diffusion.frame_b_values else b_value
+    return (
+        weighting,
+        b_value if weighting is Weighting.DWI else None,
+        mr.diffusion.directionality if b_value else "",
+        mr.dixon,
+        mr.echo_number,
+        mr.temporal_position,
+        image.is_localizer,
+        image.derived,
+        image.geometry.frame_of_reference_uid,
+        image.pixels.rows,
+        image.pixels.columns,
+        image.sop_instance_uid if image.pixels.frames > 1 else "",
+    )
+
+
+def _by_orientation(images: Sequence[ImageFacts]) -> Iterable[list[ImageFacts]]:
+    groups: list[list[ImageFacts]] = []
+    for image in images:
+        for group in groups:
+            if _are_parallel(group[0].geometry, image.geometry):
+                group.append(image)
+                break
+        else:
+            groups.append([image])
+    return groups
+
+
+def _are_parallel(one: Geometry, other: Geometry) -> bool:
+    if len(one.orientations) != 1 or len(other.orientations) != 1:
+        return one.orientations == other.orientations
+    return same_direction(one.orientations[0], other.orientations[0])
+
+
+def _stack(images: list[ImageFacts], weighting: Weighting) -> Stack:
+    first = images[0]
+    if first.pixels.frames > 1:
+        depths = _frame_depths(first.geometry)
+    else:
+        images = sorted(images, key=lambda image: image.geometry.along_normal or 0.0)
+        depths = [image.geometry.along_normal for image in images]
+    spacing, fault = _distances(depths)
+    mr = first.mr
+    b_value = mr.diffusion.b_value if mr else None
+    if weighting is Weighting.DWI and b_value is None and mr and not mr.diffusion.frame_b_values:
+        b_value = 0.0
+    if len(first.geometry.orientations) > 1:
+        fault = "its frames lie in different planes"
+    elif mr and len({value for value in mr.diffusion.frame_b_values if value is not None}) > 1:
+        fault = "its frames have different b-values"
+    return Stack(tuple(images), weighting, first.geometry.plane, b_value, len(depths), spacing, fault)
+
+
+def _frame_depths(geometry: Geometry) -> list[float | None]:
+    normal = geometry.normal
+    if normal is None or not geometry.positions:
+        return [None]
+    places = [sum(a * b for a, b in zip(normal, position, strict=True)) for position in geometry.positions]
+    return [*sorted(places)]
+
+
+def _distances(depths: Sequence[float | None]) -> tuple[float | None, str]:
+    """The usual distance between slices, and what is wrong with the rest."""
+    known = [depth for depth in depths if depth is not None]
+    if len(known) < len(depths):
+        return None, "the position of some slices is unknown"
+    steps = [after - before for before, after in pairwise(known)]
+    if not steps:
+        return None, ""
+    usual = statistics.median(steps)
+    if min(steps) < _SAME_PLACE_MM:
+        return usual, "several slices lie at one place"
+    if any(abs(step - usual) > _GAP_SHARE * usual for step in steps):
+        missing = sum(max(round(step / usual) - 1, 0) for step in steps)
+        return usual, f"{missing} slice(s) are missing" if missing else "the distances between slices differ"
+    return usual, ""
