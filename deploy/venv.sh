@@ -58,13 +58,19 @@ make_venv() {
         say "pip could not finish, but everything that pyproject.toml asks for is installed: going on with that."
         return 0
     fi
-    say "The installation failed: see pip's message above. Is a package registry within reach?"
+    say "The installation failed: see above what pip said. Is a package registry within reach?"
     return 1
 }
 
 # The build backend comes first, pinned like all else, so that building needs no environment of its own.
 install_project() { # ROOT VENV EXTRAS
-    local pip=("$2/bin/python" -m pip --disable-pip-version-check -q install --constraint "$1/deploy/constraints.txt")
+    local log="$2/install.log"
+    local pip=("$2/bin/python" -m pip --disable-pip-version-check install --constraint "$1/deploy/constraints.txt")
     export PIP_ROOT_USER_ACTION=ignore
-    "${pip[@]}" hatchling editables && "${pip[@]}" --no-build-isolation --editable "$1[$3]"
+    {
+        "${pip[@]}" hatchling editables && "${pip[@]}" --no-build-isolation --editable "$1[$3]"
+    } >"$log" 2>&1 && return 0
+    tail -n 15 "$log" >&2
+    say "The whole output of pip: $log"
+    return 1
 }
