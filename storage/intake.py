@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, fu
 
 from storage import events
 from storage.associations import close_association, close_stale_associations, open_association
+from storage.disk import translated
 from storage.events import EventKind
 from storage.journal import SUFFIX
 from storage.moves import move
@@ -85,8 +86,11 @@ def _index_group(conn: Connection, taken: Sequence[Taken], now: float) -> list[I
 def unindexed(conn: Connection, folder: Path) -> list[tuple[Path, int]]:
     """The segments in `folder` that hold more than was indexed, with the byte from which to go on; oldest first."""
     done = {row.name: row.indexed_to for row in conn.execute(select(segments.c.name, segments.c.indexed_to))}
-    with os.scandir(folder) as entries:
-        found = [(entry.stat(), Path(entry.path)) for entry in entries if entry.name.endswith(SUFFIX)]
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.stat(), Path(entry.path)) for entry in entries if entry.name.endswith(SUFFIX)]
+    except OSError as exc:
+        raise translated(exc, folder, "listed") from exc
     found.sort(key=lambda item: (item[0].st_mtime, item[1].name))
     return [(path, done.get(path.name, 0)) for stat, path in found if stat.st_size > done.get(path.name, 0)]
 
