@@ -29,6 +29,11 @@ SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
 _BINARIES = Path("/usr/lib/postgresql")
 _missing: list[str] = []
+_TABLES = tables.metadata.sorted_tables
+_EMPTY = [
+    *(str(table.delete()) for table in reversed(_TABLES)),
+    *(f"SELECT setval('{table.name}_id_seq', 1, false)" for table in _TABLES if table.autoincrement_column is not None),
+]
 
 
 class Server:
@@ -106,9 +111,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{path}"
     found: str = request.getfixturevalue("postgresql_template")
     engine = open_engine(found)
-    with begin(engine) as conn:
-        names = ", ".join(table.name for table in tables.metadata.sorted_tables)
-        conn.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    with begin(engine) as conn:  # a TRUNCATE would take longer than most tests
+        conn.execute(text("; ".join(_EMPTY)))
     engine.dispose()
     return found
 
