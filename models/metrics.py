@@ -1,0 +1,206 @@
+"""Numbers that say how good a model is: classes, regions, calibration, and how sure we are of each.
+
+What the papers call "MeanIoU" is mostly a Dice (knee-seg-unet A9 is 100 minus 100 times a Dice); here both carry their
+true names.
+
+Legend: labels and masks are integer or boolean arrays; a confusion matrix has a row per true class and a column per
+answer.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.stats
+
+Ints = npt.NDArray[np.integer]
+Floats = npt.NDArray[np.floating]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Right and wrong answers about one class."""
+
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
+
+    @property
+    def precision(self) -> float:
+        """A8; NaN without a positive answer."""
+        return _ratio(self.true_positive, self.true_positive + self.false_positive)
+
+    @property
+    def recall(self) -> float:
+        """A8, also called sensitivity; NaN without a positive case."""
+        return _ratio(self.true_positive, self.true_positive + self.false_negative)
+
+    @property
+    def specificity(self) -> float:
+        """Recall of the negatives."""
+        return _ratio(self.true_negative, self.true_negative + self.false_positive)
+
+    @property
+    def accuracy(self) -> float:
+        """A7: the share of right answers."""
+        right = self.true_positive + self.true_negative
+        return _ratio(right, right + self.false_positive + self.false_negative)
+
+    @property
+    def f1(self) -> float:
+        """A7: the harmonic mean of precision and recall."""
+        return _ratio(2 * self.true_positive, 2 * self.true_positive + self.false_positive + self.false_negative)
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's agreement beyond chance."""
+        matrix = np.array([[self.true_negative, self.false_positive], [self.false_negative, self.true_positive]])
+        return kappa(matrix)
+
+
+def counts(truth: Mask, answer: Mask) -> Counts:
+    """Compare two boolean arrays of one shape."""
+    return Counts(
+        int((truth & answer).sum()),
+        int((~truth & answer).sum()),
+        int((truth & ~answer).sum()),
+        int((~truth & ~answer).sum()),
+    )
+
+
+def confusion(truth: Ints, answer: Ints, classes: int) -> npt.NDArray[np.int64]:
+    """`(classes, classes)`: how often each true class got each answer."""
+    return np.bincount(truth * classes + answer, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def accuracy(matrix: npt.NDArray[np.int64]) -> float:
+    """The share of right answers, over all classes."""
+    return _ratio(int(np.trace(matrix)), int(matrix.sum()))
+
+
+def kappa(matrix: npt.NDArray[np.int64]) -> float:
+    """Cohen's kappa of a confusion matrix."""
+    whole = float(matrix.sum())
+    agreed = float(np.trace(matrix)) / whole
+    by_chance = float(matrix.sum(axis=0) @ matrix.sum(axis=1)) / whole**2
+    return _ratio(agreed - by_chance, 1.0 - by_chance)
+
+
+def recalls(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The recall of each class; NaN for a class without a case."""
+    cases = matrix.sum(axis=1)
+    return np.array([_ratio(int(right), int(all_of)) for right, all_of in zip(np.diag(matrix), cases, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A mean with both readings of its standard deviation."""
+
+    mean: float
+    population: float
+    """Divided by n, as the formula of A7 is written."""
+    sample: float
+    """Divided by n - 1, as the numbers in the paper's table 4 are."""
+
+
+def mean_accuracy(matrix: npt.NDArray[np.int64]) -> Spread:
+    """A7: mean and spread of the per-class recalls, in per cent."""
+    percent = 100.0 * recalls(matrix)
+    return Spread(float(percent.mean()), float(percent.std()), float(percent.std(ddof=1)))
+
+
+def dice(truth: Mask, answer: Mask) -> float:
+    """2 |T and A| / (|T| + |A|); NaN when both are empty, so that callers skip and count it."""
+    return _ratio(2 * int((truth & answer).sum()), int(truth.sum()) + int(answer.sum()))
+
+
+def iou(truth: Mask, answer: Mask) -> float:
+    """|T and A| / |T or A|; NaN when both are empty."""
+    return _ratio(int((truth & answer).sum()), int((truth | answer).sum()))
+
+
+def roc_auc(scores: Floats, positive: Mask) -> float:
+    """The chance that a positive scores above a negative, ties counting half; NaN when one side is empty."""
+    wins = int(positive.sum())
+    losses = int(positive.size - wins)
+    ranks = scipy.stats.rankdata(scores)
+    return _ratio(float(ranks[positive].sum()) - wins * (wins + 1) / 2.0, wins * losses)
+
+
+def average_precision(scores: Floats, is_hit: Mask, objects: int) -> float:
+    """The area under precision over recall of scored detections, every point interpolated from the right.
+
+    Parameters
+    ----------
+    scores, is_hit
+        `(detections,)`: the score, and whether it met an object that none with a higher score had met.
+    objects
+        How many objects there were.
+    """
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(is_hit[order])
+    precision = hits / np.arange(1, hits.size + 1)
+    highest = np.maximum.accumulate(precision[::-1])[::-1]
+    return _ratio(float(highest[is_hit[order]].sum()), objects)
+
+
+def false_positives_per_image(scores: Floats, is_hit: Mask, objects: int, images: int, recall: float) -> float:
+    """False detections per image at the highest threshold that reaches `recall`; NaN when none does."""
+    order = np.argsort(-scores, kind="stable")
+    reached = np.flatnonzero(np.cumsum(is_hit[order]) >= recall * objects - 1e-9)
+    if not reached.size or not objects:
+        return float("nan")
+    return float((~is_hit[order][: reached[0] + 1]).sum()) / images
+
+
+def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
+    """The mean gap between how sure the answers were and how often they were right, over equal bins of confidence.
+
+    Parameters
+    ----------
+    probabilities
+        `(n, classes)`.
+    truth
+        `(n,)` class numbers.
+    """
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == truth
+    places = np.minimum((sure * bins).astype(np.int64), bins - 1)
+    gaps = [abs(float(sure[places == place].sum() - right[places == place].sum())) for place in np.unique(places)]
+    return _ratio(sum(gaps), sure.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(statistic: Callable[[Ints], float], groups: Ints, *, draws: int = 2000, seed: int = 20210413) -> Estimate:
+    """A 95 % percentile interval that draws whole groups with replacement: neighbours of one group are not independent.
+
+    Parameters
+    ----------
+    statistic
+        The figure of a selection of cases, given their indices; draws for which it is NaN are left out.
+    groups
+        `(n,)`: the group of each case.
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws):
+        chosen = np.concatenate([members[place] for place in rng.integers(0, len(members), len(members))])
+        values.append(statistic(chosen))
+    low, high = np.nanpercentile(values, (2.5, 97.5))
+    return Estimate(statistic(np.arange(groups.size)), float(low), float(high))
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part) / float(whole) if whole else float("nan")

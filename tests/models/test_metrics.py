@@ -1,0 +1,140 @@
+"""Metrics against numbers worked out by hand (papers: knee-seg-unet A7-A9, review)."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.metrics import (
+    Counts,
+    accuracy,
+    average_precision,
+    bootstrap,
+    confusion,
+    counts,
+    dice,
+    expected_calibration_error,
+    false_positives_per_image,
+    iou,
+    mean_accuracy,
+    recalls,
+    roc_auc,
+)
+
+MATRIX = np.array([[76, 0, 0], [1, 210, 2], [0, 3, 24]])
+
+
+def test_the_review_numbers() -> None:
+    four = Counts(true_positive=2, false_positive=1, false_negative=1, true_negative=4)
+    assert four.precision == pytest.approx(2 / 3)
+    assert four.recall == pytest.approx(2 / 3)
+    assert four.specificity == pytest.approx(0.8)
+    assert four.accuracy == pytest.approx(0.75)
+    assert four.f1 == pytest.approx(2 / 3)
+    assert four.kappa == pytest.approx(0.4667, abs=5e-5)
+
+
+def test_counts_are_taken_from_two_masks() -> None:
+    truth = np.array([1, 1, 1, 0, 0, 0, 0, 0], dtype=bool)
+    answer = np.array([1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
+    assert counts(truth, answer) == Counts(2, 1, 1, 4)
+
+
+def test_a7_mean_and_spread_of_the_confusion_matrix() -> None:
+    spread = mean_accuracy(MATRIX)
+    assert spread.mean == pytest.approx(95.827, abs=5e-4)
+    assert spread.population == pytest.approx(4.939, abs=5e-4)
+    assert accuracy(MATRIX) == pytest.approx(0.9810, abs=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "mean", "sample"), [((100, 100, 24 / 0.27), 96.30, 6.42), ((100, 93.0, 88.9), 93.97, 5.61)]
+)
+def test_the_printed_spread_is_the_sample_one(diagonal: tuple[float, ...], mean: float, sample: float) -> None:
+    cases = 100_000
+    right = np.rint(np.array(diagonal) / 100 * cases).astype(np.int64)
+    matrix = np.diag(right)
+    matrix[[0, 1, 2], [1, 2, 0]] += cases - right
+    spread = mean_accuracy(matrix)
+    assert spread.mean == pytest.approx(mean, abs=0.01)
+    assert spread.sample == pytest.approx(sample, abs=0.01)
+
+
+def test_a_confusion_matrix_has_a_row_per_true_class() -> None:
+    matrix = confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
+    assert matrix.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    assert recalls(matrix).tolist() == [0.5, 1.0, 0.0]
+
+
+def squares() -> tuple[np.ndarray, np.ndarray]:
+    truth, answer = np.zeros((4, 4), dtype=bool), np.zeros((4, 4), dtype=bool)
+    truth[:2, :2] = True
+    answer[:2, :3] = True
+    return truth, answer
+
+
+def test_a9_overlap_of_tumour_and_of_background() -> None:
+    truth, answer = squares()
+    assert dice(truth, answer) == pytest.approx(0.8)
+    assert iou(truth, answer) == pytest.approx(2 / 3)
+    assert dice(~truth, ~answer) == pytest.approx(0.9091, abs=5e-5)
+    assert iou(~truth, ~answer) == pytest.approx(0.8333, abs=5e-5)
+
+
+def test_two_empty_masks_have_no_overlap_to_speak_of() -> None:
+    empty = np.zeros((3, 3), dtype=bool)
+    assert math.isnan(dice(empty, empty))
+    assert math.isnan(iou(empty, empty))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1))
+def test_dice_is_two_j_over_one_plus_j(pairs: list[tuple[bool, bool]]) -> None:
+    truth, answer = np.array(pairs).T
+    if truth.any() or answer.any():
+        overlap = iou(truth, answer)
+        assert dice(truth, answer) == pytest.approx(2 * overlap / (1 + overlap))
+
+
+def test_the_area_under_the_curve_counts_ties_half() -> None:
+    positive = np.array([False, False, True, True])
+    assert roc_auc(np.array([0.1, 0.4, 0.35, 0.8]), positive) == pytest.approx(0.75)
+    assert roc_auc(np.zeros(4), positive) == 0.5
+    assert math.isnan(roc_auc(np.zeros(2), np.array([True, True])))
+
+
+def test_average_precision_by_hand() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    hits = np.array([True, False, True, False])
+    assert average_precision(scores, hits, 2) == pytest.approx((1.0 + 2 / 3) / 2)
+    assert average_precision(scores, hits, 4) == pytest.approx((1.0 + 2 / 3) / 4)
+
+
+def test_false_positives_per_image_at_a_recall() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.6])
+    hits = np.array([True, False, True, False])
+    assert false_positives_per_image(scores, hits, 2, 4, 0.5) == 0.0
+    assert false_positives_per_image(scores, hits, 2, 4, 1.0) == 0.25
+    assert math.isnan(false_positives_per_image(scores, hits, 3, 4, 1.0))
+
+
+def test_calibration_error_is_the_gap_between_sure_and_right() -> None:
+    probabilities = np.array([[0.8, 0.2]] * 10)
+    truth = np.array([0] * 6 + [1] * 4)
+    assert expected_calibration_error(probabilities, truth) == pytest.approx(0.2)
+    assert expected_calibration_error(probabilities, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.0)
+
+
+def test_an_interval_of_grouped_cases_is_wider_than_of_single_ones() -> None:
+    values = np.repeat([0.0, 1.0, 0.0, 1.0, 1.0, 0.0], 20)
+    grouped = bootstrap(lambda chosen: float(values[chosen].mean()), np.repeat(np.arange(6), 20), draws=300)
+    single = bootstrap(lambda chosen: float(values[chosen].mean()), np.arange(120), draws=300)
+    assert grouped.value == single.value == 0.5
+    assert grouped.low < single.low < 0.5 < single.high < grouped.high
+
+
+def test_an_interval_is_the_same_each_time() -> None:
+    values, groups = np.arange(12.0), np.arange(12) // 2
+    first = bootstrap(lambda chosen: float(values[chosen].mean()), groups, draws=100)
+    assert first == bootstrap(lambda chosen: float(values[chosen].mean()), groups, draws=100)
