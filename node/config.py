@@ -162,7 +162,7 @@ def read_config(path: Path | None) -> Config:
             tables = tomllib.load(file)
     except FileNotFoundError as exc:
         raise ConfigurationError(
-            f"configuration {path}: there is no such file. Name another with --config, or copy deploy/node.example.toml."
+            f"configuration {path}: there is no such file. Name another (--config), or copy deploy/node.example.toml."
         ) from exc
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"configuration {path}: it cannot be read as TOML ({exc}). Mend that place.") from exc
@@ -211,7 +211,9 @@ def _fault(spec: "dataclasses.Field[Any]", value: object) -> str | None:
     """What is wrong with `value` for this field, or None."""
     kind = spec.type
     accepted = (int, float) if kind is float else kind
-    if not isinstance(value, typing.cast("type | types.UnionType", accepted)) or (isinstance(value, bool) and kind is not bool):
+    if not isinstance(value, typing.cast("type | types.UnionType", accepted)) or (
+        isinstance(value, bool) and kind is not bool
+    ):
         words = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
         return f"{value!r} is not {words[typing.cast(type, kind)]}."
     if "low" in spec.metadata:
@@ -224,7 +226,13 @@ def _fault(spec: "dataclasses.Field[Any]", value: object) -> str | None:
 def _check_meaning(config: Config, faults: list[str]) -> None:
     """What types alone do not catch."""
     title = config.node.ae_title
-    if not title.strip() or len(title) > AE_TITLE_LIMIT or "\\" in title or not title.isascii() or not title.isprintable():
+    if (
+        not title.strip()
+        or len(title) > AE_TITLE_LIMIT
+        or "\\" in title
+        or not title.isascii()
+        or not title.isprintable()
+    ):
         faults.append(
             f"node.ae_title: {title!r} has {len(title)} characters; DICOM allows 1 to {AE_TITLE_LIMIT} printable ASCII "
             "characters without backslash. Shorten it here and in the PACS."
@@ -234,8 +242,8 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
     if config.work.provider not in ("auto", "cpu", "cuda"):
         faults.append(f"work.provider: {config.work.provider!r} is none of auto, cpu, cuda.")
     url = config.database.url
-    if url and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
-        faults.append("database.url: it must start with sqlite:/// or postgresql+psycopg://.")
+    if url and not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+        faults.append("database.url: it must start with sqlite:/// or postgresql://.")
     if config.settle.cap_s < config.settle.patience_s:
         faults.append("settle.cap_s: it must not be shorter than settle.patience_s.")
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Opera
 from storage import errors
 
 __all__ = [
+    "Connection",
     "BUSY_S",
     "HEAD",
     "Engine",

@@ -4,9 +4,10 @@ This is also how the index is rebuilt when the database was lost: to an empty da
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from storage import journal
 from storage.engine import begin, reading
@@ -28,6 +29,15 @@ def replay(engine: Engine, folder: Path, now: float, *, group: int = 256) -> int
         if not journal.is_live(path):
             total += _replay_segment(engine, path, start, now, group)
     return total
+
+
+def unindexed_records(conn: Connection, folder: Path) -> Iterator[tuple[str, str]]:
+    """(SOP Instance UID, SHA-256) of what is acknowledged and has no row yet; nothing is changed."""
+    if not folder.is_dir():
+        return
+    for path, start in unindexed(conn, folder):
+        for meta, place, _ in journal.records(path, start):
+            yield meta.sop_instance_uid, place.sha256
 
 
 def _replay_segment(engine: Engine, path: Path, start: int, now: float, group: int) -> int:

@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
 
 from node.dimse import commands, messages, negotiate, wire
 from node.dimse.negotiate import Agreement, Context
@@ -210,9 +211,10 @@ class Association:
             raise Disconnected(f"{self._place}: the association is over.")
         context_id = self._context_for(sop_class_uid, transfer_syntax_uid)
         if context_id is None:
+            name = f"{UID(sop_class_uid).name} ({sop_class_uid})"
             encoding = f" in transfer syntax {transfer_syntax_uid}" if transfer_syntax_uid else ""
             raise NotAccepted(
-                f"{self._place} does not take SOP class {sop_class_uid}{encoding}: {self._why_not(sop_class_uid)}. "
+                f"{self._place} does not take {name}{encoding}: {self._why_not(sop_class_uid)}. "
                 "Allow it there, or choose another result profile for this peer."
             )
         return context_id

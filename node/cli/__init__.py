@@ -1,0 +1,50 @@
+"""The command line `osteon`. Every listing has --json.
+
+Exit codes: 0 done; 1 the thing asked for failed or was not found; 2 the command or the configuration is wrong.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from node.cli import bundles, examine, peers, running, studies
+from node.config import Config, config_path, read_config
+from node.errors import ConfigurationError, OsteonError
+from storage.errors import StorageError
+
+Command = Callable[[argparse.Namespace, Config], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = read_config(config_path(arguments.config))
+        command: Command = arguments.command
+        return command(arguments, config)
+    except ConfigurationError as exc:
+        print(f"osteon: {exc}", file=sys.stderr)
+        return 2
+    except (OsteonError, StorageError) as exc:
+        print(f"osteon: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our table went away; nothing is wrong
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="osteon",
+        description="A DICOM node that answers studies with SEG and SR objects of deep models. Research use only.",
+        epilog="Exit codes: 0 done, 1 the thing asked for failed, 2 wrong command or configuration.",
+    )
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--config", metavar="FILE", help="the TOML file of settings (default: $OSTEON_CONFIG)")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for part in (running, peers, studies, bundles, examine):
+        part.add_commands(commands, shared)
+    return parser

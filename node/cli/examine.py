@@ -1,0 +1,164 @@
+"""`osteon check` and `osteon explain`: is this installation fit to run, and why does a study get the answer it gets."""
+
+import argparse
+import json
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.card import Card, bundles
+from node.cli.tables import show
+from node.config import Config
+from node.errors import ConfigurationError
+from storage import peers
+from storage.engine import HEAD, migrate, open_engine, reading, revision
+from storage.errors import StorageError
+from storage.files import free_bytes
+
+_MB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `osteon check`."""
+
+    what: str
+    ok: bool
+    says: str
+
+
+def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
+    """Register the commands of this file."""
+    checking = commands.add_parser(
+        "check", parents=[shared], help="examine configuration, port, disk, database, models"
+    )
+    checking.add_argument("--json", action="store_true")
+    checking.set_defaults(command=_check)
+
+    explaining = commands.add_parser(
+        "explain", parents=[shared], help="say which model would answer a DICOM file or a received study, and why"
+    )
+    explaining.add_argument("what", help="a DICOM file, a folder of them, or our number of a study")
+    explaining.add_argument("--json", action="store_true")
+    explaining.set_defaults(command=_explain)
+
+
+def _check(arguments: argparse.Namespace, config: Config) -> int:
+    findings: list[Finding] = []
+    for check in (_data_folder, _disk, _database, _port, _peers, _models, _provider):
+        findings += _guarded(check, config)
+    rows = [{"what": finding.what, "ok": finding.ok, "says": finding.says} for finding in findings]
+    show(rows, ("what", "ok", "says"), as_json=arguments.json, empty="")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _guarded(check: Callable[[Config], Iterator[Finding]], config: Config) -> list[Finding]:
+    try:
+        return list(check(config))
+    except StorageError as exc:
+        return [Finding(check.__name__.strip("_").replace("_", " "), False, str(exc))]
+
+
+def _data_folder(config: Config) -> Iterator[Finding]:
+    folder = config.data_folder
+    probe = folder / ".check"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"1")
+        probe.unlink()
+    except OSError as exc:
+        words = f"{folder}: {exc.strerror}. Give it to the user that runs Osteon, or set node.data_folder."
+        yield Finding("data folder", False, words)
+        return
+    yield Finding("data folder", True, str(folder))
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free, reserve = free_bytes(config.data_folder) // _MB, int(config.listen.reserve_mb)
+    words = f"{free} MB free, images are refused below {reserve} MB (listen.reserve_mb)"
+    yield Finding("disk", free > reserve, words)
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    migrate(config.database_url)
+    engine = open_engine(config.database_url)
+    with reading(engine) as conn:
+        found = revision(conn)
+    yield Finding("database", found == HEAD, f"{engine.dialect.name}, schema {found}, this program works with {HEAD}")
+
+
+def _port(config: Config) -> Iterator[Finding]:
+    place = f"{config.listen.host}:{config.listen.port}"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.listen.host, int(config.listen.port)))
+        except OSError as exc:
+            words = f"{place}: {exc.strerror}. The node runs already, or another program holds it (ss -ltnp)."
+            yield Finding("port", False, words)
+            return
+    yield Finding("port", True, f"{place} is free")
+
+
+def _peers(config: Config) -> Iterator[Finding]:
+    with reading(open_engine(config.database_url)) as conn:
+        known = peers.peers(conn)
+    if not any(peer.may_send for peer in known) and not config.listen.allow_unknown:
+        yield Finding(
+            "peers",
+            False,
+            "Nobody may send. Add the PACS: osteon peers add NAME --ae AE --host HOST --port PORT --may-send",
+        )
+    elif not any(peer.results != "none" for peer in known):
+        yield Finding("peers", False, "No peer receives results. Give one of them --results own or --results all.")
+    else:
+        yield Finding("peers", True, ", ".join(f"{peer.name} ({peer.ae_title})" for peer in known))
+
+
+def _models(config: Config) -> Iterator[Finding]:
+    found = bundles(config.models_folder)
+    for bundle in found.sound:
+        yield Finding(
+            "model",
+            True,
+            _in_words(bundle.card),
+        )
+    for refused in found.damaged:
+        yield Finding("model", False, refused.reason)
+    if not found.sound and not found.damaged:
+        yield Finding("model", False, f"There is no bundle in {config.models_folder}. Set work.models_folder.")
+
+
+def _in_words(card: Card) -> str:
+    return f"{card.name} {card.version}, {card.stage}, trained on {card.training_kind} data"
+
+
+def _provider(config: Config) -> Iterator[Finding]:
+    from models.errors import ModelsError
+    from models.knee import load  # loads onnxruntime, which the other commands need not
+    from models.session import Device, SessionOptions
+
+    options = SessionOptions(Device(config.work.provider), config.work.threads)
+    for bundle in bundles(config.models_folder).sound:
+        try:
+            provider = load(bundle, options).identity.provider
+        except ModelsError as exc:
+            yield Finding("inference", False, str(exc))
+        else:
+            yield Finding("inference", True, f"{bundle.card.name} runs on {provider}")
+
+
+def _explain(arguments: argparse.Namespace, config: Config) -> int:
+    from node import explanation  # reads headers with pydicom, which the other commands need not
+
+    what = arguments.what
+    if Path(what).exists():
+        told = explanation.of_path(Path(what), config)
+    elif what.isdigit():
+        told = explanation.of_study(int(what), config)
+    else:
+        raise ConfigurationError(f"explain: {what!r} is neither a file, a folder nor the number of a study.")
+    print(json.dumps(told.as_dict(), indent=2, ensure_ascii=False) if arguments.json else told.text())
+    return 0 if told.applies else 1

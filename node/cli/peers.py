@@ -1,0 +1,128 @@
+"""`osteon peers`: who may send to us, and who gets results."""
+
+import argparse
+import time
+from dataclasses import replace
+from typing import Any
+
+from node.cli.tables import show
+from node.config import Config
+from node.dimse.client import Timeouts, associate
+from node.dimse.negotiate import VERIFICATION_CONTEXTS
+from storage import peers
+from storage.engine import begin, migrate, open_engine, reading
+
+
+def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
+    """Register the commands of this file."""
+    parser = commands.add_parser("peers", help="PACS and other systems we talk to")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    adding = verbs.add_parser("add", parents=[shared], help="add a peer, or change the one of that name")
+    adding.add_argument("name", help="our word for it, for example pacs")
+    adding.add_argument("--ae", required=True, help="its AE title")
+    adding.add_argument("--host", default="", help="its address; needed to send results there")
+    adding.add_argument("--port", type=int, default=0, help="its DICOM port")
+    adding.add_argument("--may-send", action="store_true", help="it may store images here")
+    adding.add_argument(
+        "--address",
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="address or network it calls from, e.g. 10.1.2.0/24; may be repeated (default: any)",
+    )
+    adding.add_argument(
+        "--results",
+        choices=("none", "own", "all"),
+        default="none",
+        help="which results it receives: none, those of studies it sent (own), or all",
+    )
+    adding.add_argument("--may-find", action="store_true", help="it answers C-FIND; asked whether a study is complete")
+    adding.set_defaults(command=_add)
+
+    listing = verbs.add_parser("list", parents=[shared], help="show all peers")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_list)
+
+    removing = verbs.add_parser("remove", parents=[shared], help="remove a peer; its open deliveries are parked")
+    removing.add_argument("name")
+    removing.set_defaults(command=_remove)
+
+    echoing = verbs.add_parser("echo", parents=[shared], help="send a C-ECHO to a peer")
+    echoing.add_argument("name")
+    echoing.set_defaults(command=_echo)
+
+
+def _add(arguments: argparse.Namespace, config: Config) -> int:
+    migrate(config.database_url)
+    wanted = peers.Peer(
+        id=0,
+        name=arguments.name,
+        ae_title=arguments.ae,
+        host=arguments.host,
+        port=arguments.port,
+        may_send=arguments.may_send,
+        addresses=tuple(arguments.address),
+        results=arguments.results,
+        may_find=arguments.may_find,
+    )
+    with begin(open_engine(config.database_url)) as conn:
+        same = [peer for peer in peers.peers(conn) if peer.name == wanted.name]
+        if same:
+            peers.change(conn, replace(wanted, id=same[0].id), time.time())
+        else:
+            peers.add(conn, wanted, time.time())
+    verb = "changed" if same else "added"
+    print(f"Peer {wanted.name} ({wanted.ae_title}) is {verb}; a running node uses it within a second.")
+    return 0
+
+
+def _list(arguments: argparse.Namespace, config: Config) -> int:
+    migrate(config.database_url)
+    with reading(open_engine(config.database_url)) as conn:
+        rows = [
+            {
+                "name": peer.name,
+                "ae_title": peer.ae_title,
+                "host": peer.host,
+                "port": peer.port,
+                "may_send": peer.may_send,
+                "addresses": list(peer.addresses),
+                "results": peer.results,
+                "may_find": peer.may_find,
+            }
+            for peer in peers.peers(conn)
+        ]
+    columns = ("name", "ae_title", "host", "port", "may_send", "addresses", "results", "may_find")
+    show(
+        rows,
+        columns,
+        as_json=arguments.json,
+        empty="There are no peers yet; nobody may send. Add one: osteon peers add.",
+    )
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, config: Config) -> int:
+    with begin(open_engine(config.database_url)) as conn:
+        left = peers.remove(conn, peers.by_name(conn, arguments.name).id, time.time())
+    parked = f" {left} object(s) that waited for it are parked; osteon studies shows them." if left else ""
+    print(f"Peer {arguments.name} is removed.{parked}")
+    return 0
+
+
+def _echo(arguments: argparse.Namespace, config: Config) -> int:
+    with reading(open_engine(config.database_url)) as conn:
+        peer = peers.by_name(conn, arguments.name)
+    timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
+    with associate(
+        peer.host,
+        peer.port,
+        calling=config.node.ae_title,
+        called=peer.ae_title,
+        contexts=VERIFICATION_CONTEXTS,
+        timeouts=timeouts,
+    ) as association:
+        association.echo()
+    print(f"Peer {peer.name}: {peer.ae_title} at {peer.host}:{peer.port} answered the C-ECHO with success.")
+    return 0

@@ -1,0 +1,127 @@
+"""`osteon studies`, `osteon retry`, `osteon held`: what was received, what came of it, and starting it again."""
+
+import argparse
+import json
+import time
+from typing import Any
+
+from node.cli.tables import local_time, show, show_one
+from node.config import Config
+from storage import deliveries, events, runs, studies
+from storage.engine import Connection, begin, migrate, open_engine, reading
+from storage.errors import Unknown
+from storage.replay import unindexed_records
+from storage.states import StudyState
+
+
+def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
+    """Register the commands of this file."""
+    listing = commands.add_parser("studies", parents=[shared], help="the studies, or one with its timeline")
+    listing.add_argument("number", type=int, nargs="?", help="our number of a study")
+    listing.add_argument("--state", choices=[state.value for state in StudyState], help="only studies in this state")
+    listing.add_argument("--limit", type=int, default=50, help="how many, newest first (default 50)")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_studies)
+
+    retrying = commands.add_parser(
+        "retry", parents=[shared], help="analyse a study again, or send its parked results again"
+    )
+    retrying.add_argument("number", type=int)
+    retrying.set_defaults(command=_retry)
+
+    holding = commands.add_parser(
+        "held", parents=[shared], help="print 'SOPInstanceUID sha256' of every image that is kept"
+    )
+    holding.add_argument("--json", action="store_true")
+    holding.set_defaults(command=_held)
+
+
+def _studies(arguments: argparse.Namespace, config: Config) -> int:
+    migrate(config.database_url)
+    with reading(open_engine(config.database_url)) as conn:
+        if arguments.number is not None:
+            return _one(conn, arguments.number, as_json=arguments.json)
+        state = StudyState(arguments.state) if arguments.state else None
+        rows = [
+            _row(conn, study, runs.last_finished(conn, study.id))
+            for study in studies.studies(conn, state=state, limit=arguments.limit)
+        ]
+    columns = ("id", "state", "outcome", "model", "answer", "probability", "seconds", "images", "from", "last_image")
+    show(rows, columns, as_json=arguments.json, empty="No study has been received yet.")
+    return 0
+
+
+def _row(conn: Connection, study: studies.Study, run: runs.Run | None) -> dict[str, object]:
+    """One line of the list. Probability: of the answer. Seconds: from the last image to the last accepted result."""
+    done = deliveries.last_delivered(conn, study.id)
+    return {
+        "id": study.id,
+        "state": study.state.value,
+        "outcome": study.outcome.value if study.outcome else None,
+        "model": f"{run.model_name} {run.model_version}".strip() if run else "",
+        "answer": run.answer if run else "",
+        "probability": run.probabilities.get(run.answer) if run else None,
+        "seconds": done - study.last_arrival if done is not None else None,
+        "images": study.image_count,
+        "from": study.calling_ae,
+        "last_image": local_time(study.last_arrival),
+    }
+
+
+def _one(conn: Connection, number: int, *, as_json: bool) -> int:
+    study = studies.study(conn, number)
+    if study is None:
+        raise Unknown(f"There is no study {number}. List them with: osteon studies")
+    run = runs.last_finished(conn, number)
+    record = _row(conn, study, run)
+    sent: list[dict[str, object]] = [
+        {"kind": row.kind, "peer": row.peer, "state": row.state.value, "attempts": row.attempts, "error": row.error}
+        for row in deliveries.outbox(conn, number)
+    ]
+    timeline: list[dict[str, object]] = [
+        {"at": local_time(event.at), "unix_s": event.at, "kind": event.kind, "text": event.text}
+        for event in events.timeline(conn, number)
+    ]
+    if as_json:
+        more = {
+            "explanation": study.explanation.splitlines(),
+            "probabilities": dict(run.probabilities) if run else {},
+            "timings_s": dict(run.timings) if run else {},
+            "model_sha256": run.model_sha256 if run else "",
+            "provider": run.provider if run else "",
+            "results": sent,
+            "timeline": timeline,
+        }
+        print(json.dumps(record | more, indent=2, ensure_ascii=False))
+        return 0
+    show_one(record)
+    print("\nWhy")
+    for sentence in study.explanation.splitlines():
+        print(f"  {sentence}")
+    print("\nResults")
+    show(sent, ("kind", "peer", "state", "attempts", "error"), as_json=False, empty="none")
+    print("\nTimeline")
+    show(timeline, ("at", "kind", "text"), as_json=False, empty="nothing yet")
+    return 0
+
+
+def _retry(arguments: argparse.Namespace, config: Config) -> int:
+    with begin(open_engine(config.database_url)) as conn:
+        state = studies.retry(conn, arguments.number, time.time())
+    print(f"Study {arguments.number} is {state.value} again; a running node takes it up at once.")
+    return 0
+
+
+def _held(arguments: argparse.Namespace, config: Config) -> int:
+    migrate(config.database_url)
+    with reading(open_engine(config.database_url)) as conn:
+        known = dict(studies.held(conn))
+        for uid, sha256 in unindexed_records(conn, config.journal_folder):
+            known.setdefault(uid, sha256)  # of two objects with one UID the first is kept
+    held = sorted(known.items())
+    if arguments.json:
+        print(json.dumps([{"sop_instance_uid": uid, "sha256": sha256} for uid, sha256 in held], indent=2))
+    else:
+        for uid, sha256 in held:
+            print(uid, sha256)
+    return 0

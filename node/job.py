@@ -1,0 +1,68 @@
+"""The values that cross the pipe between the worker and its analysing child. Plain data, nothing heavy is imported."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from storage.results import ResultFile
+from storage.states import Outcome
+from storage.studies import Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the child needs once, when it starts."""
+
+    models_folder: str
+    journal_folder: str
+    results_folder: str
+    provider: str
+    """auto, cpu or cuda."""
+    threads: int
+    log_level: str
+    installation: str
+    """Our AE title: which node of several speaks."""
+    desk: str = "node.analyse"
+    """The module whose `open_desk(setup)` does the work; imported by name, so that the parent does not carry numpy,
+    onnxruntime and highdicom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One study to analyse."""
+
+    study_id: int
+    study_instance_uid: str
+    dated_at: float
+    """Unix seconds when the study became complete: the date inside its results, the same after any crash."""
+    version: int
+    """How many runs have left results before, plus one."""
+    forced: bool
+    """A person asked for this run: it is made even when nothing changed."""
+    has_patient_conflict: bool
+    """Images of more than one patient came under this study."""
+    instances: tuple[Instance, ...]
+    last_fingerprint: str | None
+    """Of the newest good run; the same again means there is nothing new to say."""
+    former_results: tuple[ResultFile, ...]
+    """Of the run that this one supersedes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What came of it."""
+
+    outcome: Outcome
+    explanation: tuple[str, ...]
+    fingerprint: str = ""
+    postponed: bool = False
+    """It could not be done now (the disk is full): no outcome yet, to be tried again after a while."""
+    unchanged: bool = False
+    """The inputs and the model are those of the last run: keep its results."""
+    model_name: str = ""
+    model_version: str = ""
+    weights_sha256: str = ""
+    provider: str = ""
+    answer: str = ""
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    results: tuple[ResultFile, ...] = ()

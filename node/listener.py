@@ -1,0 +1,39 @@
+"""Wires the listening process: settings for node/listen from the configuration, and the database behind it."""
+
+import threading
+
+from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
+from node.config import Config
+from node.listen.server import run as run_server
+from node.listen.settings import ListenSettings
+from storage.engine import migrate
+
+_MB = 1024 * 1024
+
+
+def run(config: Config, stop: threading.Event) -> None:
+    """Receive until `stop` is set."""
+    config.journal_folder.mkdir(parents=True, exist_ok=True)
+    migrate(config.database_url)
+    run_server(settings_from(config), config.database_url, stop)
+
+
+def settings_from(config: Config) -> ListenSettings:
+    """The listener's own settings."""
+    section = config.listen
+    return ListenSettings(
+        ae_title=config.node.ae_title,
+        journal_folder=config.journal_folder,
+        transfer_syntaxes=SUPPORTED_TRANSFER_SYNTAXES,
+        host=section.host,
+        port=section.port,
+        allow_unknown=section.allow_unknown,
+        max_associations=section.max_associations,
+        max_pdu_bytes=section.max_pdu_bytes,
+        max_object_bytes=section.max_object_mb * _MB,
+        reserve_bytes=section.reserve_mb * _MB,
+        request_timeout_s=section.request_timeout_s,
+        pdu_timeout_s=section.pdu_timeout_s,
+        idle_timeout_s=section.idle_timeout_s,
+        object_timeout_s=section.object_timeout_s,
+    )

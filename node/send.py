@@ -1,0 +1,160 @@
+"""Sends results: the outbox's objects to each peer, SEG first and SR last, identical bytes on every attempt.
+
+One thread per peer that has something due, so that a slow or hanging peer delays no other. What an answer means is
+decided in statuses.py, when to try again in retry.py.
+"""
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+from node.config import Config
+from node.dimse.client import Association, Timeouts, associate
+from node.dimse.negotiate import storage_contexts
+from node.errors import NotAccepted, PeerError
+from node.retry import RetryRules, next_attempt
+from node.statuses import Verdict, explain_status, verdict
+from storage import deliveries, peers
+from storage.engine import Engine, begin, reading
+from storage.errors import StorageError
+from storage.files import ResultStore
+
+log = logging.getLogger(__name__)
+
+_LEASE_S = 900.0
+
+
+class Dispatcher:
+    """Starts a sender for each peer with something due."""
+
+    def __init__(self, engine: Engine, config: Config, owner: str) -> None:
+        self._engine = engine
+        self._config = config
+        self._owner = owner
+        self._stop = threading.Event()
+        self._running: dict[int, threading.Thread] = {}
+
+    def turn(self) -> bool:
+        """Look once; senders go on in their threads."""
+        self._running = {peer_id: thread for peer_id, thread in self._running.items() if thread.is_alive()}
+        with reading(self._engine) as conn:
+            due = [peers.by_id(conn, peer_id) for peer_id in deliveries.due_peers(conn, time.time())]
+        for peer in due:
+            if peer.id not in self._running:
+                thread = threading.Thread(target=self._send_all, args=(peer,), name=f"send-{peer.name}", daemon=True)
+                self._running[peer.id] = thread
+                thread.start()
+        return False
+
+    def close(self) -> None:
+        """Let the parcels on their way end; what is not sent stays in the outbox."""
+        self._stop.set()
+        deadline = time.monotonic() + 10
+        for thread in self._running.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _send_all(self, peer: peers.Peer) -> None:
+        try:
+            while not self._stop.is_set() and send_one_study(self._engine, self._config, self._owner, peer):
+                pass
+        except Exception:  # a sender's turn: the lease runs out and the parcel is taken again
+            log.exception(
+                "peer %s: sending failed in a way that is not foreseen; it is tried again after %.0f s",
+                peer.name,
+                _LEASE_S,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What sending one parcel needs."""
+
+    engine: Engine
+    config: Config
+    peer: peers.Peer
+    store: ResultStore
+    rules: RetryRules
+
+
+def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer) -> bool:
+    """Send the next study's results that are due at `peer`; False when none are, or the peer must be left alone."""
+    with begin(engine) as conn:
+        parcel = deliveries.claim_next(conn, peer.id, owner, _LEASE_S, time.time())
+    if parcel is None:
+        return False
+    rules = RetryRules(config.send.first_retry_s, config.send.max_retry_s, config.send.give_up_after_s)
+    desk = _Desk(engine, config, peer, ResultStore(config.results_folder), rules)
+    wanted = [(result.sop_class_uid, result.transfer_syntax_uid) for _, result in parcel.items]
+    timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
+    started = time.monotonic()
+    try:
+        association = associate(
+            peer.host, peer.port, calling=config.node.ae_title, called=peer.ae_title,
+            contexts=storage_contexts(wanted), timeouts=timeouts,
+        )  # fmt: skip
+    except PeerError as exc:
+        _end_rest(desk, parcel, 0, str(exc), permanent=exc.permanent)
+        return False
+    try:
+        with association:
+            sent = _send_items(desk, parcel, association)
+    except PeerError:
+        return False  # told and scheduled where it happened; the peer is left alone for a while
+    log.info(
+        "study %d: %d of %d object(s) accepted by %s in %.2f s",
+        parcel.study_id, sent, len(parcel.items), peer.name, time.monotonic() - started,
+    )  # fmt: skip
+    return True
+
+
+def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association) -> int:
+    """Send one object after the other; an object that fails holds back those that point at it (promise P4)."""
+    for sent, (delivery_id, result) in enumerate(parcel.items):
+        try:
+            data = desk.store.read(result.path, result.sha256)
+            status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)
+        except (NotAccepted, StorageError) as exc:
+            _end_rest(desk, parcel, sent, str(exc), permanent=True)
+            return sent
+        except PeerError as exc:
+            _end_rest(desk, parcel, sent, str(exc), permanent=exc.permanent)
+            raise
+        meaning = verdict(status)
+        if meaning is not Verdict.DELIVERED:
+            words = f"{desk.peer.name} answered it with {explain_status(status)}."
+            _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP)
+            return sent
+        with begin(desk.engine) as conn:
+            deliveries.delivered(conn, delivery_id, status, time.time())
+    return len(parcel.items)
+
+
+def _end_rest(desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, permanent: bool) -> None:
+    """What is left of the parcel from item `sent` on: tried later all together, or parked for a person."""
+    now = time.time()
+    again = None if permanent else next_attempt(parcel.attempt, parcel.since, now, random.random(), desk.rules)
+    first_id, first = parcel.items[sent]
+    with begin(desk.engine) as conn:
+        if again is not None:
+            deliveries.later(conn, first_id, again, error, now)
+        else:
+            deliveries.park(conn, first_id, error, now)
+            for delivery_id, _ in parcel.items[sent + 1 :]:
+                deliveries.park(
+                    conn, delivery_id, f"it is held back, because the {first.kind} before it was not taken.", now
+                )
+    if again is None:
+        log.error(
+            "study %d: results for %s are parked. %s Mend it, then: osteon retry %d",
+            parcel.study_id, desk.peer.name, error, parcel.study_id,
+        )  # fmt: skip
+    else:
+        log.warning(
+            "study %d: results for %s are tried again in %.0f s. %s",
+            parcel.study_id,
+            desk.peer.name,
+            again - now,
+            error,
+        )

@@ -1,0 +1,137 @@
+"""`osteon serve`: one listener and one worker as child processes, restarted when they die, ended together.
+
+Wiring only; each child opens its own database engine. The parent holds no study, so that nothing is lost with it.
+"""
+
+import ctypes
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+
+from node import logs
+from node.config import Config
+from node.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+STOP_LIMIT_S = 20.0
+_RESTART_S = (0.2, 1.0, 5.0, 15.0, 60.0)
+_HEALTHY_S = 60.0
+_PR_SET_PDEATHSIG = 1
+CONFIGURATION_EXIT = 2
+
+Body = Callable[[Config, threading.Event], None]
+
+
+@dataclass(slots=True)
+class _Child:
+    """One supervised process and what is known of its health."""
+
+    name: str
+    body: Body
+    process: BaseProcess | None = None
+    started: float = 0.0
+    failures: int = 0
+    next_start: float = 0.0
+
+
+def serve(config: Config) -> int:
+    """Run listener and worker until SIGTERM or SIGINT; returns the exit code."""
+    from node import listener, worker  # each child needs only one of them
+
+    stop = stop_on_signals()
+    children = [_Child("listen", listener.run), _Child("work", worker.run)]
+    log.info("Osteon starts as %s, data in its data folder; SIGTERM ends it", config.node.ae_title)
+    code = 0
+    while not stop.is_set():
+        code = _watch(children, config)
+        if code:
+            break
+        stop.wait(0.2)
+    _end(children)
+    log.info("Osteon has stopped")
+    return code
+
+
+def run_alone(config: Config, body: Body) -> int:
+    """Run one part in this process (`osteon listen`, `osteon work`) until SIGTERM or SIGINT; returns the exit code."""
+    stop = stop_on_signals()
+    body(config, stop)
+    return 0
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
+
+
+def _watch(children: list[_Child], config: Config) -> int:
+    """Start what should run and does not; returns an exit code when going on makes no sense."""
+    now = time.monotonic()
+    for child in children:
+        if child.process is not None and not child.process.is_alive():
+            code = child.process.exitcode
+            child.process = None
+            if code == CONFIGURATION_EXIT:
+                return CONFIGURATION_EXIT  # the child has said what is wrong; starting it again would say the same
+            if now - child.started > _HEALTHY_S:
+                child.failures = 0
+            wait = _RESTART_S[min(child.failures, len(_RESTART_S) - 1)]
+            child.failures += 1
+            child.next_start = now + wait
+            log.error(
+                "Process %s ended with %s; it is started again in %.1f s. See the lines above.", child.name, code, wait
+            )
+        if child.process is None and now >= child.next_start:
+            _start(child, config)
+            child.started = now
+    return 0
+
+
+def _start(child: _Child, config: Config) -> None:
+    context = multiprocessing.get_context("spawn")
+    child.process = context.Process(target=_child_main, args=(child.body, config, os.getpid()), name=child.name)
+    child.process.start()
+
+
+def _child_main(body: Body, config: Config, parent: int) -> None:
+    """A supervised process: it ends politely when told, and also when its parent dies."""
+    stop = stop_on_signals()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        return
+    logs.configure(config.node.log_level)
+    try:
+        body(config, stop)
+    except ConfigurationError as exc:
+        log.error("%s", exc)  # the sentence says it all; a traceback would hide it
+        raise SystemExit(CONFIGURATION_EXIT) from exc
+
+
+def _end(children: list[_Child]) -> None:
+    """Ask all to stop, wait, and kill what has not stopped in time."""
+    for child in children:
+        if child.process is not None and child.process.is_alive():
+            child.process.terminate()
+    deadline = time.monotonic() + STOP_LIMIT_S
+    for child in children:
+        if child.process is None:
+            continue
+        child.process.join(max(0.0, deadline - time.monotonic()))
+        if child.process.is_alive():
+            log.error(
+                "Process %s did not stop within %.0f s and is killed; it goes on at the next start",
+                child.name,
+                STOP_LIMIT_S,
+            )
+            child.process.kill()
+            child.process.join(5)

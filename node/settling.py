@@ -1,0 +1,112 @@
+"""Acts on settle.py: looks at studies that still receive, asks the PACS where it may, and marks the complete ones.
+
+Not the decision itself, which is pure and lives in settle.py.
+"""
+
+import logging
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from node.config import Config
+from node.dimse.client import Timeouts, associate
+from node.dimse.negotiate import find_contexts
+from node.dimse.query import count_in_study
+from node.errors import OsteonError
+from node.settle import Settled, SettleRules, settled
+from storage import peers, studies
+from storage.engine import Connection, Engine, begin, reading
+
+log = logging.getLogger(__name__)
+
+_ASK_AGAIN_S = 5.0
+
+
+class Settler:
+    """Looks at every receiving study once per turn."""
+
+    def __init__(self, engine: Engine, config: Config) -> None:
+        self._engine = engine
+        self._rules = rules_from(config)
+        self._counts = _PacsCounts(config)
+
+    def turn(self) -> bool:
+        """Mark what is complete; True when a study was."""
+        with reading(self._engine) as conn:
+            arriving = studies.arriving(conn)
+            askable = _askable(conn) if arriving else {}
+        found = False
+        for arrival in arriving:
+            now = time.time()
+            peer = askable.get(arrival.calling_ae)
+            count = self._counts.of(arrival, peer) if peer else None
+            decision = settled(arrival, now, self._rules, count)
+            if isinstance(decision, Settled):
+                with begin(self._engine) as conn:
+                    found |= studies.mark_ready(conn, arrival.id, decision.reason, now, seen=arrival.last_arrival)
+                log.info("study %d: complete. %s", arrival.id, decision.reason)
+        self._counts.forget({arrival.id for arrival in arriving})
+        return found
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._counts.close()
+
+
+def _askable(conn: Connection) -> dict[str, peers.Peer]:
+    return {peer.ae_title: peer for peer in peers.peers(conn) if peer.may_find and peer.host}
+
+
+def rules_from(config: Config) -> SettleRules:
+    """The rules of settle.py from the section [settle]."""
+    section = config.settle
+    return SettleRules(
+        xray_quiet_s=section.xray_quiet_s,
+        xray_quiet_open_s=section.xray_quiet_open_s,
+        mr_quiet_s=section.mr_quiet_s,
+        mr_quiet_open_s=section.mr_quiet_open_s,
+        patience_s=section.patience_s,
+        cap_s=section.cap_s,
+    )
+
+
+class _PacsCounts:
+    """How much the sending PACS says a study has; asked in the background, so that a silent PACS delays nobody."""
+
+    def __init__(self, config: Config) -> None:
+        self._ae_title = config.node.ae_title
+        self._timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="count")
+        self._asked: dict[int, tuple[float, float, Future[int | None]]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, arrival: studies.Arrival, peer: peers.Peer) -> int | None:
+        """The newest known count for the study as it stands, None while unknown; asks again when images came since."""
+        with self._lock:
+            asked_at, seen, answer = self._asked.get(arrival.id, (0.0, 0.0, None))
+            outdated = seen != arrival.last_arrival or time.monotonic() - asked_at > _ASK_AGAIN_S
+            if answer is None or (outdated and answer.done()):
+                answer = self._pool.submit(self._ask, arrival.study_instance_uid, peer)
+                self._asked[arrival.id] = (time.monotonic(), arrival.last_arrival, answer)
+                return None
+        return answer.result() if answer.done() and seen == arrival.last_arrival else None
+
+    def forget(self, but: set[int]) -> None:
+        """Drop what is known of studies that no longer receive."""
+        with self._lock:
+            self._asked = {study_id: known for study_id, known in self._asked.items() if study_id in but}
+
+    def close(self) -> None:
+        """Stop the threads; questions on their way end by their time-outs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, study_instance_uid: str, peer: peers.Peer) -> int | None:
+        try:
+            with associate(
+                peer.host, peer.port, calling=self._ae_title, called=peer.ae_title,
+                contexts=find_contexts(), timeouts=self._timeouts,
+            ) as association:  # fmt: skip
+                return count_in_study(association, study_instance_uid)
+        except OsteonError as exc:
+            log.warning("peer %s: its C-FIND gave no count (%s); studies settle by quiet time instead", peer.name, exc)
+            return None

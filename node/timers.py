@@ -1,0 +1,71 @@
+"""Sweeps by APScheduler: what must happen again and again, and is not the queue.
+
+Each sweep is safe when run by several workers at once and when run twice.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from node.config import Config
+from storage import runs
+from storage.engine import Engine, begin
+from storage.files import ResultStore, free_bytes
+
+log = logging.getLogger(__name__)
+
+_LEASE_SWEEP_S = 5
+_ORPHAN_SWEEP_S = 3600
+_ORPHAN_AGE_S = 86400.0
+_DISK_SWEEP_S = 60
+_MB = 1024 * 1024
+
+
+def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
+    """Start all sweeps; the caller shuts the scheduler down."""
+    scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+    sweeps: tuple[tuple[Callable[[Engine, Config], None], int], ...] = (
+        (expired_leases, _LEASE_SWEEP_S),
+        (orphaned_results, _ORPHAN_SWEEP_S),
+        (disk_space, _DISK_SWEEP_S),
+    )
+    for sweep, seconds in sweeps:
+        scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds, id=sweep.__name__)
+    scheduler.start()
+    return scheduler
+
+
+def _guarded(sweep: Callable[[Engine, Config], None], engine: Engine, config: Config) -> None:
+    try:
+        sweep(engine, config)
+    except Exception:  # a timer's turn: the next one is taken whatever happened
+        log.exception("The sweep %s failed and is tried again at its next turn", sweep.__name__)
+
+
+def expired_leases(engine: Engine, config: Config) -> None:
+    """Give back the studies of workers that died; parcels come back by themselves when they fall due again."""
+    now = time.time()
+    with begin(engine) as conn:
+        for study_id, state in runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes)):
+            log.warning("study %d: its worker went silent; the study is now %s", study_id, state.value)
+
+
+def orphaned_results(engine: Engine, config: Config) -> None:
+    """Remove result files that a crash left before their rows were written."""
+    with begin(engine) as conn:
+        removed = ResultStore(config.results_folder).sweep(conn, time.time() - _ORPHAN_AGE_S)
+    if removed:
+        log.info("Removed %d result file(s) that no run refers to", len(removed))
+
+
+def disk_space(_engine: Engine, config: Config) -> None:
+    """Tell the admin before the listener has to refuse images."""
+    free = free_bytes(config.data_folder)
+    reserve = int(config.listen.reserve_mb) * _MB
+    if free < 2 * reserve:
+        log.error(
+            "The disk of the data folder has %d MB free; below %d MB images are refused (0xA700) until there is room. "
+            "Make room, or lower listen.reserve_mb.", free // _MB, reserve // _MB,
+        )  # fmt: skip

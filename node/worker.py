@@ -1,0 +1,226 @@
+"""The worker: has complete studies analysed one by one, with settling, sending and sweeps beside it in threads.
+
+It acts on what pure functions decide and on rows (storage); the heavy work is done by the child process of analyst.py.
+Every turn survives its own errors: a fault in one study, peer or model never stops the others (promise P5).
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from node.analyst import Analyst, Limits
+from node.config import Config
+from node.errors import AnalystDied
+from node.job import Analysis, Job, Setup
+from node.send import Dispatcher
+from node.settling import Settler
+from node.timers import start_timers
+from storage import peers, runs, studies
+from storage.engine import Connection, Engine, begin, migrate, open_engine, reading
+from storage.states import StudyState, state_for
+
+log = logging.getLogger(__name__)
+
+TURN_S = 0.05
+_AFTER_FAULT_S = 2.0
+_POSTPONE_S = 30.0
+
+
+def run(config: Config, stop: threading.Event) -> None:
+    """Work until `stop` is set. Several workers may share one database."""
+    migrate(config.database_url)
+    engine = open_engine(config.database_url)
+    owner = f"{socket.gethostname()}:{os.getpid()}"
+    analyst = Analyst(_setup(config), Limits(config.work.time_limit_s, config.work.memory_limit_mb))
+    settler = Settler(engine, config)
+    dispatcher = Dispatcher(engine, config, owner)
+    scheduler = start_timers(engine, config)
+    ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
+    settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event())
+    analysing = Loop("analysing", lambda: _rung(one_study(engine, config, analyst, owner, stop), due), ready)
+    sending = Loop("sending", dispatcher.turn, due)
+    threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in (settling, sending)]
+    for thread in threads:
+        thread.start()
+    try:
+        _announce(analyst)
+        analysing.until(stop)
+    finally:
+        stop.set()
+        scheduler.shutdown(wait=False)
+        analyst.stop()
+        for thread in threads:
+            thread.join()
+        settler.close()
+        dispatcher.close()
+        engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A turn taken again and again: at once while it finds work, else when its bell rings or a pause is over."""
+
+    name: str
+    turn: Callable[[], bool]
+    bell: threading.Event
+
+    def until(self, stop: threading.Event) -> None:
+        """Go on until `stop` is set."""
+        while not stop.is_set():
+            try:
+                busy = self.turn()
+            except Exception:  # a worker's turn: whatever went wrong, the next one is taken
+                log.exception(
+                    "A turn of %s failed; it goes on in %.0f s. If this repeats, run osteon check.",
+                    self.name,
+                    _AFTER_FAULT_S,
+                )
+                stop.wait(_AFTER_FAULT_S)
+                continue
+            if not busy and self.bell.wait(TURN_S):
+                self.bell.clear()
+
+
+def _rung(found: bool, bell: threading.Event) -> bool:
+    if found:
+        bell.set()
+    return found
+
+
+def one_study(engine: Engine, config: Config, analyst: Analyst, owner: str, stop: threading.Event) -> bool:
+    """Claim one complete study and bring it to its next state; False when there is none."""
+    with reading(engine) as conn:
+        if not runs.is_any_due(conn, time.time()):  # looking costs no write lock, claiming does
+            return False
+    with begin(engine) as conn:  # the attempt is counted and committed before the work starts
+        claim = runs.claim_ready(conn, owner, config.work.lease_s, time.time())
+    if claim is None:
+        return False
+    with reading(engine) as conn:
+        job = job_for(conn, claim)
+    pulse = _Pulse(engine, claim, config.work.lease_s, stop)
+    started = time.monotonic()
+    try:
+        analysis = analyst.analyse(job, pulse)
+    except AnalystDied as exc:
+        _crashed(engine, config, claim, str(exc), stopping=stop.is_set())
+        return True
+    _record(engine, claim, analysis)
+    log.info(
+        "study %d: analysed in %.2f s, attempt %d, %s, %d result(s)",
+        claim.study_id, time.monotonic() - started, claim.attempt, analysis.outcome.value, len(analysis.results),
+    )  # fmt: skip
+    return True
+
+
+def job_for(conn: Connection, claim: runs.Claim) -> Job:
+    """What the child must know of the claimed study."""
+    return Job(
+        study_id=claim.study_id,
+        study_instance_uid=claim.study_instance_uid,
+        dated_at=claim.dated_at,
+        version=claim.version,
+        forced=claim.forced,
+        has_patient_conflict=claim.has_patient_conflict,
+        instances=tuple(instance for instance in studies.instances(conn, claim.study_id) if not instance.is_own),
+        last_fingerprint=runs.last_fingerprint(conn, claim.study_id),
+        former_results=runs.former_results(conn, claim.study_id),
+    )
+
+
+class _Pulse:
+    """Renews the lease while the child works; False tells the analyst to give up."""
+
+    def __init__(self, engine: Engine, claim: runs.Claim, lease_s: float, stop: threading.Event) -> None:
+        self._engine = engine
+        self._claim = claim
+        self._lease_s = lease_s
+        self._stop = stop
+        self._next = time.monotonic() + lease_s / 3
+
+    def __call__(self) -> bool:
+        if self._stop.is_set():
+            return False
+        if time.monotonic() < self._next:
+            return True
+        self._next = time.monotonic() + self._lease_s / 3
+        with begin(self._engine) as conn:
+            return runs.heartbeat(conn, self._claim, self._lease_s, time.time())
+
+
+def _record(engine: Engine, claim: runs.Claim, analysis: Analysis) -> None:
+    """Store what came of the run: states, results and deliveries in one transaction."""
+    with begin(engine) as conn:
+        if analysis.postponed:
+            kept = runs.release(conn, claim, analysis.explanation[0], time.time(), not_before=time.time() + _POSTPONE_S)
+        elif analysis.unchanged:
+            kept = runs.unchanged(conn, claim, time.time())
+        else:
+            kept = runs.finish(conn, claim, _ending(conn, claim, analysis), time.time())
+    if not kept:
+        log.warning(
+            "study %d: an image arrived during its analysis or the lease was lost; it will be analysed again",
+            claim.study_id,
+        )
+    elif state_for(analysis.outcome) is StudyState.FAILED:
+        log.error("study %d: %s. See osteon studies %d; osteon retry %d starts it again.",
+                  claim.study_id, analysis.outcome.value, claim.study_id, claim.study_id)  # fmt: skip
+
+
+def _ending(conn: Connection, claim: runs.Claim, analysis: Analysis) -> runs.Ending:
+    receivers = peers.destinations(conn, claim.calling_ae) if analysis.results else []
+    return runs.Ending(
+        outcome=analysis.outcome,
+        explanation="\n".join(analysis.explanation),
+        model_name=analysis.model_name,
+        model_version=analysis.model_version,
+        model_sha256=analysis.weights_sha256,
+        provider=analysis.provider,
+        answer=analysis.answer,
+        probabilities=dict(analysis.probabilities),
+        fingerprint=analysis.fingerprint,
+        timings=dict(analysis.timings_s),
+        results=analysis.results,
+        destinations=tuple(peer.id for peer in receivers),
+    )
+
+
+def _crashed(engine: Engine, config: Config, claim: runs.Claim, reason: str, *, stopping: bool) -> None:
+    """Give the study back; after too many crashes it goes to quarantine."""
+    with begin(engine) as conn:
+        if stopping:
+            runs.release(
+                conn, claim, "The node was stopped; the study is taken up again at its next start.", time.time()
+            )
+            return
+        state = runs.crashed(conn, claim, reason, time.time(), max_crashes=int(config.work.max_crashes))
+    if state is not None:
+        log.error(
+            "study %d: attempt %d did not end well. %s The study is now %s; osteon studies %d shows it.",
+            claim.study_id, claim.attempt, reason, state.value, claim.study_id,
+        )  # fmt: skip
+
+
+def _setup(config: Config) -> Setup:
+    return Setup(
+        models_folder=str(config.models_folder),
+        journal_folder=str(config.journal_folder),
+        results_folder=str(config.results_folder),
+        provider=config.work.provider,
+        threads=int(config.work.threads),
+        log_level=config.node.log_level,
+        installation=config.node.ae_title,
+    )
+
+
+def _announce(analyst: Analyst) -> None:
+    """Load the models before the first study needs them."""
+    try:
+        for sentence in analyst.warm_up():
+            log.info("%s", sentence)
+    except AnalystDied as exc:
+        log.error("%s Studies wait until it starts.", exc)  # the sentence says it all

@@ -1,0 +1,79 @@
+"""The configuration file: what is accepted, and that every fault is told at once."""
+
+from pathlib import Path
+
+import pytest
+
+from node.config import Config, read_config
+from node.errors import ConfigurationError
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "node.toml"
+    path.write_text(text)
+    return path
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, ""))
+    assert config.node.ae_title == "OSTEON"
+    assert config.database_url == f"sqlite:///{tmp_path.resolve()}/osteon-data/osteon.sqlite"
+
+
+def test_paths_start_from_the_folder_of_the_file(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, '[node]\ndata_folder = "elsewhere"\n'))
+    assert config.journal_folder == tmp_path.resolve() / "elsewhere" / "journal"
+
+
+def test_a_whole_number_is_taken_for_a_number(tmp_path: Path) -> None:
+    assert read_config(written(tmp_path, "[settle]\nmr_quiet_s = 5\n")).settle.mr_quiet_s == 5.0
+
+
+def test_all_faults_are_reported_together(tmp_path: Path) -> None:
+    text = """
+[node]
+ae_title = "RADIOLOGY_PACS_MAIN"
+colour = "red"
+[listen]
+port = 99999
+max_associations = "many"
+[fantasy]
+"""
+    with pytest.raises(ConfigurationError) as caught:
+        read_config(written(tmp_path, text))
+    message = str(caught.value)
+    assert "has 5 fault(s)" in message
+    assert "node.ae_title: 'RADIOLOGY_PACS_MAIN' has 19 characters" in message
+    assert "node.colour: there is no such key" in message
+    assert "listen.port: 99999 lies outside 0 to 65535" in message
+    assert "listen.max_associations: 'many' is not a whole number" in message
+    assert "[fantasy]: there is no such section" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("[node]\nae_title = ''\n", "node.ae_title", id="empty AE title"),
+        pytest.param("[node]\nae_title = 'A\\\\B'\n", "node.ae_title", id="backslash in AE title"),
+        pytest.param("[node]\nlog_level = 'LOUD'\n", "node.log_level", id="unknown level"),
+        pytest.param("[listen]\nport = true\n", "listen.port", id="true for a number"),
+        pytest.param("[listen]\nport = 1.5\n", "listen.port", id="fraction for a whole number"),
+        pytest.param("[work]\nprovider = 'tpu'\n", "work.provider", id="unknown provider"),
+        pytest.param("[database]\nurl = 'mysql://x'\n", "database.url", id="unknown database"),
+        pytest.param("[settle]\ncap_s = 10\n", "settle.cap_s", id="cap below patience"),
+        pytest.param("node = 3\n", "node: it must be a section", id="a value for a section"),
+        pytest.param("[node\n", "cannot be read as TOML", id="not TOML"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says.replace("[", r"\[")):
+        read_config(written(tmp_path, text))
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="--config"):
+        read_config(tmp_path / "absent.toml")
+
+
+def test_without_a_file_the_defaults_hold() -> None:
+    assert read_config(None).listen == Config().listen

@@ -1,0 +1,194 @@
+"""Sending to a real peer over loopback: the same bytes, SEG before SR, and what each answer of the peer leads to."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.events import Event
+
+from node import send
+from node.config import Config, NodeSection, SendSection
+from storage import deliveries, intake, peers, runs, studies
+from storage.engine import Engine, begin, migrate, open_engine, reading
+from storage.files import ResultStore
+from storage.results import ResultFile
+from storage.segment import Place, RecordMeta
+from storage.states import DeliveryState, Outcome, StudyState
+
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+SR = "1.2.840.10008.5.1.4.1.1.88.34"
+OBJECTS = (("SEG", SEG), ("SR", SR))
+
+
+@dataclass
+class Pacs:
+    """A storage SCP that answers what the test wants and keeps what came."""
+
+    port: int = 0
+    statuses: list[int] = field(default_factory=list)
+    came: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def store(self, event: Event) -> int:
+        self.came.append((str(event.request.AffectedSOPClassUID), event.request.DataSet.getvalue()))
+        return self.statuses.pop(0) if self.statuses else 0x0000
+
+
+@pytest.fixture
+def serve_pacs() -> Iterator[Callable[..., Pacs]]:
+    servers = []
+
+    def start(*statuses: int, classes: tuple[str, ...] = (SEG, SR)) -> Pacs:
+        pacs = Pacs(statuses=list(statuses))
+        ae = AE("PACS")
+        for sop_class in classes:
+            ae.add_supported_context(sop_class, ExplicitVRLittleEndian)
+        servers.append(ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, pacs.store)]))
+        pacs.port = servers[-1].server_address[1]
+        return pacs
+
+    yield start
+    for server in servers:
+        server.shutdown()
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """A database with one study whose SEG and SR are due at the peer `pacs`."""
+
+    engine: Engine
+    config: Config
+    study_id: int
+    files: tuple[bytes, ...]
+
+    def send(self) -> bool:
+        with reading(self.engine) as conn:
+            peer = peers.by_name(conn, "pacs")
+        return send.send_one_study(self.engine, self.config, "test", peer)
+
+    def lines(self) -> list[deliveries.Delivery]:
+        with reading(self.engine) as conn:
+            return deliveries.outbox(conn, self.study_id)
+
+    def state(self) -> tuple[StudyState, Outcome | None]:
+        with reading(self.engine) as conn:
+            study = studies.study(conn, self.study_id)
+        assert study is not None
+        return study.state, study.outcome
+
+
+def kept(store: ResultStore, order: int, data: bytes) -> ResultFile:
+    kind, sop_class = OBJECTS[order]
+    path, sha256 = store.put(data)
+    return ResultFile(
+        kind, order, sop_class, f"2.25.{order + 1}", f"2.25.1{order}", ExplicitVRLittleEndian, path, len(data), sha256
+    )
+
+
+@pytest.fixture
+def outbox_for(tmp_path: Path) -> Iterator[Callable[[int], Outbox]]:
+    url = f"sqlite:///{tmp_path / 'test.sqlite'}"
+    migrate(url)
+    engine = open_engine(url)
+
+    def make(port: int) -> Outbox:
+        settings = SendSection(connect_timeout_s=2, response_timeout_s=2)
+        config = Config(node=NodeSection(data_folder="data"), send=settings, folder=tmp_path)
+        store = ResultStore(config.results_folder)
+        files = tuple(f"the bytes of the {kind}, odd".encode() for kind, _ in OBJECTS)
+        results = tuple(kept(store, order, data) for order, data in enumerate(files))
+        with begin(engine) as conn:
+            peer = peers.add(conn, peers.Peer(0, "pacs", "PACS", "127.0.0.1", port, results="all"), 1.0)
+            meta = RecordMeta("1.2.840.10008.5.1.4.1.1.1.1", "1.2.3", ExplicitVRLittleEndian, "1.2", "1.2.1", "k",
+                              "PACS", "OSTEON", "127.0.0.1", "a", 1.0, "DX")  # fmt: skip
+            study_id = intake.index(conn, [intake.Taken(meta, Place("s", 0, 1, "0" * 64), 1)], 1.0)[0].study_id
+            studies.mark_ready(conn, study_id, "It is complete.", 2.0)
+            claim = runs.claim_ready(conn, "test", 60.0, 3.0)
+            assert claim is not None
+            ending = runs.Ending(Outcome.OK_FINDINGS, "found", results=results, destinations=(peer.id,))
+            assert runs.finish(conn, claim, ending, time.time())
+        return Outbox(engine, config, study_id, files)
+
+    yield make
+    engine.dispose()
+
+
+def test_objects_arrive_in_order_with_the_bytes_that_were_stored(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
+) -> None:
+    pacs = serve_pacs()
+    outbox = outbox_for(pacs.port)
+    assert outbox.send()
+    assert pacs.came == [(SEG, outbox.files[0]), (SR, outbox.files[1])]
+    assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
+    assert not outbox.send()
+
+
+def test_a_warning_counts_as_delivered(serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]) -> None:
+    outbox = outbox_for(serve_pacs(0xB000, 0xB007).port)
+    outbox.send()
+    assert outbox.state()[0] is StudyState.DELIVERED
+
+
+def test_a_peer_that_is_full_is_tried_again_later_and_the_report_waits(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
+) -> None:
+    pacs = serve_pacs(0xA700)
+    outbox = outbox_for(pacs.port)
+    outbox.send()
+    assert [sop_class for sop_class, _ in pacs.came] == [SEG]
+    assert [line.state for line in outbox.lines()] == [DeliveryState.PENDING] * 2
+    assert outbox.lines()[0].due_at > time.time() + 5
+    assert "0xA700 (out of resources)" in outbox.lines()[0].error
+    assert outbox.state()[0] is StudyState.SENDING
+
+
+def test_a_peer_that_refuses_an_object_parks_the_study_for_a_person_and_retry_sends_the_same_bytes(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
+) -> None:
+    pacs = serve_pacs(0xA900)
+    outbox = outbox_for(pacs.port)
+    outbox.send()
+    assert [line.state for line in outbox.lines()] == [DeliveryState.PARKED] * 2
+    assert "held back, because the SEG" in outbox.lines()[1].error
+    assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_SEND)
+    with begin(outbox.engine) as conn:
+        assert studies.retry(conn, outbox.study_id, time.time()) is StudyState.SENDING
+    assert outbox.send()
+    assert [data for _, data in pacs.came] == [outbox.files[0], *outbox.files]
+    assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
+
+
+def test_a_peer_that_does_not_take_the_class_is_named(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
+) -> None:
+    outbox = outbox_for(serve_pacs(classes=(SR,)).port)
+    outbox.send()
+    assert "Segmentation Storage" in outbox.lines()[0].error
+    assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_SEND)
+
+
+def test_nobody_at_the_port_is_tried_again_later(outbox_for: Callable[[int], Outbox]) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    outbox = outbox_for(port)
+    assert not outbox.send()
+    assert [line.state for line in outbox.lines()] == [DeliveryState.PENDING] * 2
+    assert outbox.state()[0] is StudyState.SENDING
+
+
+def test_a_result_file_that_was_changed_is_never_sent(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
+) -> None:
+    pacs = serve_pacs()
+    outbox = outbox_for(pacs.port)
+    for path in outbox.config.results_folder.glob("??/*.dcm"):
+        path.write_bytes(b"something else")
+    outbox.send()
+    assert pacs.came == []
+    assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_SEND)
