@@ -56,6 +56,7 @@ def _row(conn: Connection, study: studies.Study, run: runs.Run | None) -> dict[s
     done = deliveries.last_delivered(conn, study.id)
     return {
         "id": study.id,
+        "study_instance_uid": study.study_instance_uid,
         "state": study.state.value,
         "outcome": study.outcome.value if study.outcome else None,
         "model": f"{run.model_name} {run.model_version}".strip() if run else "",
