@@ -7,32 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import HOST, Child, free_port, until
+from tests.e2e.processes import HOST, PROJECT, Child, free_port, until
 
 ORTHANC = "/usr/sbin/Orthanc"
 
-ROUTE = """
--- What an administrator writes to send each complete study to the node. A script that does not look for results
--- (ALWAYS) sends the study again each time that results arrive: the node must bear it.
-ALWAYS = {always}
-
-local function has_results(studyId)
-   for _, series in ipairs(ParseJson(RestApiGet('/studies/' .. studyId))['Series']) do
-      local modality = ParseJson(RestApiGet('/series/' .. series))['MainDicomTags']['Modality']
-      if modality == 'SEG' or modality == 'SR' then
-         return true
-      end
-   end
-   return false
-end
-
-function OnStableStudy(studyId, tags, metadata)
-   if ALWAYS or not has_results(studyId) then
-      print('ROUTE ' .. studyId)
-      RestApiPost('/modalities/osteon/store', DumpJson({ Resources = { studyId }, Asynchronous = true }))
-   end
-end
-"""
+SCRIPTS = PROJECT / "deploy" / "orthanc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +26,7 @@ class Stored:
 
 
 class Orthanc:
-    """A running Orthanc; `route_to` makes it send every stable study to that port."""
+    """A running Orthanc; with `node` (AE title, port) it sends stable studies there, by the scripts that we ship."""
 
     def __init__(
         self,
@@ -81,10 +60,10 @@ class Orthanc:
             "AuthenticationEnabled": False,
         }
         if node:
-            script = self.folder / "route.lua"
-            script.write_text(ROUTE.replace("{always}", "true" if always else "false"))
+            script = SCRIPTS / ("route-always.lua" if always else "route.lua")
             config |= {
                 "LuaScripts": [str(script)],
+                "UserMetadata": {"OsteonRouted": 4711},
                 "StableAge": 1,
                 "DicomModalities": {"osteon": [node[0], HOST, node[1]]},
             }
@@ -126,9 +105,10 @@ class Orthanc:
         """The DICOM file of an instance as Orthanc keeps it."""
         return self.raw(f"/instances/{instance}/file")
 
-    def routed(self) -> int:
-        """How often the Lua script sent a study to the node."""
-        return self.child.output().count("ROUTE ")
+    def sendings(self) -> int:
+        """How often a study was sent to the node, to the end and with success."""
+        jobs = self.get("/jobs?expand")
+        return sum(job["Type"] == "DicomModalityStore" and job["State"] == "Success" for job in jobs)
 
     def stop(self) -> None:
         """End it at once; its folder stays."""

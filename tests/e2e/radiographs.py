@@ -51,9 +51,8 @@ def real_names(answer: str, count: int) -> list[str]:
 @functools.cache
 def phantom_pixels(seed: int = 3, rows: int = 1024, columns: int = 848) -> Pixels:
     """A made radiograph of a knee with a tumour, 12 bits."""
-    from training.phantoms.knee import knee_phantom
-
     from models.findings import Answer
+    from training.phantoms.knee import knee_phantom
 
     return knee_phantom(seed, answer=Answer.MALIGNANT, rows=rows, columns=columns).pixels
 

@@ -129,14 +129,10 @@ def test_dcmqi_reads_the_same_mask_as_highdicom(answered: list[Answered], tmp_pa
 
 
 def test_results_that_come_back_from_the_pacs_start_no_second_run(hospital: Hospital, answered: list[Answered]) -> None:
-    def all_routed_again() -> bool:
-        jobs = hospital.pacs.get("/jobs?expand")
-        sent = [job for job in jobs if job["Type"] == "DicomModalityStore" and job["State"] == "Success"]
-        return len(sent) >= 2 * len(answered)
+    def all_sent_again() -> bool:
+        return hospital.pacs.sendings() >= 2 * len(answered)
 
-    until(
-        all_routed_again, 30, lambda: f"routed {hospital.pacs.routed()} times: {hospital.pacs.child.output()[-3000:]}"
-    )
+    until(all_sent_again, 30, lambda: f"{hospital.pacs.sendings()} sendings: {hospital.pacs.child.output()[-3000:]}")
     sent = {
         pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID
         for one in answered
