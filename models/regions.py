@@ -11,6 +11,8 @@ Arrays are `(rows, columns)`; points are `(column, row)` with (0.5, 0.5) at the 
 (PS3.3 C.18.6.1.2). The same mask always gives the same answer, point for point.
 """
 
+import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +26,11 @@ MAX_REGIONS = 255
 """A mask numbers its regions in uint8."""
 MAX_POINTS = 300
 """Of an outline: what a viewer drags along without pain."""
-TOLERANCE_PX = 0.4
-"""By how much a simplified outline may leave the traced one, at first; below 0.5 a one-pixel line keeps its width."""
+TOLERANCE_PX = 1.0
+THIN_TOLERANCE_PX = 0.4
+"""By how much an outline may leave the traced one; below 0.5 a line one pixel wide keeps its surface."""
+
+Points = npt.NDArray[np.float64]
 
 _EIGHT = np.ones((3, 3), dtype=bool)
 _EAST, _SOUTH, _WEST, _NORTH = range(4)
@@ -109,15 +114,12 @@ def outline(region: Region, max_points: int = MAX_POINTS) -> npt.NDArray[np.floa
     Returns
     -------
     (points, 2) float32, `(column, row)`. It runs through the middles of the pixel edges and leaves them by at most
-    0.4 pixels; only where that takes more than `max_points` is the tolerance doubled until it does not.
+    one pixel; only where that would take more than `max_points` does it leave them further, by as little as it can.
     """
     corners = _trace(region.mask)
     middles = (corners + np.roll(corners, -1, axis=0)) / 2.0
-    tolerance = TOLERANCE_PX
-    points = _simplified(middles, tolerance)
-    while len(points) > max_points:
-        tolerance *= 2.0
-        points = _simplified(middles, tolerance)
+    is_thin = region.pixels < 2 * len(corners)
+    points = _simplified(middles, THIN_TOLERANCE_PX if is_thin else TOLERANCE_PX, max_points)
     points += np.array([region.column, region.row], dtype=np.float64)
     return points.astype(np.float32)
 
@@ -152,16 +154,28 @@ def _without_swallowed(found: list[Region], shape: tuple[int, ...]) -> tuple[Reg
     return tuple(kept)
 
 
-def _row_corners(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Corners of the first and last pixel of every row: all that a convex hull can need."""
+def _row_corners(mask: npt.NDArray[np.bool_]) -> Points:
+    """Corners of the first and last pixel of every row, without those that can be no corner of the hull."""
     rows = np.flatnonzero(mask.any(axis=1))
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - mask[rows, ::-1].argmax(axis=1)
-    columns = np.concatenate([first, first, last, last])
-    return np.stack([columns, np.concatenate([rows, rows + 1, rows, rows + 1])], axis=1).astype(np.float64)
+    heights = np.stack([rows, rows + 1], axis=1).ravel()
+    first = np.repeat(mask[rows].argmax(axis=1), 2)
+    last = np.repeat(mask.shape[1] - mask[rows, ::-1].argmax(axis=1), 2)
+    left, right = np.stack([first, heights], axis=1), np.stack([last, heights], axis=1)
+    return np.concatenate([_without_bays(left, 1), _without_bays(right, -1)]).astype(np.float64)
 
 
-def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _without_bays(chain: npt.NDArray[np.intp], side: int) -> npt.NDArray[np.intp]:
+    """A chain from top to bottom without the points that lie between their two neighbours or behind them."""
+    while len(chain) > 2:
+        before, behind = chain[1:-1] - chain[:-2], chain[2:] - chain[1:-1]
+        stands_out = side * (before[:, 0] * behind[:, 1] - before[:, 1] * behind[:, 0]) < 0
+        if stands_out.all():
+            break
+        chain = chain[np.concatenate([[True], stands_out, [True]])]
+    return chain
+
+
+def _hull(points: Points) -> Points:
     """Convex hull by Andrew's monotone chain."""
     ordered = sorted({(float(x), float(y)) for x, y in points})
     halves = []
@@ -203,7 +217,7 @@ def _next_direction(exits: int, direction: int) -> int:
 _TURNS = tuple(tuple(_next_direction(exits, direction) for direction in range(4)) for exits in range(16))
 
 
-def _trace(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _trace(mask: npt.NDArray[np.bool_]) -> Points:
     """Every corner on the way around a region without holes, from the top left one."""
     exits = _exits(mask)
     width = exits.shape[1]
@@ -222,30 +236,31 @@ def _trace(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return np.stack([columns, rows], axis=1).astype(np.float64)
 
 
-def _simplified(points: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.float64]:
-    """Douglas-Peucker on a closed polygon: the fewest points that the recursion needs to stay within `tolerance`."""
+def _simplified(points: Points, tolerance: float, max_points: int) -> Points:
+    """Douglas-Peucker on a closed polygon, worst piece first, until all are within `tolerance` or points run out."""
     far = int(np.argmax(np.sum((points - points[0]) ** 2, axis=1)))
     closed = np.concatenate([points, points[:1]])
     kept = {0, far}
-    pending = [(0, far), (far, len(points))]
-    while pending:
-        first, last = pending.pop()
-        if last - first < 2:
-            continue
-        distance = _distance(closed[first + 1 : last], closed[first], closed[last])
-        worst = int(np.argmax(distance))
-        if distance[worst] > tolerance:
-            middle = first + 1 + worst
-            kept.add(middle)
-            pending += [(first, middle), (middle, last)]
+    pieces = [_piece(closed, 0, far), _piece(closed, far, len(points))]
+    heapq.heapify(pieces)
+    while len(kept) < max_points and -pieces[0][0] > tolerance:
+        _, first, worst, last = heapq.heappop(pieces)
+        kept.add(worst)
+        heapq.heappush(pieces, _piece(closed, first, worst))
+        heapq.heappush(pieces, _piece(closed, worst, last))
     return points[sorted(kept)]
 
 
-def _distance(
-    points: npt.NDArray[np.float64], a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Distance of each point from the line piece a-b."""
-    along = b - a
-    length = float(along @ along)
-    share = np.zeros(len(points)) if length == 0 else np.clip((points - a) @ along / length, 0.0, 1.0)
-    return np.asarray(np.linalg.norm(points - (a + share[:, None] * along), axis=1))
+def _piece(closed: Points, first: int, last: int) -> tuple[float, int, int, int]:
+    """Minus the largest distance of the points between `first` and `last` from their chord, and where it is."""
+    if last - first < 2:
+        return 0.0, first, first, last
+    x, y = (closed[first + 1 : last] - closed[first]).T
+    along_x, along_y = (closed[last] - closed[first]).tolist()
+    squared = along_x * along_x + along_y * along_y
+    if squared:
+        share = np.clip((x * along_x + y * along_y) / squared, 0.0, 1.0)
+        x, y = x - share * along_x, y - share * along_y
+    distance = x * x + y * y
+    worst = int(distance.argmax())
+    return -math.sqrt(distance[worst]), first, first + 1 + worst, last
