@@ -68,8 +68,8 @@ def _show(prepared: Sequence[Sample], node: RunningNode, archive: Archive, out: 
     rows = _wait(prepared, node, archive)
     print("\n" + table(rows) + "\n")
     for row in rows:
-        if explanation := row.study.get("explanation"):
-            print(f"{row.sample.name}: {explanation}")
+        if row.study["state"] != "delivered":
+            print(f"{row.sample.name}: {node.why(row.study['id'])}")
     overlays = save_overlays(rows, out / "overlays")
     print(f"\n{len(overlays)} overlays as PNG: {out / 'overlays'}")
     print(f"Log of the node: {node.log}")

@@ -97,8 +97,8 @@ class OrthancArchive:
         path.write_text(json.dumps(config, indent=2), encoding="utf-8")
         with log.open("wb") as file:
             self._process = subprocess.Popen([program, str(path)], cwd=self.folder, stdout=file, stderr=file)
-        wait_for_port(self.port, self._process, log)
-        wait_for_port(self.http_port, self._process, log)
+        wait_for_port("Orthanc", self.port, self._process, log)
+        wait_for_port("Orthanc", self.http_port, self._process, log)
 
     def results(self, study_instance_uid: str) -> list[Returned]:
         """What Orthanc holds of the study that the node made, as files."""

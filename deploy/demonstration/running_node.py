@@ -40,7 +40,7 @@ def free_port(wanted: int) -> int:
     raise DemonstrationFailed(f"No port is free on {HOST}.")
 
 
-def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+def wait_for_port(name: str, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Return once the process listens.
 
     Raises
@@ -55,7 +55,8 @@ def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path) -> N
         with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
             return
         time.sleep(0.1)
-    raise DemonstrationFailed(f"{process.args!r} does not listen on port {port}: see {log}.")
+    last = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-5:])
+    raise DemonstrationFailed(f"{name} does not listen on port {port}. The end of {log}:\n  {last}")
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
@@ -86,7 +87,7 @@ class RunningNode:
         with self.log.open("wb") as log:
             command = [str(self.osteon), "serve", "--config", str(self.config)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_for_port(self.port, self._process, self.log)
+        wait_for_port("The node", self.port, self._process, self.log)
 
     def stop(self) -> None:
         """Stop the node in order."""
@@ -112,9 +113,14 @@ class RunningNode:
         listed: list[dict[str, Any]] = json.loads(self.command("studies", "--json"))
         return listed
 
+    def why(self, number: int) -> str:
+        """The node's explanation of one study, as one line."""
+        told: dict[str, Any] = json.loads(self.command("studies", str(number), "--json"))
+        return " ".join(told["explanation"])
+
     def add_peer(self, ae_title: str, port: int) -> None:
-        """Let the PACS send, and let its results go back to it."""
+        """Let the PACS send, ask it whether a study is complete, and give its results back to it."""
         self.command(
             *("peers", "add", "pacs", "--ae", ae_title, "--host", HOST, "--port", str(port)),
-            *("--may-send", "--results", "own", "--address", f"{HOST}/32"),
+            *("--may-send", "--may-find", "--results", "own", "--address", f"{HOST}/32"),
         )

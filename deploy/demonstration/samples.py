@@ -74,7 +74,7 @@ def _chest() -> list[Dataset]:
 
 PHANTOMS: tuple[tuple[str, str, str, Callable[[], Sequence[Dataset]]], ...] = (
     ("normal", "phantom knee, two views", "normal", _knees("normal", (101, View.AP, None), (105, View.LATERAL, None))),
-    ("benign", "phantom knee", "benign", _knees("benign", (3, View.AP, Kind.LYTIC))),
+    ("benign", "phantom knee", "benign", _knees("benign", (1, View.AP, Kind.LYTIC))),
     ("malignant", "phantom knee", "malignant", _knees("malignant", (17, View.AP, Kind.OSTEOBLASTIC))),
     ("chest", "phantom chest", "not a knee", _chest),
 )
