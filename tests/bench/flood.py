@@ -185,5 +185,10 @@ def _max_length(accept: bytes) -> int:
 
 def _status(command: bytes) -> int:
     """The value of Status (0000,0900)."""
-    place = command.index(b"\0\0\0\x09\x02\0\0\0")
-    return int(struct.unpack_from("<H", command, place + 8)[0])
+    place = 0
+    while place < len(command):
+        element, length = struct.unpack_from("<2xHL", command, place)
+        if element == 0x0900:
+            return int(struct.unpack_from("<H", command, place + 8)[0])
+        place += 8 + length
+    raise AssertionError("the answer has no status")
