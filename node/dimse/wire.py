@@ -91,6 +91,22 @@ class Connection:
         self._poll.register(sock, select.POLLIN)
         self._quickack = _prepare(sock, is_tls=self._is_tls)
 
+    def handshake(self, deadline: float) -> None:
+        """Do the server's part of TLS.
+
+        Raises
+        ------
+        Disconnected
+            It did not come about in time, or at all.
+        """
+        if isinstance(self._sock, ssl.SSLSocket):
+            try:
+                self._sock.settimeout(max(_TICK_S, deadline - time.monotonic()))  # for the handshake as a whole
+                self._sock.do_handshake()
+                self._sock.settimeout(_TICK_S)
+            except (OSError, ValueError) as exc:
+                raise Disconnected(f"TLS did not come about ({exc}).") from exc
+
     def wait(self, deadline: float, stopping: Callable[[], bool]) -> bool:
         """Wait until something can be read; False when `stopping` says so first.
 

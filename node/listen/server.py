@@ -1,0 +1,311 @@
+"""The listening process: accepts connections, decides who may come in, gives each association a thread, stops in order.
+
+Connections that are no association yet wait in a room of limited size where the newest comes in and the oldest goes
+(admit.py), so that nobody can lock others out by holding sockets.
+"""
+
+import contextlib
+import gc
+import itertools
+import logging
+import selectors
+import socket
+import ssl
+import sys
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Protocol
+
+from node.dimse import negotiate, wire
+from node.errors import ConfigurationError, PeerError, ProtocolBroken
+from node.listen import admit
+from node.listen.admit import Admission, House, Rejection
+from node.listen.association import Conversation, Terms
+from node.listen.indexer import Bookings, Indexer
+from node.listen.room import Room
+from node.listen.scan import UNWALKABLE
+from node.listen.settings import ListenSettings, TlsFiles
+from node.listen.store import Caller, Store
+from node.listen.waiting import Callers, WaitingRoom
+from storage.associations import close_stale_associations
+from storage.engine import Engine, begin, open_engine
+from storage.errors import StorageError
+from storage.replay import replay
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_TICK_S = 0.2
+_FAREWELL_S = 2.0
+_INDEX_PATIENCE_S = 30.0
+_SWITCH_S = 0.001  # a thread that comes back from a read waits at most so long for one that computes
+_QUIET_S = 10.0  # between two lines of log about the same kind of rejection
+
+
+class StopSign(Protocol):
+    """An event of threading or multiprocessing."""
+
+    def is_set(self) -> bool:
+        """Whether the process is to stop."""
+
+
+def run(settings: ListenSettings, engine_url: str, stop: StopSign) -> None:
+    """Listen until `stop` is set, then end in order: the main function of the listening process.
+
+    Raises
+    ------
+    ConfigurationError
+        The port is taken, or the TLS files cannot be used.
+    StorageError
+        The database cannot be used at all.
+    """
+    sys.setswitchinterval(_SWITCH_S)
+    server = Server(settings, open_engine(engine_url))
+    server.start()
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as the process: never look at it again
+    try:
+        server.accept_until(stop)
+    finally:
+        server.stop()
+
+
+@dataclass(slots=True)
+class _Rejected:
+    """How often a kind of rejection happened since it was last said."""
+
+    said_at: float = float("-inf")
+    unsaid: int = 0
+
+
+class Server:
+    """One listening socket and its associations."""
+
+    def __init__(self, settings: ListenSettings, engine: Engine) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._house = House(settings.ae_title, settings.allow_unknown, settings.max_associations)
+        syntaxes = tuple(syntax for syntax in settings.transfer_syntaxes if syntax not in UNWALKABLE)
+        classes = negotiate.storage_classes() | {negotiate.VERIFICATION}
+        self._offer = negotiate.Offer(classes, syntaxes, settings.max_pdu_bytes)
+        self._tls = _tls_context(settings.tls) if settings.tls else None
+        self._indexer = Indexer(engine, settings.name)
+        self._room = Room(
+            settings.journal_folder, settings.reserve_bytes, settings.max_backlog, lambda: self._indexer.backlog
+        )
+        self._callers = Callers(engine)
+        self._waiting = WaitingRoom(settings.max_waiting_per_address, settings.max_waiting)
+        self._numbers = itertools.count(1)
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._associations = 0
+        self._threads: dict[threading.Thread, wire.Connection] = {}
+        self._rejected: dict[tuple[str, Rejection], _Rejected] = {}
+        self._socket = _listening_socket(settings)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Close what a former life left open, and begin to make rows; connections queue up from here on."""
+        with begin(self._engine) as conn:
+            left = close_stale_associations(conn, self._settings.name, time.time())
+        if left:
+            log.info("%d association(s) that a former run left open are closed", left)
+        self._indexer.start()
+        threading.Thread(target=self._replay, name="replay", daemon=True).start()
+        self._socket.listen(_BACKLOG)
+        log.info("listening as %s on %s port %d", self._settings.ae_title, self._settings.host, self.port)
+
+    def accept_until(self, stop: StopSign) -> None:
+        """Accept connections until `stop` is set."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            while not stop.is_set():
+                if selector.select(_TICK_S):
+                    self._accept()
+
+    def stop(self) -> None:
+        """Take no more; let objects in transit arrive for a while; make their rows; end."""
+        started = time.monotonic()
+        self._stopping.set()
+        self._socket.close()
+        self._waiting.clear()
+        deadline = started + self._settings.stop_patience_s
+        for thread in self._living():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        cut = self._living()
+        for connection in cut.values():
+            connection.cut()
+        for thread in cut:
+            thread.join(_FAREWELL_S)
+        self._indexer.close(_INDEX_PATIENCE_S)
+        self._engine.dispose()
+        log.info("stopped listening after %.1f s; %d association(s) were cut", time.monotonic() - started, len(cut))
+
+    def _replay(self) -> None:
+        try:
+            replay(self._engine, self._settings.journal_folder, time.time())
+        except StorageError:
+            log.exception("What a former run left unindexed could not be indexed; it is tried at the next start")
+
+    def _accept(self) -> None:
+        try:
+            sock, peer = self._socket.accept()
+        except OSError as exc:  # out of descriptors, or a caller that is gone already
+            log.warning("a connection could not be accepted: %s", exc.strerror)
+            time.sleep(_TICK_S)
+            return
+        address = str(peer[0]).removeprefix("::ffff:")
+        try:
+            if self._tls is not None:
+                sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            settings = self._settings
+            connection = wire.Connection(sock, max_pdu=settings.max_pdu_bytes, pdu_timeout_s=settings.pdu_timeout_s)
+            self._waiting.enter(connection, address)
+            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+            with self._lock:
+                self._threads[thread] = connection
+            thread.start()
+        except (OSError, RuntimeError) as exc:  # gone again, or no more threads
+            log.warning("a connection from %s could not be served: %s", address, exc)
+            sock.close()
+
+    def _serve(self, connection: wire.Connection, address: str) -> None:
+        """The body of a connection's thread."""
+        patience = 0.0
+        try:
+            patience = self._associate(connection, address)
+        except ProtocolBroken as exc:
+            log.debug("a connection from %s broke the protocol: %s", address, exc)
+            with contextlib.suppress(PeerError):
+                connection.send([wire.abort_pdu(wire.SERVICE_PROVIDER, exc.reason)], time.monotonic() + _FAREWELL_S)
+            patience = _FAREWELL_S
+        except PeerError as exc:
+            log.debug("a connection from %s ended before it was an association: %s", address, exc)
+        except Exception:
+            log.exception("a connection from %s ended by a fault of this program", address)
+        finally:
+            connection.close(patience)
+            self._waiting.leave(connection)
+            with self._lock:
+                self._threads.pop(threading.current_thread(), None)
+
+    def _associate(self, connection: wire.Connection, address: str) -> float:
+        """Read the request, decide, and talk; how long to wait afterwards for the peer to close."""
+        deadline = time.monotonic() + self._settings.request_timeout_s
+        if self._tls is not None:
+            connection.handshake(deadline)
+        if connection.read_pdu(deadline) != wire.ASSOCIATE_RQ:
+            raise ProtocolBroken("The first PDU is no association request.", wire.UNEXPECTED_PDU)
+        body = connection.read_body()
+        titles = negotiate.titles(body)
+        verdict = self._decide(titles, address)
+        if isinstance(verdict, Rejection):
+            self._reject(connection, verdict, titles.calling_ae, address)
+            return _FAREWELL_S
+        try:
+            request = negotiate.decode_request(body)
+            objection = _objection(request)
+            if objection is not None:
+                self._reject(connection, objection, titles.calling_ae, address)
+                return _FAREWELL_S
+            caller = Caller(
+                next(self._numbers), uuid.uuid4().hex, titles.calling_ae, titles.called_ae, address, verdict.may_store
+            )
+            self._talk(connection, negotiate.answer(body, request, self._offer), request.user.max_pdu, caller)
+        finally:
+            with self._lock:
+                self._associations -= 1
+        return _FAREWELL_S
+
+    def _decide(self, titles: negotiate.Titles, address: str) -> Admission | Rejection:
+        """Ask admit.py; an admission counts as an association from here on."""
+        try:
+            known = self._callers.known()
+        except StorageError:
+            return admit.TEMPORARY_CONGESTION
+        with self._lock:
+            verdict = admit.admitted(titles, address, known, self._associations, self._house)
+            if isinstance(verdict, Admission):
+                self._associations += 1
+        return verdict
+
+    def _talk(self, connection: wire.Connection, answer: negotiate.Answer, peer_max_pdu: int, caller: Caller) -> None:
+        self._waiting.leave(connection)
+        connection.send([answer.pdu], time.monotonic() + self._settings.pdu_timeout_s)
+        log.debug("association %d with %s at %s begins", caller.number, caller.calling_ae, caller.address)
+        bookings = Bookings(self._indexer, caller)
+        store = Store(caller, self._settings, self._room, bookings.take)
+        terms = Terms(answer.contexts, peer_max_pdu)
+        try:
+            Conversation(connection, terms, caller, store, self._settings, self._stopping.is_set).run()
+        finally:
+            store.close()
+            bookings.close()
+
+    def _reject(self, connection: wire.Connection, rejection: Rejection, calling_ae: str, address: str) -> None:
+        self._note(rejection, calling_ae, address)
+        pdu = negotiate.reject_pdu(rejection.result, rejection.source, rejection.reason)
+        connection.send([pdu], time.monotonic() + _FAREWELL_S)
+
+    def _note(self, rejection: Rejection, calling_ae: str, address: str) -> None:
+        """One line for each address and reason in ten seconds, with the number of those left out."""
+        now = time.monotonic()
+        with self._lock:
+            if len(self._rejected) > 1000:
+                self._rejected.clear()
+            known = self._rejected.setdefault((address, rejection), _Rejected())
+            if now - known.said_at < _QUIET_S:
+                known.unsaid += 1
+                return
+            before, known.unsaid, known.said_at = known.unsaid, 0, now
+        more = f" ({before} more like it before)" if before else ""
+        log.warning("rejected %s at %s: %s%s", calling_ae, address, rejection.words, more)
+
+    def _living(self) -> dict[threading.Thread, wire.Connection]:
+        with self._lock:
+            return {thread: connection for thread, connection in self._threads.items() if thread.is_alive()}
+
+
+def _objection(request: negotiate.Request) -> Rejection | None:
+    if request.application_context != negotiate.APPLICATION_CONTEXT_NAME:
+        return admit.APPLICATION_CONTEXT_NOT_SUPPORTED
+    return None if request.contexts else admit.NO_CONTEXTS
+
+
+def _listening_socket(settings: ListenSettings) -> socket.socket:
+    """Bound, not listening yet."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(settings.host != "::"))
+        sock.setblocking(False)
+        sock.bind((settings.host, settings.port))
+    except OSError as exc:
+        sock.close()
+        raise ConfigurationError(
+            f"listen: {settings.host} port {settings.port} cannot be listened on ({exc.strerror}). "
+            "Choose another port, or stop the program that uses it."
+        ) from exc
+    return sock
+
+
+def _tls_context(files: TlsFiles) -> ssl.SSLContext:
+    """TLS 1.2 or newer (PS3.15 B.12, BCP 195)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+        if files.authority is not None:
+            context.load_verify_locations(files.authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigurationError(f"listen.tls: {files.certificate} and its key cannot be used ({exc}).") from exc
+    return context
