@@ -107,7 +107,7 @@ class Store:
         try:
             return step(*args)
         except (StorageError, OSError) as exc:
-            log.error("association %d: an object was refused for now: %s", self._caller.number, exc)  # noqa: TRY400
+            log.error("association %d: an object was refused for now: %s", self._caller.number, exc)
             if isinstance(exc, DiskFailed):
                 self._give_up_segment()
             return Refusal(OUT_OF_RESOURCES, "The object cannot be written to the disk now. Try again.")
