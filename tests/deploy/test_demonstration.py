@@ -1,5 +1,6 @@
 """The demonstration's own parts: the small PACS keeps and routes bytes as received, samples are whole, tables clear."""
 
+import csv
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from deploy.demonstration import sending
 from deploy.demonstration.archives import Returned
 from deploy.demonstration.results import Row, objects, save_overlays, table
 from deploy.demonstration.running_node import HOST, free_port
-from deploy.demonstration.samples import Sample, samples
+from deploy.demonstration.samples import REAL, Sample, samples
 from deploy.demonstration.small_pacs import Destination, SmallPacs, send
 from node.dimse import client
 from node.dimse.negotiate import VERIFICATION_CONTEXTS, find_contexts
@@ -157,3 +158,17 @@ def test_overlays_are_saved_as_pictures(tmp_path):
     assert [path.name for path in saved] == ["01-phantom-knee-1.png"]
     with Image.open(saved[0]) as picture:
         assert picture.size == (800, 1200)
+
+
+def test_the_real_radiographs_shown_are_none_that_the_model_was_trained_on():
+    split = pytest.importorskip("training.split", reason="training/split.py is not there").split
+    labels = Path(__file__).resolve().parents[3] / "shared" / "data" / "btxrd256" / "labels.csv"
+    if not labels.is_file():
+        pytest.skip("the real radiographs are absent: looked for ../shared/data/btxrd256")
+    rows = list(csv.DictReader(labels.read_text(encoding="utf-8").splitlines()))
+    unlike_each_other = np.random.default_rng(0).integers(0, 256, (len(rows), 32), dtype=np.uint8)
+    divided = split([int(r["image_id"][3:]) for r in rows], [r["cls"] for r in rows], unlike_each_other)
+    tested = {rows[i]["image_id"]: rows[i]["cls"] for i in divided.test}
+    for answer, images in REAL:
+        for image, _ in images:
+            assert tested.get(image) == answer, image
