@@ -75,7 +75,7 @@ class Analyst:
         AnalystDied
             The child crashed, took too long or too much memory, or was stopped because `while_waiting` said so.
         """
-        pipe = self._ready()
+        pipe = self._ready(while_waiting)
         try:
             pipe.send(job)
             answer = self._wait(pipe, self._limits.time_s, while_waiting)
@@ -88,9 +88,15 @@ class Analyst:
             )
         return answer
 
-    def warm_up(self) -> tuple[str, ...]:
-        """Start the child and load the models; returns a sentence for each, loaded or refused."""
-        self._ready()
+    def warm_up(self, while_waiting: Callable[[], bool]) -> tuple[str, ...]:
+        """Start the child and load the models; returns a sentence for each, loaded or refused.
+
+        Raises
+        ------
+        AnalystDied
+            It did not start, or `while_waiting` said that it is not needed any more.
+        """
+        self._ready(while_waiting)
         return self._loaded
 
     def stop(self) -> None:
@@ -108,7 +114,7 @@ class Analyst:
         """The child's process id, None when there is none."""
         return self._process.pid if self._process is not None else None
 
-    def _ready(self) -> Connection:
+    def _ready(self, while_waiting: Callable[[], bool]) -> Connection:
         """The pipe to a living child, started if need be."""
         if self._process is not None and self._process.is_alive() and self._pipe is not None:
             return self._pipe
@@ -124,7 +130,7 @@ class Analyst:
         theirs.close()
         self._process, self._pipe = process, ours
         try:
-            loaded = self._wait(ours, _START_LIMIT_S, lambda: True)
+            loaded = self._wait(ours, _START_LIMIT_S, while_waiting)
         except (EOFError, OSError) as exc:
             raise AnalystDied(
                 f"The analysing process did not start ({self._last_words()}). See the lines above."

@@ -7,13 +7,14 @@ from pathlib import Path
 from models.card import bundles
 from node.cards import card_facts
 from node.config import Config
+from node.database import open_database
 from node.errors import ConfigurationError
 from node.explain import as_dict, as_text
 from node.headers import ImageFacts, facts_of, read_header, read_header_of_file
 from node.route import Decision, route
 from node.series import SeriesFacts, series_of
 from storage import journal, studies
-from storage.engine import open_engine, reading
+from storage.engine import reading
 from storage.errors import Unknown
 
 
@@ -48,7 +49,7 @@ def of_path(path: Path, config: Config) -> Explanation:
 
 def of_study(number: int, config: Config) -> Explanation:
     """For a study that was received."""
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         if studies.study(conn, number) is None:
             raise Unknown(f"There is no study {number}. List them with: osteon studies")
         held = [instance for instance in studies.instances(conn, number) if not instance.is_own]

@@ -4,17 +4,16 @@ import threading
 
 from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from node.config import Config
+from node.database import open_database
 from node.listen.server import run as run_server
 from node.listen.settings import ListenSettings
-from storage.engine import migrate
 
 _MB = 1024 * 1024
 
 
 def run(config: Config, stop: threading.Event) -> None:
     """Receive until `stop` is set."""
-    config.journal_folder.mkdir(parents=True, exist_ok=True)
-    migrate(config.database_url)
+    open_database(config).dispose()
     run_server(settings_from(config), config.database_url, stop)
 
 

@@ -47,7 +47,7 @@ def serve(config: Config) -> int:
 
     stop = stop_on_signals()
     children = [_Child("listen", listener.run), _Child("work", worker.run)]
-    log.info("Osteon starts as %s, data in its data folder; SIGTERM ends it", config.node.ae_title)
+    log.info("Osteon starts as %s with its data in %s; SIGTERM ends it", config.node.ae_title, config.data_folder)
     code = 0
     while not stop.is_set():
         code = _watch(children, config)

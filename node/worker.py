@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
 from node.config import Config
+from node.database import open_database
 from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
 from node.send import Dispatcher
 from node.settling import Settler
 from node.timers import start_timers
 from storage import peers, runs, studies
-from storage.engine import Connection, Engine, begin, migrate, open_engine, reading
+from storage.engine import Connection, Engine, begin, reading
 from storage.states import StudyState, state_for
 
 log = logging.getLogger(__name__)
@@ -32,8 +33,7 @@ _POSTPONE_S = 30.0
 
 def run(config: Config, stop: threading.Event) -> None:
     """Work until `stop` is set. Several workers may share one database."""
-    migrate(config.database_url)
-    engine = open_engine(config.database_url)
+    engine = open_database(config)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     analyst = Analyst(_setup(config), Limits(config.work.time_limit_s, config.work.memory_limit_mb))
     settler = Settler(engine, config)
@@ -47,7 +47,7 @@ def run(config: Config, stop: threading.Event) -> None:
     for thread in threads:
         thread.start()
     try:
-        _announce(analyst)
+        _announce(analyst, stop)
         analysing.until(stop)
     finally:
         stop.set()
@@ -217,10 +217,11 @@ def _setup(config: Config) -> Setup:
     )
 
 
-def _announce(analyst: Analyst) -> None:
+def _announce(analyst: Analyst, stop: threading.Event) -> None:
     """Load the models before the first study needs them."""
     try:
-        for sentence in analyst.warm_up():
+        for sentence in analyst.warm_up(lambda: not stop.is_set()):
             log.info("%s", sentence)
     except AnalystDied as exc:
-        log.error("%s Studies wait until it starts.", exc)  # the sentence says it all
+        if not stop.is_set():
+            log.error("%s Studies wait until it starts.", exc)  # the sentence says it all

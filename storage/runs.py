@@ -296,7 +296,7 @@ def _count_with_results(conn: Connection, study_id: int) -> int:
 
 
 def _told(ending: Ending, after: StudyState) -> str:
-    said = f"{ending.outcome}: {ending.explanation}"
+    said = " ".join((f"{ending.outcome}:", *ending.explanation.splitlines()))
     if after is StudyState.SENDING:
         return f"{said} {len(ending.results)} results go to {len(ending.destinations)} peers."
     if ending.results and not ending.destinations:

@@ -11,9 +11,10 @@ from typing import Any
 from models.card import Card, bundles
 from node.cli.tables import show
 from node.config import Config
+from node.database import open_database
 from node.errors import ConfigurationError
 from storage import peers
-from storage.engine import HEAD, migrate, open_engine, reading, revision
+from storage.engine import HEAD, reading, revision
 from storage.errors import StorageError
 from storage.files import free_bytes
 
@@ -82,8 +83,7 @@ def _disk(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    migrate(config.database_url)
-    engine = open_engine(config.database_url)
+    engine = open_database(config)
     with reading(engine) as conn:
         found = revision(conn)
     yield Finding("database", found == HEAD, f"{engine.dialect.name}, schema {found}, this program works with {HEAD}")
@@ -103,7 +103,7 @@ def _port(config: Config) -> Iterator[Finding]:
 
 
 def _peers(config: Config) -> Iterator[Finding]:
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         known = peers.peers(conn)
     if not any(peer.may_send for peer in known) and not config.listen.allow_unknown:
         yield Finding(

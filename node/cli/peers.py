@@ -7,10 +7,11 @@ from typing import Any
 
 from node.cli.tables import show
 from node.config import Config
+from node.database import open_database
 from node.dimse.client import Timeouts, associate
 from node.dimse.negotiate import VERIFICATION_CONTEXTS
 from storage import peers
-from storage.engine import begin, migrate, open_engine, reading
+from storage.engine import begin, reading
 
 
 def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
@@ -54,7 +55,6 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
 
 def _add(arguments: argparse.Namespace, config: Config) -> int:
-    migrate(config.database_url)
     wanted = peers.Peer(
         id=0,
         name=arguments.name,
@@ -66,7 +66,7 @@ def _add(arguments: argparse.Namespace, config: Config) -> int:
         results=arguments.results,
         may_find=arguments.may_find,
     )
-    with begin(open_engine(config.database_url)) as conn:
+    with begin(open_database(config)) as conn:
         same = [peer for peer in peers.peers(conn) if peer.name == wanted.name]
         if same:
             peers.change(conn, replace(wanted, id=same[0].id), time.time())
@@ -78,8 +78,7 @@ def _add(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _list(arguments: argparse.Namespace, config: Config) -> int:
-    migrate(config.database_url)
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         rows = [
             {
                 "name": peer.name,
@@ -104,7 +103,7 @@ def _list(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _remove(arguments: argparse.Namespace, config: Config) -> int:
-    with begin(open_engine(config.database_url)) as conn:
+    with begin(open_database(config)) as conn:
         left = peers.remove(conn, peers.by_name(conn, arguments.name).id, time.time())
     parked = f" {left} object(s) that waited for it are parked; osteon studies shows them." if left else ""
     print(f"Peer {arguments.name} is removed.{parked}")
@@ -112,7 +111,7 @@ def _remove(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _echo(arguments: argparse.Namespace, config: Config) -> int:
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         peer = peers.by_name(conn, arguments.name)
     timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
     with associate(

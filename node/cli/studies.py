@@ -7,8 +7,9 @@ from typing import Any
 
 from node.cli.tables import local_time, show, show_one
 from node.config import Config
+from node.database import open_database
 from storage import deliveries, events, runs, studies
-from storage.engine import Connection, begin, migrate, open_engine, reading
+from storage.engine import Connection, begin, reading
 from storage.errors import Unknown
 from storage.replay import unindexed_records
 from storage.states import StudyState
@@ -37,8 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
 
 def _studies(arguments: argparse.Namespace, config: Config) -> int:
-    migrate(config.database_url)
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         if arguments.number is not None:
             return _one(conn, arguments.number, as_json=arguments.json)
         state = StudyState(arguments.state) if arguments.state else None
@@ -107,15 +107,14 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
 
 
 def _retry(arguments: argparse.Namespace, config: Config) -> int:
-    with begin(open_engine(config.database_url)) as conn:
+    with begin(open_database(config)) as conn:
         state = studies.retry(conn, arguments.number, time.time())
     print(f"Study {arguments.number} is {state.value} again; a running node takes it up at once.")
     return 0
 
 
 def _held(arguments: argparse.Namespace, config: Config) -> int:
-    migrate(config.database_url)
-    with reading(open_engine(config.database_url)) as conn:
+    with reading(open_database(config)) as conn:
         known = dict(studies.held(conn))
         for uid, sha256 in unindexed_records(conn, config.journal_folder):
             known.setdefault(uid, sha256)  # of two objects with one UID the first is kept

@@ -63,7 +63,7 @@ def test_a_study_is_analysed_in_a_child_that_stays_warm(analyst: Analyst) -> Non
 
 
 def test_the_child_says_what_it_has_loaded(analyst: Analyst) -> None:
-    assert analyst.warm_up() == ("a desk for tests",)
+    assert analyst.warm_up(lambda: True) == ("a desk for tests",)
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_a_desk_that_does_not_open_is_reported(setup: Setup) -> None:
         Setup(**{**{f: getattr(setup, f) for f in setup.__slots__}, "desk": "no_such_desk"}), Limits(1.0, 400)
     )
     with pytest.raises(AnalystDied, match="did not start"):
-        broken.warm_up()
+        broken.warm_up(lambda: True)
