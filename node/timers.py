@@ -10,7 +10,8 @@ from collections.abc import Callable
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.config import Config
-from storage import runs
+from node.owner import is_dead
+from storage import deliveries, runs
 from storage.engine import Engine, begin
 from storage.files import ResultStore, free_bytes
 
@@ -45,11 +46,13 @@ def _guarded(sweep: Callable[[Engine, Config], None], engine: Engine, config: Co
 
 
 def expired_leases(engine: Engine, config: Config) -> None:
-    """Give back the studies of workers that died; parcels come back by themselves when they fall due again."""
+    """Give back what workers that died had in hand: studies, and parcels of results."""
     now = time.time()
     with begin(engine) as conn:
-        for study_id, state in runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes)):
-            log.warning("study %d: its worker went silent; the study is now %s", study_id, state.value)
+        deliveries.free_dead(conn, is_dead, now)
+        lost = runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes), is_dead=is_dead)
+    for study_id, state in lost:
+        log.warning("study %d: its worker died or went silent; the study is now %s", study_id, state.value)
 
 
 def orphaned_results(engine: Engine, config: Config) -> None:

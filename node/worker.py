@@ -5,8 +5,6 @@ Every turn survives its own errors: a fault in one study, peer or model never st
 """
 
 import logging
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +15,10 @@ from node.config import Config
 from node.database import open_database
 from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
+from node.owner import own_name
 from node.send import Dispatcher
 from node.settling import Settler
-from node.timers import start_timers
+from node.timers import expired_leases, start_timers
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading
 from storage.states import StudyState, state_for
@@ -34,10 +33,11 @@ _POSTPONE_S = 30.0
 def run(config: Config, stop: threading.Event) -> None:
     """Work until `stop` is set. Several workers may share one database."""
     engine = open_database(config)
-    owner = f"{socket.gethostname()}:{os.getpid()}"
+    owner = own_name()
     analyst = Analyst(_setup(config), Limits(config.work.time_limit_s, config.work.memory_limit_mb))
     settler = Settler(engine, config)
     dispatcher = Dispatcher(engine, config, owner)
+    expired_leases(engine, config)  # what was in hand when this machine or node was killed goes on at once
     scheduler = start_timers(engine, config)
     ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
     settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event())

@@ -5,7 +5,7 @@ parcel whose lease runs out is due again by itself, and a study's later parcel w
 image does to a study does not call a parcel back: what was made is delivered, and the newer result names it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,17 @@ def renew(conn: Connection, parcel: Parcel, lease_s: float, now: float) -> bool:
     """Prolong the lease of a parcel being sent; False when another sender has it by now."""
     ours = and_(parcels.c.id == parcel.id, parcels.c.is_open, parcels.c.attempts == parcel.attempt)
     return conn.execute(update(parcels).where(ours).values(due_at=now + lease_s)).rowcount == 1
+
+
+def free_dead(conn: Connection, is_dead: Callable[[str], bool], now: float) -> int:
+    """Make the parcels that a dead sender had in hand due at once; how many."""
+    sending = and_(deliveries.c.parcel_id == parcels.c.id, deliveries.c.state == DeliveryState.SENDING)
+    in_hand = and_(parcels.c.is_open, parcels.c.due_at > now, exists().where(sending))
+    rows = conn.execute(select(parcels.c.id, parcels.c.owner).where(in_hand)).all()
+    dead = [row.id for row in rows if is_dead(row.owner)]
+    if dead:
+        conn.execute(update(parcels).where(parcels.c.id.in_(dead)).values(due_at=now))
+    return len(dead)
 
 
 def delivered(conn: Connection, delivery_id: int, status: int, now: float) -> None:

@@ -5,7 +5,7 @@ A claim is lost when its lease runs out and another process notices, or when an 
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -228,17 +228,28 @@ def crashed(conn: Connection, claim: Claim, why: str, now: float, *, max_crashes
     return _crash(conn, claim.study_id, claim.run_id, why, now, max_crashes)
 
 
-def expire_leases(conn: Connection, now: float, max_crashes: int = 2) -> list[tuple[int, StudyState]]:
-    """Treat every run whose lease ran out as a crash; return the studies and where they went."""
-    late = and_(runs.c.state == RunState.RUNNING, runs.c.lease_until <= now)
-    rows = conn.execute(select(runs.c.study_id, runs.c.id).where(late).order_by(runs.c.study_id)).all()
+def expire_leases(
+    conn: Connection, now: float, max_crashes: int = 2, is_dead: Callable[[str], bool] = lambda _owner: False
+) -> list[tuple[int, StudyState]]:
+    """Treat every run whose lease ran out, or whose owner is known to be dead, as a crash.
+
+    Returns
+    -------
+    list of (int, StudyState)
+        The studies and where they went.
+    """
+    running = select(runs.c.study_id, runs.c.id, runs.c.owner, runs.c.lease_until).where(
+        runs.c.state == RunState.RUNNING
+    )
     moved = []
-    for study_id, run_id in rows:
-        after = _crash(
-            conn, study_id, run_id, "The worker was not heard of any more.", now, max_crashes, only_late=True
-        )
+    for row in conn.execute(running.order_by(runs.c.study_id)).all():
+        dead = is_dead(row.owner)
+        if not dead and row.lease_until > now:
+            continue
+        why = "The worker's process ended." if dead else "The worker was not heard of any more."
+        after = _crash(conn, row.study_id, row.id, why, now, max_crashes, only_late=not dead)
         if after is not None:
-            moved.append((study_id, after))
+            moved.append((row.study_id, after))
     return moved
 
 
