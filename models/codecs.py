@@ -22,6 +22,10 @@ from models.errors import DecodeError
 from models.syntaxes import JPEG, JPEG_2000, JPEG_LS, NATIVE
 
 Cells = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+_END_OF_IMAGE = b"\xff\xd9"
+"""EOI of JPEG and JPEG-LS, EOC of JPEG 2000."""
+_SLACK_BYTES = 64
+"""Padding that writers leave behind the end marker."""
 _DECODING_FAULTS = (*READING_FAULTS, RuntimeError, AssertionError)
 
 
@@ -66,6 +70,7 @@ def decode(encoded: Encoded, header: PixelHeader, frame: int = 0) -> Frame:
         return Frame(_rle(data, header), header.bits_stored, shift)
     stream = _stream(data, syntax)
     _check_stream(stream, header)
+    _check_end(data)
     cells = _tried(_decoders(syntax), data, header, stream, syntax)
     return Frame(cells, min(max(header.bits_stored, stream.precision), cells.itemsize * 8), 0)
 
@@ -191,6 +196,12 @@ def _check_stream(stream: _Stream, header: PixelHeader) -> None:
         raise DecodeError(f"The compressed frame has {stream.precision} bits; at most 16 are read.")
     if stream.precision > 8 and header.bits_allocated == 8:
         raise DecodeError(f"The compressed frame has {stream.precision} bits; Bits Allocated (0028,0100) says 8.")
+
+
+def _check_end(data: bytes) -> None:
+    """Decoders fill what is missing from a codestream with grey and say so only to a console."""
+    if data.rfind(_END_OF_IMAGE, max(0, len(data) - _SLACK_BYTES)) < 0:
+        raise DecodeError("The compressed frame has no end marker: the image was cut short. Send it again.")
 
 
 def _stream(data: bytes, syntax: str) -> _Stream:

@@ -15,6 +15,9 @@ from pydicom.dataset import Dataset
 
 from models.encoded import READING_FAULTS
 
+MIN_SLOPE, MAX_SLOPE = 1e-9, 1e9
+"""What a rescale may be; beyond it float32 loses the image."""
+
 Values = npt.NDArray[np.float64]
 
 
@@ -56,7 +59,7 @@ def modality(ds: Dataset, notes: list[str]) -> Lut | tuple[float, float]:
         return 1.0, 0.0
     slope = 1.0 if slope is None else slope
     intercept = 0.0 if intercept is None else intercept
-    if slope == 0 or not np.isfinite([slope, intercept]).all():
+    if not (MIN_SLOPE <= abs(slope) <= MAX_SLOPE and abs(intercept) <= MAX_SLOPE):
         notes.append("Rescale Slope or Intercept (0028,1053), (0028,1052) was not used: it is no usable number.")
         return 1.0, 0.0
     return slope, intercept

@@ -4,13 +4,16 @@ A radiograph magnifies: millimetres hold for the plane of the detector unless so
 Where nothing believable is stated, sizes stay in pixels; a spacing is never guessed.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 from pydicom.dataset import Dataset
 
+from models.encoded import READING_FAULTS
 from models.findings import Spacing, SpacingSource
+from models.lookup import text
 
 MIN_MM = 0.005
 MAX_MM = 10.0
@@ -37,7 +40,7 @@ def ruler(ds: Dataset) -> Ruler:
     *Nominal Scanned Pixel Spacing* (0018,2010); else pixels.
     """
     notes: list[str] = []
-    calibrated_by = str(ds.get("PixelSpacingCalibrationType", "") or "").strip().upper()
+    calibrated_by = text(ds, "PixelSpacingCalibrationType")
     plane = _pair(ds, "PixelSpacing", "Pixel Spacing (0028,0030)", notes)
     if plane and calibrated_by in ("GEOMETRY", "FIDUCIAL"):
         notes.append(f"Sizes use a pixel spacing calibrated in the patient ({calibrated_by}).")
@@ -100,12 +103,14 @@ def _pair(ds: Dataset, keyword: str, name: str, notes: list[str]) -> tuple[float
 
 def _numbers(ds: Dataset, keyword: str) -> list[float]:
     """The values of a DS element; one NaN where they are no numbers, empty where the element is absent or empty."""
-    try:
-        value = ds.get(keyword)
-        if value is None or value == "":
-            return []
-        several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
-        numbers = [float(each) for each in (value if several else [value])]
-    except (ValueError, TypeError, OverflowError, AttributeError):
-        return [float("nan")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            value = ds.get(keyword)
+            if value is None or value == "":
+                return []
+            several = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+            numbers = [float(each) for each in (value if several else [value])]
+        except READING_FAULTS:
+            return [float("nan")]
     return [number if isfinite(number) else float("nan") for number in numbers]

@@ -5,11 +5,11 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from pydicom import uid
+from pydicom import dcmread, uid
 
 from models import encoded, images
 from models.errors import DecodeError, GeometryError, ImageError, ImageTooLargeError
-from tests.models.films import body, compressed, film, ramp, shared, wire, with_frames
+from tests.models.films import body, compressed, film, lossless_jpeg, ramp, shared, wire, with_frames
 
 
 def test_a_header_of_65535_squared_is_refused_before_anything_is_allocated():
@@ -105,6 +105,24 @@ def test_a_compressed_frame_of_another_size_than_the_header_is_refused(syntax):
     ds.Rows = 640
     with pytest.raises(DecodeError):
         images.radiograph(ds)
+
+
+@pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless], ids=lambda s: s.name)
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_frame_cut_short_within_its_fragment_is_refused(syntax, share):
+    values = np.random.default_rng(1).integers(0, 4096, (64, 80))
+    frame = bytes(encoded.fragments(memoryview(compressed(film(values), syntax).PixelData))[0])
+    ds = with_frames(film(values), syntax, [frame[: int(share * len(frame))]])
+    with pytest.raises(DecodeError, match=r"cut short|damaged"):
+        images.radiograph(ds)
+
+
+def test_a_lossless_jpeg_cut_short_within_its_fragment_is_refused(tmp_path):
+    values = np.random.default_rng(1).integers(0, 4096, (64, 80))
+    whole = dcmread(lossless_jpeg(film(values), uid.JPEGLosslessSV1, tmp_path))
+    frame = bytes(encoded.fragments(memoryview(whole.PixelData))[0])
+    with pytest.raises(DecodeError, match="cut short"):
+        images.radiograph(with_frames(film(values), uid.JPEGLosslessSV1, [frame[: len(frame) // 2]]))
 
 
 def test_a_small_header_cannot_hide_a_large_codestream():

@@ -35,7 +35,7 @@ def test_slope_and_intercept_are_applied_before_the_inversion():
     assert np.allclose(read.pixels, (100 + 100 - 2 * 4095) - (-2.0 * values + 100))
 
 
-@pytest.mark.parametrize("slope", ["0", "nan", "abc"])
+@pytest.mark.parametrize("slope", ["0", "nan", "abc", "1e300"])
 def test_a_slope_that_is_no_slope_is_not_used_and_said(slope):
     read = images.radiograph(with_raw(film(ramp(), RescaleIntercept="5"), 0x00281053, slope))
     assert np.array_equal(read.pixels, ramp())

@@ -87,3 +87,10 @@ def test_nonsense_in_one_place_does_not_hide_a_good_value_in_another():
     found = ruler(header(PixelSpacing=[0, 0], PixelSpacingCalibrationType="FIDUCIAL", ImagerPixelSpacing=[0.14, 0.14]))
     assert found.spacing.source is SpacingSource.DETECTOR
     assert len(found.notes) == 2
+
+
+def test_an_element_of_an_unknown_kind_is_nonsense_too():
+    ds = header(ImagerPixelSpacing=[0.15, 0.15])
+    ds._dict[Tag(0x00280A02)] = RawDataElement(Tag(0x00280A02), "XX", 2, b"ab", 0, False, True)
+    ds._dict[Tag(0x00280030)] = RawDataElement(Tag(0x00280030), "XX", 2, b"ab", 0, False, True)
+    assert ruler(ds).spacing.source is SpacingSource.DETECTOR
