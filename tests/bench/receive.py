@@ -159,7 +159,7 @@ def dcmsend_table(scale: float, rounds: int) -> tuple[Table, dict[str, Measured]
         receivers.STORESCP_SHIPPED,
         receivers.STORESCP,
     )
-    items = loads.made(loads.MR256, round(120 * scale) or 1)
+    items = loads.made(loads.MR256, max(60, round(240 * scale)))
     with tempfile.TemporaryDirectory(prefix="osteon-bench-") as folder:
         files = loads.written(items, Path(folder))
         measured = measure(entries, items, by_dcmsend(files), rounds)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.loads import data_set_of
 from tests.e2e.orthanc import Orthanc
-from tests.e2e.processes import HOST, PROJECT, Child, free_port
+from tests.e2e.processes import HOST, PROJECT, Child, free_port, system_tool
 
 AE_TITLE = "BENCHSCP"
 CALLING = "BENCH"
@@ -75,7 +75,18 @@ def storescp(folder: Path, *, nodelay: bool = True) -> Receiver:
     """dcmtk's storescp, one process an association, bytes kept as received; neither syncs nor keeps an index."""
     port, store = free_port(), folder / "store"
     store.mkdir()
-    command = ["storescp", "+B", "--fork", "-aet", AE_TITLE, "--max-pdu", "131072", "-od", store, str(port)]
+    command = [
+        system_tool("storescp"),
+        "+B",
+        "--fork",
+        "-aet",
+        AE_TITLE,
+        "--max-pdu",
+        "131072",
+        "-od",
+        store,
+        str(port),
+    ]
     child = Child(command, folder / "storescp.log", env=NODELAY if nodelay else None)
     child.wait_for_port(port)
     return Receiver(port, child, lambda: _files(store))

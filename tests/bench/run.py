@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.bench import memory, receive, verdict
 from tests.bench.tables import Table
 from tests.bench.verdict import Goals
+from tests.e2e.processes import system_tool
 
 ROUNDS = 5
 QUICK_ROUNDS = 1
@@ -71,7 +72,7 @@ def machine() -> str:
 
 def _version(program: str, option: str) -> str:
     try:
-        done = subprocess.run([program, option], capture_output=True, text=True, check=False)
+        done = subprocess.run([system_tool(program), option], capture_output=True, text=True, check=False)
     except OSError:
         return f"{program} is not installed"
     return (done.stdout or done.stderr).strip().splitlines()[0].replace("$", "").strip()[:60]

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e import postgresql
 from tests.e2e.node_process import Node, Settings
 from tests.e2e.orthanc import ORTHANC, Orthanc
+from tests.e2e.processes import system_tool
 
 TOOLS = (ORTHANC, "dcmsend", "storescu", "echoscu", "dsrdump", "dcmpschk", "dciodvfy")
 
@@ -17,7 +18,7 @@ TOOLS = (ORTHANC, "dcmsend", "storescu", "echoscu", "dsrdump", "dcmpschk", "dcio
 @pytest.fixture(scope="session", autouse=True)
 def tools_of_the_trade() -> None:
     """Skip everything here when a counterpart is not installed: the test run installs them where it may."""
-    if missing := [tool for tool in TOOLS if shutil.which(tool) is None]:
+    if missing := [tool for tool in TOOLS if shutil.which(system_tool(tool)) is None]:
         pytest.skip(f"not installed: {', '.join(missing)} (Debian packages orthanc, dcmtk, dicom3tools)")
 
 

@@ -2,21 +2,22 @@
 
 import json
 import os
-import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import HOST
+from tests.e2e.processes import HOST, system_tool
 
 
 def called(
     command: Sequence[str | Path], *, timeout_s: float = 60, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool to its end with its output (both streams) as text."""
+    program, *words = map(str, command)
     return subprocess.run(
-        [str(word) for word in command],
+        [system_tool(program), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=timeout_s,
@@ -75,8 +76,7 @@ def presentation_state_faults(path: Path) -> str:
 def dcmqi_mask(path: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
     """A SEG as dcmqi reads it: the first segment group as an NRRD file, and the JSON beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    tool = shutil.which("segimage2itkimage")
-    assert tool, "dcmqi's segimage2itkimage is not on the path"
+    tool = Path(sys.executable).with_name("segimage2itkimage")  # of the package dcmqi, beside this Python
     done = called([tool, "--inputDICOM", path, "--outputDirectory", folder, "-p", "seg", "-t", "nrrd"])
     assert done.returncode == 0, done.stdout
     return sorted(folder.glob("seg-*.nrrd"))[0], json.loads((folder / "seg-meta.json").read_text())

@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +18,13 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 HOST = "127.0.0.1"
 
 Value = TypeVar("Value")
+
+
+def system_tool(name: str) -> str:
+    """The path of a program of the system; pynetdicom puts its own storescp, storescu and echoscu on the PATH first."""
+    own = Path(sys.prefix).resolve() / "bin"
+    folders = [folder for folder in [*os.get_exec_path(), "/usr/sbin"] if Path(folder).resolve() != own]
+    return shutil.which(name, path=os.pathsep.join(folders)) or name
 
 
 def free_port() -> int:
