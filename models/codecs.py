@@ -19,7 +19,7 @@ from pydicom.pixels import get_decoder  # type: ignore[attr-defined]  # public t
 
 from models.encoded import READING_FAULTS, Encoded, PixelHeader, frame_value
 from models.errors import DecodeError
-from models.syntaxes import JPEG, JPEG_2000, JPEG_LS, NATIVE
+from models.syntaxes import EXPLICIT_BIG, JPEG, JPEG_2000, JPEG_LS, NATIVE, RLE
 
 Cells = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 _END_OF_IMAGE = b"\xff\xd9"
@@ -60,12 +60,10 @@ def decode(encoded: Encoded, header: PixelHeader, frame: int = 0) -> Frame:
     syntax = encoded.transfer_syntax_uid
     value = frame_value(encoded, header, frame)
     shift = header.high_bit - header.bits_stored + 1
-    if syntax in NATIVE or syntax == uid.DeflatedExplicitVRLittleEndian:
-        return Frame(
-            _native(value, header, ">" if syntax == uid.ExplicitVRBigEndian else "<"), header.bits_stored, shift
-        )
+    if syntax in NATIVE:
+        return Frame(_native(value, header, ">" if syntax == EXPLICIT_BIG else "<"), header.bits_stored, shift)
     data = bytes(value)
-    if syntax == uid.RLELossless:
+    if syntax == RLE:
         _check_rle(data, header)
         return Frame(_rle(data, header), header.bits_stored, shift)
     stream = _stream(data, syntax)
@@ -115,7 +113,7 @@ def _by_openjpeg(data: bytes, header: PixelHeader, _stream: _Stream, syntax: str
 def _rle(data: bytes, header: PixelHeader) -> Cells:
     """Fast, but its Rust panics on some damage, and a panic is no `Exception`."""
     try:
-        return _pydicom_cells(data, header, str(uid.RLELossless), "pylibjpeg")
+        return _pydicom_cells(data, header, RLE, "pylibjpeg")
     except BaseException as exc:
         if type(exc).__name__ != "PanicException" and not isinstance(exc, _DECODING_FAULTS):
             raise

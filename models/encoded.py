@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from pydicom import uid
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_dataset
 
 from models.errors import DecodeError, GeometryError, ImageTooLargeError
-from models.syntaxes import NATIVE
+from models.syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE
 
 _PIXEL_DATA = 0x7FE00010
 _FLOAT_PIXEL_DATA = (0x7FE00008, 0x7FE00009)
@@ -84,10 +83,10 @@ class PixelHeader:
 
 def from_bytes(data: bytes, transfer_syntax_uid: str, limits: Limits) -> Encoded:
     """Take apart a data set as it came over the network, without file meta information."""
-    syntax = uid.UID(transfer_syntax_uid)
-    if syntax == uid.DeflatedExplicitVRLittleEndian:
+    syntax = str(transfer_syntax_uid)
+    if syntax == DEFLATED:
         data = _inflated(data, limits)
-    implicit, little = syntax == uid.ImplicitVRLittleEndian, syntax != uid.ExplicitVRBigEndian
+    implicit, little = syntax == IMPLICIT_LITTLE, syntax != EXPLICIT_BIG
     stream = BytesIO(data)
     try:
         with warnings.catch_warnings():
@@ -98,7 +97,7 @@ def from_bytes(data: bytes, transfer_syntax_uid: str, limits: Limits) -> Encoded
         value = _pixel_value(memoryview(data), start, implicit, little)
     except READING_FAULTS as exc:
         raise DecodeError(f"The data set cannot be read: {type(exc).__name__}. Send the image again.") from exc
-    return Encoded(header, str(syntax), value)
+    return Encoded(header, syntax, value)
 
 
 def from_dataset(ds: Dataset) -> Encoded:
@@ -111,7 +110,7 @@ def from_dataset(ds: Dataset) -> Encoded:
         raise DecodeError(f"Pixel Data (7FE0,0010) cannot be read: {type(exc).__name__}.") from exc
     if not isinstance(value, bytes):
         raise _no_pixels(any(tag in ds for tag in _FLOAT_PIXEL_DATA))
-    return Encoded(ds, syntax or str(uid.ExplicitVRLittleEndian), memoryview(value))
+    return Encoded(ds, syntax or EXPLICIT_LITTLE, memoryview(value))
 
 
 def pixel_header(encoded: Encoded, limits: Limits) -> PixelHeader:
@@ -253,7 +252,7 @@ def frame_value(encoded: Encoded, header: PixelHeader, frame: int = 0) -> bytes 
     DecodeError
         Fewer bytes than the header promises, a fragment cut short, or so many too many that the header must be wrong.
     """
-    if encoded.transfer_syntax_uid in NATIVE or encoded.transfer_syntax_uid == uid.DeflatedExplicitVRLittleEndian:
+    if encoded.transfer_syntax_uid in NATIVE:
         return _native_frame(encoded.value, header, frame)
     found = fragments(encoded.value)
     if header.frames == 1:

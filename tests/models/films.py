@@ -14,7 +14,8 @@ from pydicom.filewriter import write_dataset
 from pydicom.pixels import get_encoder
 from pydicom.tag import Tag
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
 
 
 def shared(*parts):

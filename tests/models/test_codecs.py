@@ -1,6 +1,8 @@
 """Every transfer syntax gives the same pixels."""
 
 import base64
+import subprocess
+import sys
 import tracemalloc
 import zlib
 
@@ -10,7 +12,7 @@ from pydicom import uid
 
 from models import codecs, encoded, images
 from models.errors import ImageTooLargeError
-from tests.models.films import body, compressed, film, lossless_jpeg, ramp, shared, wire, with_frames
+from tests.models.films import ROOT, body, compressed, film, lossless_jpeg, ramp, shared, wire, with_frames
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,12 @@ def test_the_offered_list_holds_every_syntax_once_and_not_the_deflated_one():
     assert len(set(offered)) == len(offered) == 15
     assert offered[:3] == ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.70")
     assert uid.DeflatedExplicitVRLittleEndian not in offered
+
+
+def test_the_list_is_read_without_loading_a_decoder():
+    code = "import sys, models.syntaxes; print(sorted(set(sys.modules) & {'pydicom', 'numpy', 'gdcm'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 TWINS = {

@@ -12,6 +12,7 @@ from models.card import contract_of, read_bundle
 from models.errors import ContractError, InferenceError, ProviderError
 from models.session import Contract, Device, SessionOptions, open_session
 from tests.models import nets
+from tests.models.films import ROOT
 
 ONE_THREAD = SessionOptions(Device.CPU, threads=1)
 
@@ -145,6 +146,6 @@ except RuntimeMissingError as exc:
 
 
 def test_without_onnxruntime_the_two_packages_are_named():
-    done = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", HIDDEN], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "osteon[cpu]" in done.stdout
     assert "osteon[gpu]" in done.stdout
