@@ -25,7 +25,10 @@ from storage.states import StudyState, state_for
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.05
+_LOOK_S = 0.1
+"""Between two looks for studies that have settled: nothing rings when an image arrives in another process."""
+_ROUND_S = 0.5
+"""The same for work whose bell rings when this worker makes it: what others made (osteon retry) is found so."""
 _AFTER_FAULT_S = 2.0
 _POSTPONE_S = 30.0
 
@@ -40,9 +43,9 @@ def run(config: Config, stop: threading.Event) -> None:
     expired_leases(engine, config)  # what was in hand when this machine or node was killed goes on at once
     scheduler = start_timers(engine, config)
     ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
-    settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event())
-    analysing = Loop("analysing", lambda: _rung(one_study(engine, config, analyst, owner, stop), due), ready)
-    sending = Loop("sending", dispatcher.turn, due)
+    settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event(), _LOOK_S)
+    analysing = Loop("analysing", lambda: _rung(one_study(engine, config, analyst, owner, stop), due), ready, _ROUND_S)
+    sending = Loop("sending", dispatcher.turn, due, _ROUND_S)
     threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in (settling, sending)]
     for thread in threads:
         thread.start()
@@ -67,6 +70,7 @@ class Loop:
     name: str
     turn: Callable[[], bool]
     bell: threading.Event
+    pause_s: float
 
     def until(self, stop: threading.Event) -> None:
         """Go on until `stop` is set."""
@@ -81,7 +85,7 @@ class Loop:
                 )
                 stop.wait(_AFTER_FAULT_S)
                 continue
-            if not busy and self.bell.wait(TURN_S):
+            if not busy and self.bell.wait(self.pause_s):
                 self.bell.clear()
 
 
