@@ -18,9 +18,9 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, Opera
 from storage import errors
 
 __all__ = [
-    "Connection",
     "BUSY_S",
     "HEAD",
+    "Connection",
     "Engine",
     "begin",
     "database_url",
