@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from tests.bench.loads import EXPLICIT_LE, Item, uid
+from tests.e2e.processes import HOST
 
 IOV_LIMIT = 1024  # buffers in one sendmsg (sysconf IOV_MAX)
 
@@ -67,9 +68,8 @@ def send(port: int, loads: Sequence[Sequence[Item]], *, calling: str, called: st
 def _association(
     port: int, items: Sequence[Item], calling: str, called: str, write: Write, statuses: list[int], waits: list[float]
 ) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=120) as peer:
+    with socket.create_connection((HOST, port), timeout=120) as peer, peer.makefile("rb", buffering=65536) as stream:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = peer.makefile("rb", buffering=65536)
         peer.sendall(association_request(calling, called, items[0].sop_class_uid, items[0].transfer_syntax_uid))
         kind, body = _pdu(stream)
         if kind == 3:

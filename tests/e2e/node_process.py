@@ -37,6 +37,7 @@ class Node:
         self.ae_title = sections["node"]["ae_title"]
         self.config.write_text("".join(_section(name, values) for name, values in sections.items()))
         self.children: list[Child] = []
+        self._engine: Any = None
 
     @property
     def data(self) -> Path:
@@ -93,6 +94,14 @@ class Node:
         lines = self.run("held").stdout.splitlines()
         return dict(line.split() for line in lines)
 
+    def has(self, sop_instance_uid: str) -> bool:
+        """Whether an object is kept (asked of the database, which costs less than `held`)."""
+        from storage import studies
+        from storage.engine import reading
+
+        with reading(self._database()) as conn:
+            return any(uid == sop_instance_uid for uid, _ in studies.held(conn))
+
     def number_of(self, study_instance_uid: str) -> int | None:
         """Our number of a study, None when it has not been recorded (read from the database, which costs less)."""
         study = self._study(study_instance_uid)
@@ -115,19 +124,24 @@ class Node:
         return found
 
     def _study(self, study_instance_uid: str) -> Any:
-        from node.config import read_config
         from storage import studies
-        from storage.engine import open_engine, reading
+        from storage.engine import reading
 
-        if not hasattr(self, "_engine"):
-            self._engine = open_engine(read_config(self.config).database_url)
-        with reading(self._engine) as conn:
+        with reading(self._database()) as conn:
             return studies.study_by_uid(conn, study_instance_uid)
+
+    def _database(self) -> Any:
+        from node.config import read_config
+        from storage.engine import open_engine
+
+        if self._engine is None:
+            self._engine = open_engine(read_config(self.config).database_url)
+        return self._engine
 
     def close(self) -> None:
         """End every process; nothing may have named the patient meanwhile."""
         self.kill()
-        if hasattr(self, "_engine"):
+        if self._engine is not None:
             self._engine.dispose()
         assert_no_patient_in(self)
 

@@ -140,7 +140,7 @@ def test_an_object_that_cannot_be_kept_is_refused_with_the_status_that_says_so(n
     answer = status(node, item)
     assert answer == expected, f"answered 0x{answer:04X}, not 0x{expected:04X}"
     assert status(node, good()) == 0, "the next sender suffers from it"
-    assert item.sop_instance_uid not in node.held()
+    assert not node.has(item.sop_instance_uid)
 
 
 def _no_pixels() -> Dataset:
