@@ -108,7 +108,7 @@ def stages_of(study: Mapping[str, Any], sent: float, accepted: float) -> dict[st
 _PARTS = {"decode": ("read", "decode"), "inference": ("inference",), "report": ("report",)}
 
 
-def latency_tables(studies: int) -> tuple[Table, Latency]:
+def latency_table(studies: int) -> tuple[Table, Latency]:
     """Median and 95th percentile of the whole and of each stage."""
     found = measure(studies)
     answers = ", ".join(f"{found.outcomes.count(one)} {one}" for one in sorted(set(found.outcomes)))

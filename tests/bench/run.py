@@ -48,7 +48,25 @@ def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
         goals.memory(own)
         return table
 
-    return {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
+    def to_the_result() -> Table:
+        from tests.bench import latency  # the sections below need models and reports, those above do not
+
+        table, found = latency.latency_table(5 if quick else 40)
+        goals.latency(found)
+        return table
+
+    def building() -> Table:
+        from tests.bench import build
+
+        return build.build_table(3 if quick else 15)
+
+    def inferring() -> Table:
+        from tests.bench import inference
+
+        return inference.inference_table(3 if quick else 10)
+
+    receivers = {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
+    return receivers | {"latency": to_the_result, "build": building, "inference": inferring}
 
 
 def machine() -> str:

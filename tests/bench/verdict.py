@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tests.bench import loads, receivers
+from tests.bench.latency import Latency
 from tests.bench.memory import Memory
 from tests.bench.receive import Measured, ratios
-from tests.bench.tables import Table, number
+from tests.bench.tables import Table, number, percentile
 
 
 @dataclass(slots=True)
@@ -63,6 +64,18 @@ class Goals:
         """The listener's memory."""
         self.at_most("listener memory, idle", 150, 100, own.idle, "MB")
         self.at_most("listener memory while receiving 4 × 3000×4000", 400, 250, own.peak, "MB")
+
+    def latency(self, found: Latency) -> None:
+        """From the last image to the results, and what the worker holds."""
+        self.at_most("last image → SEG + SR accepted by Orthanc, p95", 5, 2, percentile(found.seconds, 0.95), "s")
+        self.at_most(
+            "the node's own time in that (all but settle wait and inference), p95",
+            1,
+            0.3,
+            percentile(found.own, 0.95),
+            "s",
+        )
+        self.at_most("worker memory with the knee bundle", 1000, 600, found.worker_mb, "MB")
 
 
 def _median(values: list[float]) -> float | None:

@@ -48,6 +48,13 @@ def real_names(answer: str, count: int) -> list[str]:
     return [row["image_id"] for row in sorted(rows, key=lambda row: -int(row["mask_px"]))[:count]]
 
 
+def any_pixels(rows: int, columns: int) -> Pixels:
+    """A radiograph with a tumour: the real one with the largest mask where there is one, else a phantom."""
+    if BTXRD.is_dir():
+        return real_pixels(real_names("malignant", 1)[0], rows, columns)
+    return phantom_pixels(3, rows, columns)
+
+
 @functools.cache
 def phantom_pixels(seed: int = 3, rows: int = 1024, columns: int = 848) -> Pixels:
     """A made radiograph of a knee with a tumour, 12 bits."""
