@@ -192,7 +192,8 @@ def _letter_sides(tokens: list[str]) -> set[str]:
     for place, token in enumerate(tokens):
         if token not in ("l", "r", "g", "d"):
             continue
-        before, after = tokens[max(0, place - 1) : place], tokens[place + 1 : place + 2]
+        before = [word for word in tokens[:place] if word not in ("l", "r")][-1:]  # "KNEE R/L" is beside for both
+        after = [word for word in tokens[place + 1 :] if word not in ("l", "r")][:1]
         if not any(_names_paired(near) for near in (before, after)):
             continue
         if token in "lr":

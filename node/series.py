@@ -12,6 +12,7 @@ from itertools import pairwise
 from node.facts.geometry import Geometry, Plane, Vector, same_direction
 from node.facts.kinds import MR
 from node.facts.mr import Weighting
+from node.facts.values import MAX_ITEMS
 from node.headers import ImageFacts
 
 _SAME_PLACE_MM = 0.01
@@ -59,16 +60,16 @@ class SeriesFacts:
 
 
 def series_of(images: Iterable[ImageFacts]) -> tuple[SeriesFacts, ...]:
-    """Group images by SeriesInstanceUID; series by their number, then in the order they came."""
+    """Group images by SeriesInstanceUID; series by their number. The order of arrival is of no consequence."""
     grouped: dict[tuple[str, str], list[ImageFacts]] = defaultdict(list)
     for image in images:
         grouped[(image.study_instance_uid, image.series_instance_uid)].append(image)
     series = [_series(group) for group in grouped.values()]
-    return tuple(sorted(series, key=lambda one: (one.number is None, one.number or 0)))
+    return tuple(sorted(series, key=lambda one: (one.number is None, one.number or 0, one.series_instance_uid)))
 
 
 def _series(images: list[ImageFacts]) -> SeriesFacts:
-    ordered = sorted(images, key=lambda image: (image.instance_number is None, image.instance_number or 0))
+    ordered = sorted(images, key=_counting_order)
     first = ordered[0]
     mr = [image for image in ordered if image.kind in MR and not image.is_own_result]
     return SeriesFacts(
@@ -76,9 +77,13 @@ def _series(images: list[ImageFacts]) -> SeriesFacts:
         study_instance_uid=first.study_instance_uid,
         number=next((image.series_number for image in ordered if image.series_number is not None), None),
         images=tuple(ordered),
-        stacks=tuple(sorted(_stacks(mr), key=lambda stack: -stack.slices)),
+        stacks=tuple(sorted(_stacks(mr), key=lambda stack: (-stack.slices, stack.weighting, stack.b_value or 0.0))),
         localizer=_localizer(ordered, mr),
     )
+
+
+def _counting_order(image: ImageFacts) -> tuple[bool, int, str]:
+    return image.instance_number is None, image.instance_number or 0, image.sop_instance_uid
 
 
 def _localizer(images: Sequence[ImageFacts], mr: Sequence[ImageFacts]) -> str:
@@ -153,7 +158,7 @@ def _are_parallel(one: Geometry, other: Geometry) -> bool:
 def _stack(images: list[ImageFacts], weighting: Weighting) -> Stack:
     first = images[0]
     if first.pixels.frames > 1:
-        depths = _frame_depths(first.geometry)
+        depths = _frame_depths(first)
     else:
         images = sorted(images, key=lambda image: image.geometry.along_normal or 0.0)
         depths = [image.geometry.along_normal for image in images]
@@ -169,10 +174,11 @@ def _stack(images: list[ImageFacts], weighting: Weighting) -> Stack:
     return Stack(tuple(images), weighting, first.geometry.plane, b_value, len(depths), spacing, fault)
 
 
-def _frame_depths(geometry: Geometry) -> list[float | None]:
+def _frame_depths(image: ImageFacts) -> list[float | None]:
+    geometry = image.geometry
     normal = geometry.normal
     if normal is None or not geometry.positions:
-        return [None]
+        return [None] * min(image.pixels.frames, MAX_ITEMS)
     places = [sum(a * b for a, b in zip(normal, position, strict=True)) for position in geometry.positions]
     return [*sorted(places)]
 

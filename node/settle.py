@@ -99,8 +99,18 @@ def settled(
     silent_s, trusts_clock = _silence(evidence, now, unchanged_s)
     if silent_s is None:
         return _by_release(evidence, now, rules)
-    if silent_s >= rules.cap_s or (trusts_clock and now - evidence.first_arrival >= rules.cap_s):
+    receiving_s = max(silent_s, now - evidence.first_arrival) if trusts_clock else silent_s
+    if receiving_s >= rules.cap_s:
         return Settled(f"the cap of {rules.cap_s:g} s was reached; what is there is analysed")
+    decision = _by_evidence(evidence, now, silent_s, rules, pacs_count)
+    if isinstance(decision, Wait):
+        return Wait(min(decision.until, _later(now, rules.cap_s - receiving_s)), decision.reason)
+    return decision
+
+
+def _by_evidence(
+    evidence: Evidence, now: float, silent_s: float, rules: SettleRules, pacs_count: int | None
+) -> Settled | Wait:
     quiet_s, quiet_open_s = _quiet_times(evidence, rules)
     is_open = evidence.open_associations > 0
     if pacs_count is not None and pacs_count == evidence.image_count:
@@ -163,7 +173,7 @@ def _by_release(evidence: Evidence, now: float, rules: SettleRules) -> Settled |
     if evidence.open_associations == 0:
         return Settled("the clock was set back and every association is released")
     _, quiet_open_s = _quiet_times(evidence, rules)
-    return Wait(_later(now, quiet_open_s), "the clock was set back and an association is still open")
+    return Wait(_later(now, max(quiet_open_s, 1.0)), "the clock was set back and an association is still open")
 
 
 def _later(now: float, wait_s: float) -> float:

@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
+from node.facts.geometry import Plane
 from node.facts.kinds import MR, XRAY, Kind, class_name
 from node.facts.mr import FatSuppression, Weighting
 from node.facts.xray import View
 from node.headers import ImageFacts
 from node.series import SeriesFacts, Stack
 
+_UNCLEAR = {
+    Weighting.UNKNOWN: "MR of unknown weighting",
+    Weighting.AMBIGUOUS: "MR of contradictory weighting",
+    Weighting.OTHER: "MR of another kind",
+}
 _SIDES = {"L": "left", "R": "right", "B": "both sides"}
 _KIND_WORDS = {Kind.CR: "CR", Kind.DX: "DX", Kind.DX_FOR_PROCESSING: "DX for processing"}
 
@@ -33,16 +39,18 @@ def radiographs(images: Sequence[ImageFacts]) -> str:
 def stack_words(stack: Stack) -> str:
     """ "axial T1 with fat saturation, left hand, 24 slices" """
     image = stack.images[0]
-    b_value = f" b={stack.b_value:g}" if stack.b_value is not None else ""
+    is_dwi = stack.weighting is Weighting.DWI
+    b_value = f" b={stack.b_value:g}" if is_dwi and stack.b_value is not None else ""
     oblique = "oblique " if image.geometry.is_oblique else ""
     more = []
     mr = image.mr
-    if mr and mr.fat_suppression is FatSuppression.FAT_SAT and stack.weighting is not Weighting.DWI:
+    if mr and mr.fat_suppression is FatSuppression.FAT_SAT and not is_dwi:
         more.append("fat-suppressed")
     if mr and mr.has_contrast:
         more.append("after contrast agent")
     count = f"{stack.slices} slice" + ("" if stack.slices == 1 else "s")
-    words = f"{oblique}{stack.plane.value} {stack.weighting.value}{b_value}"
+    weighting = _UNCLEAR.get(stack.weighting, stack.weighting.value)
+    words = f"{oblique}{_plane(stack.plane)}{weighting}{b_value}"
     return ", ".join([words, *more, _part(image), count])
 
 
@@ -54,6 +62,10 @@ def what_it_is(image: ImageFacts) -> str:
         return f"MR {_part(image)}" + (f", {image.mr.weighting.value}" if image.mr else "")
     name = class_name(image.sop_class_uid)
     return name if "unknown" in name or "not given" in name else f"{name}, {_part(image)}"
+
+
+def _plane(plane: Plane) -> str:
+    return {Plane.UNKNOWN: "", Plane.AMBIGUOUS: "in no clear plane "}.get(plane, f"{plane.value} ")
 
 
 def _part(image: ImageFacts) -> str:

@@ -196,7 +196,7 @@ def _csa_numbers(raw: bytes, name: bytes) -> Iterator[float]:
         place += 84
         for _ in range(min(max(items, 0), _CSA_ITEMS)):
             (length,) = struct.unpack_from("<i", raw, place)
-            if length < 0:
+            if not 0 <= length <= len(raw) - place - 16:
                 return
             text = raw[place + 16 : place + 16 + length].split(b"\x00")[0].strip()
             if tag_name == name and text:

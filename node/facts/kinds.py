@@ -40,7 +40,7 @@ _KIND_OF_CLASS = {
 }  # fmt: skip
 _NOT_IMAGES = ("4.2", "9.", "11.", "66", "67", "68.", "78.", "79.", "88.", "104.", "200.", "481.")
 """Beginnings of classes without pixels to analyse; 66.4 and 66.7 (segmentations) are results, ours or others'."""
-_DENTAL_CLASSES = ("1.3", "1.3.1")
+_DENTAL_CLASSES = frozenset({f"{_STORAGE}1.3", f"{_STORAGE}1.3.1"})
 _DENTAL_MODALITIES = frozenset({"IO", "PX"})
 _KIND_OF_MODALITY = {"CR": Kind.CR, "DX": Kind.DX, "MR": Kind.MR}
 _FITTING = {
@@ -50,6 +50,12 @@ _FITTING = {
     Kind.MR: frozenset({"MR", ""}),
     Kind.ENHANCED_MR: frozenset({"MR", ""}),
 }
+_MODALITY_TERMS = """
+    AR AU BDUS BI BMD CR CT DG DOC DX ECG EPS ES FID GM HD IO IVOCT IVUS KO LEN LS M3D MG MR NM OAM OCT OP OPT OT PLAN
+    PR PT PX REG RESP RF RG RTDOSE RTIMAGE RTPLAN RTSTRUCT RWV SEG SM SMR SR SRF STAIN TG US VA XA XC
+"""
+_MODALITIES = frozenset(_MODALITY_TERMS.split())
+"""Defined terms of PS3.3 C.7.3.1.1.1."""
 _OUR_NAME = "OSTEON"
 
 
@@ -98,8 +104,7 @@ def _registered_name(uid: str) -> str:
 
 def is_dental(reader: Reader) -> bool:
     """Whether class or modality say teeth."""
-    ending = reader.text("SOPClassUID").removeprefix(_STORAGE)
-    return ending.startswith(_DENTAL_CLASSES) or reader.term("Modality") in _DENTAL_MODALITIES
+    return reader.text("SOPClassUID") in _DENTAL_CLASSES or reader.term("Modality") in _DENTAL_MODALITIES
 
 
 def is_own_result(reader: Reader) -> bool:
@@ -109,5 +114,5 @@ def is_own_result(reader: Reader) -> bool:
 
 
 def _plain_code(modality: str) -> str:
-    """A modality for a sentence, if it looks like one."""
-    return modality if len(modality) <= 8 and modality.isascii() and modality.isalnum() else "no defined term"
+    """A modality for a sentence, if it is a defined term; a sender may have written anything."""
+    return modality if modality in _MODALITIES else "no defined term"

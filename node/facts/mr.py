@@ -86,7 +86,7 @@ _ACQUISITION_CONTRAST = {  # Acquisition Contrast (0008,9209), PS3.3 C.8.13.3.1.
     "TEMPERATURE": Weighting.OTHER, "MT": Weighting.OTHER,
 }  # fmt: skip
 _WORDS = (
-    (Weighting.FLAIR, r"flair|dark ?fluid"),
+    (Weighting.FLAIR, r"flair|dark[ -]?fluid"),
     (Weighting.STIR, r"(?<![a-z])(?:tu?rbo ?)?stir(?![a-z])|(?<![a-z])tirm(?![a-z])"),
     (Weighting.T2_STAR, r"(?<![a-z0-9])t2 ?(?:\*|star|st(?![a-z]))|(?<![a-z])(?:medic|merge|swi|hemo)(?![a-z])"),
     (Weighting.T2, r"(?<![a-z0-9])t2(?![0-9*])(?! ?(?:\*|star))"),
