@@ -5,7 +5,7 @@ Holds no UID, no name and no text of a header, so that it can be shown, logged a
 
 from collections.abc import Iterator, Sequence
 
-from node.facts.describe import image_name, series_name, stack_words, what_it_is
+from node.facts.describe import image_name, image_number, series_name, stack_words, what_it_is
 from node.facts.kinds import XRAY
 from node.facts.xray import View
 from node.headers import ImageFacts
@@ -59,7 +59,7 @@ def _image_words(image: ImageFacts) -> str:
     pixels = image.pixels
     parts = [what_it_is(image)]
     if pixels.rows or pixels.columns:
-        parts.append(f"{pixels.columns} x {pixels.rows}, {pixels.bits_stored} bits {_plain(pixels.photometric)}")
+        parts.append(f"{pixels.columns} x {pixels.rows}, {pixels.bits_stored} bit {_plain(pixels.photometric)}")
     if image.body_part.source:
         parts.append(f"body part from {image.body_part.source}")
     if image.xray and image.xray.view is not View.UNKNOWN:
@@ -109,7 +109,7 @@ def _series_dict(series: SeriesFacts, used: set[str]) -> dict[str, object]:
 
 def _image_dict(image: ImageFacts, used: set[str]) -> dict[str, object]:
     found: dict[str, object] = {
-        "number": image.instance_number,
+        "number": image_number(image),
         "used": image.sop_instance_uid in used,
         "kind": image.kind.value,
         "rows": image.pixels.rows,

@@ -87,7 +87,12 @@ def side_in(text: str, regions: tuple[Region, ...] = ()) -> str:
     A single letter counts only beside the word of a paired region ("KNEE R", "R HAND"); French "d" and "g" only beside
     French words. A text that names both sides says "B".
     """
-    text = unicodedata.normalize("NFKC", text[:MAX_TEXT])
+    return _side_in(text[:MAX_TEXT], regions)
+
+
+@lru_cache(maxsize=512)
+def _side_in(text: str, regions: tuple[Region, ...]) -> str:
+    text = unicodedata.normalize("NFKC", text)
     tokens = words_of(text)
     sides = {_SIDES[token] for token in tokens if token in _SIDES}
     sides |= _letter_sides(tokens)

@@ -56,7 +56,8 @@ class Decision:
     @property
     def explanation(self) -> tuple[str, ...]:
         """All sentences: the summary, then series by series, then the warnings."""
-        sentences = [self.summary, *(line for verdict in self.series for line in verdict.sentences), *self.warnings]
+        told = (self.summary, *(line for verdict in self.series for line in verdict.sentences), *self.warnings)
+        sentences = list(dict.fromkeys(told))  # series without a number repeat each other
         if len(sentences) > MAX_SENTENCES:
             left = len(sentences) - MAX_SENTENCES
             return (*sentences[:MAX_SENTENCES], f"{left} more such sentences are left out.")

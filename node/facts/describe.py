@@ -14,6 +14,7 @@ _UNCLEAR = {
     Weighting.AMBIGUOUS: "MR of contradictory weighting",
     Weighting.OTHER: "MR of another kind",
 }
+_MOST_IMAGES = 100_000
 _SIDES = {"L": "left", "R": "right", "B": "both sides"}
 _KIND_WORDS = {Kind.CR: "CR", Kind.DX: "DX", Kind.DX_FOR_PROCESSING: "DX for processing"}
 
@@ -24,8 +25,15 @@ def series_name(series: SeriesFacts) -> str:
 
 
 def image_name(image: ImageFacts, place: int) -> str:
-    """ "image 3", by InstanceNumber where there is one, else by its place in the series (from 0)."""
-    return f"image {image.instance_number if image.instance_number is not None else place + 1}"
+    """ "image 3", by its number in the series, else by its place there (from 0)."""
+    number = image_number(image)
+    return f"image {number if number is not None else place + 1}"
+
+
+def image_number(image: ImageFacts) -> int | None:
+    """*Instance Number* (0020,0013), if it is one that people count with; some senders put a date or an order there."""
+    number = image.instance_number
+    return number if number is not None and 0 <= number < _MOST_IMAGES else None
 
 
 def radiographs(images: Sequence[ImageFacts]) -> str:
@@ -61,7 +69,9 @@ def what_it_is(image: ImageFacts) -> str:
     if image.kind in MR:
         return f"MR {_part(image)}" + (f", {image.mr.weighting.value}" if image.mr else "")
     name = class_name(image.sop_class_uid)
-    return name if "unknown" in name or "not given" in name else f"{name}, {_part(image)}"
+    if image.kind is Kind.NOT_AN_IMAGE or "unknown" in name:
+        return f"object of class {name}"
+    return f"{name}, {_part(image)}"
 
 
 def _plane(plane: Plane) -> str:

@@ -92,7 +92,7 @@ def kind_of_class(sop_class_uid: str) -> Kind:
 
 def class_name(sop_class_uid: str) -> str:
     """The name of a storage class for a sentence; never the UID itself, which may hold anything."""
-    name = _registered_name(sop_class_uid).removesuffix(" Storage")
+    name = _registered_name(sop_class_uid).replace(" Storage", "")
     return name or ("unknown to DICOM" if sop_class_uid else "not given")
 
 

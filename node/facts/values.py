@@ -7,6 +7,7 @@ character set is ours to judge, and on data sets made in memory. Not for pixels.
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
@@ -25,7 +26,8 @@ _NUMBERS = {
     "US": "H", "SS": "h", "UL": "L", "SL": "l", "UV": "Q", "SV": "q", "FL": "f", "FD": "d", "OF": "f", "OD": "d",
     "OW": "H", "OL": "L",
 }  # fmt: skip
-_FIRST_BLOCK = 0x10
+_ODD_GROUP = 0x00010000
+_FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
 _PADDING = " \x00\t\r\n"
 _SPECIFIC_CHARACTER_SET = Tag(0x0008, 0x0005)
 
@@ -60,6 +62,7 @@ class Reader:
     def __init__(self, ds: Dataset, notes: Notes, declared: tuple[str, ...] = ()) -> None:
         self.notes = notes
         self._ds = ds
+        self._known: dict[BaseTag, tuple[str, ...]] = {}
         self._creators: dict[tuple[int, str], int] | None = None
         self._declared = declared
         self._declared = self.texts("SpecificCharacterSet") or declared
@@ -93,6 +96,11 @@ class Reader:
     def readings(self, name: str | BaseTag) -> tuple[str, ...]:
         """What the whole value may say, best guess first (node/facts/charset.py)."""
         tag = _tag(name)
+        if tag not in self._known:
+            self._known[tag] = self._readings(tag)
+        return self._known[tag]
+
+    def _readings(self, tag: BaseTag) -> tuple[str, ...]:
         value = self._value(tag)
         if isinstance(value, bytes):
             declared = () if tag == _SPECIFIC_CHARACTER_SET else self._declared
@@ -187,7 +195,7 @@ class Reader:
 
     def _find_creators(self) -> Iterator[tuple[tuple[int, str], int]]:
         for tag in self._ds.keys():  # noqa: SIM118  iterating a Dataset would convert every value
-            if tag.is_private_creator:
+            if tag & _ODD_GROUP and _FIRST_BLOCK <= tag.element <= _LAST_BLOCK:
                 yield (tag.group, self.text(tag).upper()), tag.element
 
     def _element(self, tag: BaseTag) -> DataElement | RawDataElement | None:
@@ -249,8 +257,11 @@ def _plain_number(text: str) -> str:
 
 
 def _tag(name: str | BaseTag) -> BaseTag:
-    if isinstance(name, BaseTag):
-        return name
+    return name if isinstance(name, BaseTag) else _tag_of(name)
+
+
+@cache
+def _tag_of(name: str) -> BaseTag:
     tag = tag_for_keyword(name)
     if tag is None:
         raise ValueError(f"{name} is no DICOM keyword")

@@ -34,7 +34,7 @@ def test_a_radiograph_is_explained_with_where_each_answer_was_read():
         "",
         "What the headers say:",
         "  series 1: 1 object",
-        "    image 1: DX left knee AP; 2400 x 3000, 12 bits MONOCHROME2; body part from BodyPartExamined; "
+        "    image 1: DX left knee AP; 2400 x 3000, 12 bit MONOCHROME2; body part from BodyPartExamined; "
         "view from ViewPosition; 0.15 x 0.15 mm from ImagerPixelSpacing",
     ]
 
