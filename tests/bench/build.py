@@ -4,8 +4,6 @@ import time
 from datetime import UTC, datetime
 
 import numpy as np
-from node.report.objects import objects, warm_up
-from node.report.request import Kind, Profile, Request, Source
 
 from models.findings import (
     Answer,
@@ -19,6 +17,8 @@ from models.findings import (
     SpacingSource,
 )
 from models.regions import measurements, outline, paint, regions
+from node.report.objects import objects, warm_up
+from node.report.request import Kind, Profile, Request, Source
 from tests.bench.tables import Table, spread
 from tests.e2e import radiographs
 

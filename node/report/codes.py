@@ -1,0 +1,119 @@
+"""Every coded concept that a result uses, with where it comes from.
+
+SCT: SNOMED CT as used in DICOM; DCM: PS3.16 Annex D; UCUM: units; LN: LOINC. Where no standard code says what we mean,
+a code of our own scheme 99OSTEON does, and every object that uses one declares the scheme.
+"""
+
+from pydicom.sr.coding import Code
+
+from models.findings import Answer, MeasurementKind, Unit
+
+PRIVATE_SCHEME = "99OSTEON"
+PRIVATE_SCHEME_NAME = "Osteon result concepts"
+
+# What was found: CID 7150, 7151, 7159
+ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+NEOPLASM = Code("108369006", "SCT", "Neoplasm")
+LESION = Code("52988006", "SCT", "Lesion")
+
+# The answer. "Assignment of intermediate or overall interpretation results to a general category" (PS3.16 Annex D)
+ASSESSMENT = Code("111005", "DCM", "Assessment Category")
+ANSWERS: dict[Answer, Code] = {
+    Answer.NORMAL: Code("17621005", "SCT", "Normal"),  # CID 222, 242
+    Answer.BENIGN: Code("30807003", "SCT", "Benign"),  # CID 6063
+    Answer.MALIGNANT: Code("21594007", "SCT", "Malignant"),  # CID 6063
+    Answer.UNDECIDED: Code("280416009", "SCT", "Indeterminate result"),  # CID 6063
+    Answer.NOT_ASSESSED: Code("373121007", "SCT", "Not Evaluated"),  # CID 3703
+}
+
+# Probabilities: CID 6048 has two, and none that tells benign from normal
+PROBABILITY_OF_CANCER = Code("111047", "DCM", "Probability of cancer")
+CERTAINTY_OF_FINDING = Code("111012", "DCM", "Certainty of Finding")
+PROBABILITIES: dict[Answer, Code] = {
+    Answer.MALIGNANT: PROBABILITY_OF_CANCER,
+    Answer.BENIGN: Code("P-BENIGN", PRIVATE_SCHEME, "Probability of a benign tumour"),
+    Answer.NORMAL: Code("P-NORMAL", PRIVATE_SCHEME, "Probability of no tumour"),
+    Answer.UNDECIDED: Code("P-UNDECIDED", PRIVATE_SCHEME, "Probability of a tumour left undecided"),
+}
+
+# Sizes: CID 7469
+MEASUREMENTS: dict[MeasurementKind, Code] = {
+    MeasurementKind.AREA: Code("42798000", "SCT", "Area"),
+    MeasurementKind.LONG_AXIS: Code("103339001", "SCT", "Long axis"),
+    MeasurementKind.SHORT_AXIS: Code("103340004", "SCT", "Short axis"),
+    MeasurementKind.VOLUME: Code("118565006", "SCT", "Volume"),
+    MeasurementKind.MEAN_ADC: Code("113041", "DCM", "Apparent Diffusion Coefficient"),
+}
+MEAN = Code("373098007", "SCT", "Mean")  # CID 7464, as Derivation
+
+UNITS: dict[Unit, Code] = {
+    Unit.MM: Code("mm", "UCUM", "mm"),
+    Unit.MM2: Code("mm2", "UCUM", "square millimeter"),
+    Unit.CM3: Code("cm3", "UCUM", "cubic centimeter"),
+    Unit.PIXELS: Code("{pixels}", "UCUM", "pixels"),
+    Unit.ADC: Code("10-6.mm2/s", "UCUM", "10-6.mm2/s"),
+}
+PERCENT = Code("%", "UCUM", "Percent")
+
+# Who and how
+DEVICE = Code("121007", "DCM", "Device")  # CID 270
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
+COMMENT = Code("121106", "DCM", "Comment")
+SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")  # CID 7551
+
+# Procedure reported: CID 100
+X_RAY_PROCEDURE = Code("43468-8", "LN", "XR unspecified body region")
+MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")
+
+LATERALITIES: dict[str, Code] = {  # CID 244
+    "R": Code("24028007", "SCT", "Right"),
+    "L": Code("7771000", "SCT", "Left"),
+    "B": Code("51440002", "SCT", "Bilateral"),
+}
+
+BODY_PARTS: dict[str, Code] = {  # defined terms of PS3.16 Annex L, codes of CID 4031
+    "ANKLE": Code("70258002", "SCT", "Ankle joint"),
+    "ARM": Code("40983000", "SCT", "Upper arm"),
+    "CLAVICLE": Code("51299004", "SCT", "Clavicle"),
+    "COCCYX": Code("64688005", "SCT", "Coccyx"),
+    "CSPINE": Code("122494005", "SCT", "Cervical spine"),
+    "CTSPINE": Code("1217257000", "SCT", "Cervico-thoracic spine"),
+    "ELBOW": Code("16953009", "SCT", "Elbow joint"),
+    "EXTREMITY": Code("66019005", "SCT", "Extremity"),
+    "FEMUR": Code("71341001", "SCT", "Femur"),
+    "FIBULA": Code("87342007", "SCT", "Fibula"),
+    "FINGER": Code("7569003", "SCT", "Finger"),
+    "FOOT": Code("56459004", "SCT", "Foot"),
+    "FOREARM": Code("14975008", "SCT", "Forearm"),
+    "HAND": Code("85562004", "SCT", "Hand"),
+    "HIP": Code("29836001", "SCT", "Hip"),
+    "HUMERUS": Code("85050009", "SCT", "Humerus"),
+    "KNEE": Code("72696002", "SCT", "Knee"),
+    "LEG": Code("30021000", "SCT", "Lower leg"),
+    "LSPINE": Code("122496007", "SCT", "Lumbar spine"),
+    "LSSPINE": Code("1217253001", "SCT", "Lumbo-sacral spine"),
+    "PATELLA": Code("64234005", "SCT", "Patella"),
+    "PELVIS": Code("816092008", "SCT", "Pelvis"),
+    "SCAPULA": Code("79601000", "SCT", "Scapula"),
+    "SHOULDER": Code("16982005", "SCT", "Shoulder"),
+    "SPINE": Code("421060004", "SCT", "Spine"),
+    "SSPINE": Code("54735007", "SCT", "Sacrum"),
+    "THIGH": Code("68367000", "SCT", "Thigh"),
+    "THUMB": Code("76505004", "SCT", "Thumb"),
+    "TIBIA": Code("12611008", "SCT", "Tibia"),
+    "TLSPINE": Code("1217256009", "SCT", "Thoraco-lumbar spine"),
+    "TSPINE": Code("122495006", "SCT", "Thoracic spine"),
+    "WRIST": Code("74670003", "SCT", "Wrist joint"),
+}
+
+UNPAIRED = frozenset(
+    {"COCCYX", "CSPINE", "CTSPINE", "LSPINE", "LSSPINE", "PELVIS", "SPINE", "SSPINE", "TLSPINE", "TSPINE"}
+)
+
+SYSTEM_BODY_PARTS = {"knee": "KNEE", "hand": "HAND", "spine": "SPINE"}
+"""Where a system's own region serves when neither route nor header name a part."""
+
+
+def finding_of(answer: Answer) -> Code:
+    """Neoplasm where the model calls a region benign or malignant, else the weaker Lesion."""
+    return NEOPLASM if answer in (Answer.BENIGN, Answer.MALIGNANT) else LESION

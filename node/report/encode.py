@@ -1,0 +1,91 @@
+"""From a data set to the bytes that are stored, sent and compared: Explicit VR Little Endian, group 2 apart.
+
+Elements of our own are ASCII; what a source gave (node/report/patient.py) is set in as the bytes it was.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.report.request import Kind
+
+PREAMBLE = b"\0" * 128 + b"DICM"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedObject:
+    """One result, ready for the disk and the wire."""
+
+    kind: Kind
+    order: int
+    """Its place among the results of the study: they are sent in this order."""
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    data: bytes
+    """The data set as it goes over the wire, without preamble and file meta information."""
+
+
+def encoded(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> bytes:
+    """The data set with the elements of its source, in the order of tags.
+
+    Parameters
+    ----------
+    carried
+        Elements already encoded; each replaces the data set's own.
+    """
+    correct_ambiguous_vr(ds, True)
+    parts = {tag: _element(ds, tag) for tag in ds.keys() if tag not in carried}  # noqa: SIM118 (a Dataset iterates elements)
+    parts.update(carried)
+    return b"".join(parts[tag] for tag in sorted(parts))
+
+
+def part10(result: EncodedObject) -> bytes:
+    """The same as a file (PS3.10 7.1), with our own implementation class."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = UID(result.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(result.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(result.transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = True
+    buffer.is_implicit_VR = False
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return PREAMBLE + bytes(buffer.getvalue()) + result.data
+
+
+def result_of(kind: Kind, order: int, ds: Dataset, carried: Mapping[BaseTag, bytes]) -> EncodedObject:
+    """Encode a finished data set."""
+    return EncodedObject(
+        kind=kind,
+        order=order,
+        sop_class_uid=str(ds.SOPClassUID),
+        sop_instance_uid=str(ds.SOPInstanceUID),
+        series_instance_uid=str(ds.SeriesInstanceUID),
+        transfer_syntax_uid=str(ExplicitVRLittleEndian),
+        data=encoded(ds, carried),
+    )
+
+
+def ascii_text(text: str, longest: int = 10_240) -> str:
+    """Our own words in the characters that every character set contains, at most `longest` of them."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", errors="ignore").decode("ascii")
+    return "".join(character if character.isprintable() else " " for character in plain).replace("\\", "/")[:longest]
+
+
+def _element(ds: Dataset, tag: BaseTag) -> bytes:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = True
+    buffer.is_implicit_VR = False
+    write_data_element(buffer, ds.get_item(tag), ["ascii"])
+    return bytes(buffer.getvalue())

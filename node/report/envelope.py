@@ -1,0 +1,113 @@
+"""What every object of a run shares: series, equipment, moment, and the finishing touches after the library."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from models.findings import ModelIdentity
+from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, uid_of
+from node.report.codes import UNPAIRED
+from node.report.encode import ascii_text
+from node.report.header import Anatomy
+from node.report.patient import timezone_of
+from node.report.request import Kind, Request
+
+FIRST_SERIES_NUMBER = 9001
+SERIES_PER_RUN = 1000
+
+_ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind of object knows
+_DESCRIPTIONS = {Kind.SEG: "segmentation", Kind.GSPS: "outlines", Kind.SC: "overlay", Kind.SR: "report"}
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One object's place in the study. Every object is alone in its series: viewers show only the last of several."""
+
+    kind: Kind
+    order: int
+    series_instance_uid: str
+    sop_instance_uid: str
+    series_number: int
+    series_description: str
+    moment: datetime
+    device_uid: str
+    software_versions: tuple[str, str]
+    content_qualification: str
+
+
+def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdentity, request: Request) -> Envelope:
+    """The envelope of one object.
+
+    Parameters
+    ----------
+    order
+        Its place among the results, from 0.
+    key
+        Which source it belongs to; empty for the study.
+    run_hash
+        The fingerprint of the run: with kind and key it decides the UIDs.
+    """
+    return Envelope(
+        kind=kind,
+        order=order,
+        series_instance_uid=uid_of(run_hash, kind, key, "series"),
+        sop_instance_uid=uid_of(run_hash, kind, key, "instance"),
+        series_number=FIRST_SERIES_NUMBER + (request.run - 1) * SERIES_PER_RUN + order,
+        series_description=ascii_text(f"AI {model.system} {_DESCRIPTIONS[kind]} ({model.name} {model.version})", 64),
+        moment=request.now,
+        device_uid=device_uid(request.installation),
+        software_versions=(VERSION, ascii_text(f"{model.name} {model.version}", 64)),
+        content_qualification=request.profile.content_qualification,
+    )
+
+
+def place(cover: Envelope) -> dict[str, Any]:
+    """The keyword arguments that all of highdicom's constructors share."""
+    return {
+        "series_instance_uid": cover.series_instance_uid,
+        "series_number": cover.series_number,
+        "sop_instance_uid": cover.sop_instance_uid,
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": MODEL_NAME,
+        "software_versions": VERSION,
+        "device_serial_number": cover.device_uid,
+        "specific_character_set": None,
+        "series_description": cover.series_description,
+    }
+
+
+def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | None) -> None:
+    """Set what the library leaves out or takes from the clock.
+
+    Parameters
+    ----------
+    anatomy
+        Given for images and presentation states, whose General Series module knows the region; None for documents.
+    """
+    day, hour = _moment(cover.moment, timezone_of(source))
+    for what in ("InstanceCreation", "Series", *(each for each in _ONLY_SOME if f"{each}Date" in ds)):
+        setattr(ds, f"{what}Date", day)
+        setattr(ds, f"{what}Time", hour)
+    if "DateOfSecondaryCapture" in ds:
+        ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = day, hour
+    ds.SoftwareVersions = list(cover.software_versions)
+    ds.ContentQualification = cover.content_qualification
+    ds.pop("ContributingEquipmentSequence", None)
+    if anatomy is not None:
+        if anatomy.body_part:
+            ds.BodyPartExamined = anatomy.body_part
+        if cover.kind is not Kind.SEG and anatomy.body_part not in UNPAIRED:
+            ds.Laterality = (
+                anatomy.laterality
+            )  # of a SEG's frames the segments say it, and dciodvfy wants it there only
+
+
+def _moment(now: datetime, offset: str) -> tuple[str, str]:
+    """Date and time in the zone that the source declares: *Timezone Offset From UTC* rules every time of an object."""
+    if now.tzinfo is not None and offset:
+        sign = -1 if offset[0] == "-" else 1
+        now = now.astimezone(timezone(sign * timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))))
+    return now.strftime("%Y%m%d"), now.strftime("%H%M%S")

@@ -1,0 +1,86 @@
+"""What a caller asks of the report: which objects, when, under which names, and the images that were read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+
+class Kind(StrEnum):
+    """The kinds of result object, in the order in which they leave: what a report names is there before it."""
+
+    SEG = "seg"
+    """BINARY Segmentation (66.4), one per source, one segment per lesion."""
+    GSPS = "gsps"
+    """Grayscale Softcopy Presentation State with outlines and text."""
+    SC = "sc"
+    """Secondary Capture: the original beside the overlay, for viewers that show nothing else."""
+    SR = "sr"
+    """Comprehensive 3D SR, TID 1500."""
+
+
+X_RAY_KINDS = frozenset(Kind)
+MR_KINDS = frozenset({Kind.SEG, Kind.SR})
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a receiver wants to get."""
+
+    kinds: frozenset[Kind] | None = None
+    """None: everything for radiographs, SEG and SR for MR."""
+    nominal_plane: bool = True
+    """Give the SEG of a radiograph a nominal plane and a Frame of Reference of its own; False for strict archives."""
+    content_qualification: str = "RESEARCH"
+    """PRODUCT, RESEARCH or SERVICE (PS3.3 C.12.1.1.13)."""
+    report_not_assessed: bool = False
+    """True: an SR also when nothing was assessed. It says so, and never reads like a negative result."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """An SR of an earlier run that the new one replaces."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was read for one `SourceFindings`, in the same place of the sequence."""
+
+    datasets: tuple[Dataset, ...]
+    """The headers of its instances, with or without pixels, in any order. Never changed."""
+    display: npt.NDArray[np.generic] | None = None
+    """`(rows, columns)` of one plane, any real type and range, bright bone; None: no Secondary Capture."""
+    display_slice: int = 0
+    """Which plane of the mask `display` shows; `key_slice` says which one to show."""
+    body_part: str = ""
+    """A defined term of Body Part Examined as the route decided it, e.g. KNEE; empty: as the header says."""
+    laterality: str = ""
+    """R, L or B as the route decided it; empty: as the header says, never guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request for result objects. The same request, findings and sources give the same bytes."""
+
+    now: datetime
+    """Aware: written in the time zone that the source declares; naive: written as it is."""
+    run: int = 1
+    """1 for the first result of a study, one more for each that replaces it: result series are numbered by it."""
+    installation: str = ""
+    """Which node of several speaks, e.g. its AE title; the device UID follows from it."""
+    config: str = ""
+    """The settings that change a result, as one string: part of every UID."""
+    profile: Profile = field(default_factory=Profile)
+    previous: tuple[DocumentRef, ...] = ()
+    """Reports replaced by this one (Predecessor Documents Sequence)."""
+    tracking_uids: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """Tracking UIDs to keep for lesions matched with an earlier run, by first image of the source and number."""

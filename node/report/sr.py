@@ -1,0 +1,163 @@
+"""The report: Comprehensive 3D SR, TID 1500, root (126000, DCM), with outlines as SCOORD.
+
+What viewers made of it decides its form (VIEWERS.md §0): outlines are SCOORD polylines and never references to a
+segment; numbers that a reader must see at the outline are NUM items, the probabilities first, because OHIF prints five.
+A group without any coordinates takes the whole report down in OHIF 3.13, so the answer for an image or the study
+(TID 1501) is inferred from a region too: the border of the image it was drawn from.
+"""
+
+from collections.abc import Sequence
+
+import highdicom.sr as hd
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from models.findings import Answer, Findings, ModelIdentity
+from node.identity import MANUFACTURER, MODEL_NAME, uid_of
+from node.report.codes import (
+    ARTIFICIAL_INTELLIGENCE,
+    DEVICE,
+    MR_PROCEDURE,
+    PRIVATE_SCHEME,
+    PRIVATE_SCHEME_NAME,
+    X_RAY_PROCEDURE,
+)
+from node.report.encode import EncodedObject, ascii_text
+from node.report.envelope import Envelope, finish, place
+from node.report.request import Request
+from node.report.sr_groups import Group, answer_group, lesion_group
+from node.report.subject import Subject
+from node.report.words import headline, notes_of, standing_notes
+
+
+def report(
+    findings: Findings,
+    subjects: Sequence[Subject],
+    others: Sequence[EncodedObject],
+    cover: Envelope,
+    request: Request,
+) -> Dataset:
+    """The report of one run.
+
+    Parameters
+    ----------
+    others
+        The SEG, GSPS and SC of the same run: named as evidence.
+    """
+    first = subjects[0]
+    content = hd.MeasurementReport(
+        observation_context=_observer(cover),
+        procedure_reported=_procedure(first),
+        imaging_measurements=_groups(findings, subjects, cover, request),
+    )
+    ds = hd.Comprehensive3DSR(
+        evidence=_evidence(subjects, others),
+        content=content,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        coding_schemes=[
+            CodingSchemeIdentificationItem(
+                PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER
+            )
+        ],
+        **place(cover),
+    )
+    if request.previous:
+        ds.PredecessorDocumentsSequence = _predecessors(request)
+    finish(ds, cover, first.first, None)
+    return ds
+
+
+def _observer(cover: Envelope) -> hd.ObservationContext:
+    device = hd.DeviceObserverIdentifyingAttributes(
+        uid=cover.device_uid, name=MODEL_NAME, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
+    )
+    return hd.ObservationContext(
+        hd.ObserverContext(observer_type=hd.CodedConcept.from_code(DEVICE), observer_identifying_attributes=device)
+    )
+
+
+def _procedure(subject: Subject) -> Code:
+    """From CID 100, which validators insist on."""
+    return X_RAY_PROCEDURE if subject.is_projection else MR_PROCEDURE
+
+
+def _algorithm(model: ModelIdentity) -> hd.AlgorithmIdentification:
+    """TID 4019, with the hash that tells which weights spoke."""
+    return hd.AlgorithmIdentification(
+        name=ascii_text(model.name),
+        version=ascii_text(model.version),
+        parameters=[
+            f"weights_sha256={model.weights_sha256}",
+            f"trained_on={ascii_text(model.training_data)}",
+            f"provider={ascii_text(model.provider)}",
+        ],
+        family=ARTIFICIAL_INTELLIGENCE,
+        manufacturer=MANUFACTURER,
+    )
+
+
+def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, request: Request) -> list[Group]:
+    """Lesions, then images where there are several, then the study."""
+    algorithm = _algorithm(findings.model)
+    groups = [lesion_group(subject, lesion, algorithm) for subject in subjects for lesion in subject.lesions]
+    if len(subjects) > 1:
+        groups += [_image_group(subject, number, cover, algorithm) for number, subject in enumerate(subjects, start=1)]
+    assessed = [subject for subject in subjects if subject.findings.answer is not Answer.NOT_ASSESSED]
+    comments = [
+        headline(findings.answer, findings.probabilities),
+        *standing_notes(findings.model, request.profile.content_qualification),
+        *(notes_of(subjects[0].findings) if len(subjects) == 1 else ()),
+    ]
+    groups.append(
+        answer_group(
+            ("AI answer for the study", uid_of("answer", cover.sop_instance_uid)),
+            findings.answer,
+            findings.probabilities,
+            assessed or subjects,
+            comments,
+            algorithm,
+        )
+    )
+    return groups
+
+
+def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.AlgorithmIdentification) -> Group:
+    found = subject.findings
+    return answer_group(
+        (f"AI answer for image {number}", uid_of("answer", cover.sop_instance_uid, subject.key)),
+        found.answer,
+        found.probabilities,
+        [subject],
+        [headline(found.answer, found.probabilities), *notes_of(found)],
+        algorithm,
+    )
+
+
+def _evidence(subjects: Sequence[Subject], others: Sequence[EncodedObject]) -> list[Dataset]:
+    """Every image that was read and every object of this run, the first image first: its study is the report's."""
+    listed = [image for subject in subjects for image in subject.images]
+    for other in others:
+        item = Dataset()
+        item.SOPClassUID, item.SOPInstanceUID = other.sop_class_uid, other.sop_instance_uid
+        item.StudyInstanceUID = listed[0].StudyInstanceUID
+        item.SeriesInstanceUID = other.series_instance_uid
+        listed.append(item)
+    return listed
+
+
+def _predecessors(request: Request) -> list[Dataset]:
+    """*Predecessor Documents Sequence* (0040,A360): the reports that this one replaces."""
+    items = []
+    for document in request.previous:
+        instance, series, study = Dataset(), Dataset(), Dataset()
+        instance.ReferencedSOPClassUID = document.sop_class_uid
+        instance.ReferencedSOPInstanceUID = document.sop_instance_uid
+        series.SeriesInstanceUID = document.series_instance_uid
+        series.ReferencedSOPSequence = [instance]
+        study.StudyInstanceUID = document.study_instance_uid
+        study.ReferencedSeriesSequence = [series]
+        items.append(study)
+    return items

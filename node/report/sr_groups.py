@@ -1,0 +1,218 @@
+"""The measurement groups of the report: one per lesion (TID 1410, 1411), one per answer (TID 1501).
+
+Every group carries a tracking identifier and UID, which no validator demands and without which viewers fail, and every
+group carries coordinates, see node/report/sr.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import highdicom.sr as hd
+import numpy as np
+import numpy.typing as npt
+from highdicom.sr import (
+    MeasurementsAndQualitativeEvaluations,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.sr.coding import Code
+
+from models.findings import Answer, ImageRef, Lesion, Measurement, MeasurementKind, Outline
+from node.report.codes import (
+    ABNORMAL,
+    ANSWERS,
+    ASSESSMENT,
+    CERTAINTY_OF_FINDING,
+    COMMENT,
+    MEAN,
+    MEASUREMENTS,
+    PERCENT,
+    PROBABILITIES,
+    PROBABILITY_OF_CANCER,
+    SOURCE_OF_MEASUREMENT,
+    UNITS,
+    finding_of,
+)
+from node.report.encode import ascii_text
+from node.report.header import Anatomy
+from node.report.subject import Subject, key_slice
+from node.report.words import tumour_probability
+
+Group = (
+    MeasurementsAndQualitativeEvaluations
+    | PlanarROIMeasurementsAndQualitativeEvaluations
+    | VolumetricROIMeasurementsAndQualitativeEvaluations
+)
+
+MAX_POINTS = 4000
+"""A polyline lives in an element with a 16-bit length: 8191 points are the end (PS3.5 7.1.2, VR FL)."""
+_SIZES_FIRST = (MeasurementKind.LONG_AXIS, MeasurementKind.SHORT_AXIS)
+
+
+def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdentification) -> Group:
+    """What is said of one lesion, at its outline; at the border of its image when it has none."""
+    outlines = _drawn(subject, lesion)
+    identifier, uid = subject.tracking[lesion.number]
+    regions = [
+        hd.ImageRegion("POLYLINE", polyline(each, subject), _image(subject, each.sop_instance_uid, each.frame))
+        for each in outlines
+    ]
+    common: dict[str, Any] = {
+        "tracking_identifier": hd.TrackingIdentifier(uid=uid, identifier=ascii_text(identifier, 64)),
+        "finding_category": ABNORMAL,
+        "finding_type": finding_of(lesion.answer),
+        "finding_sites": sites(subject.anatomy),
+        "algorithm_id": algorithm,
+        "measurements": _lesion_measurements(lesion, None if regions else _borders([subject])),
+        "qualitative_evaluations": [hd.QualitativeEvaluation(ASSESSMENT, ANSWERS[lesion.answer])],
+    }
+    if not regions:
+        return MeasurementsAndQualitativeEvaluations(**common)
+    if len(regions) == 1:
+        return PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=regions[0], **common)
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_regions=regions, **common)
+
+
+def answer_group(
+    tracking: tuple[str, str],
+    answer: Answer,
+    probabilities: Mapping[Answer, float],
+    subjects: Sequence[Subject],
+    comments: Sequence[str],
+    algorithm: hd.AlgorithmIdentification,
+) -> Group:
+    """What is said of an image or of the study, each number inferred from the border of the images."""
+    numbers = [] if answer is Answer.NOT_ASSESSED else _probabilities(probabilities)
+    common: dict[str, Any] = {
+        "tracking_identifier": hd.TrackingIdentifier(uid=tracking[1], identifier=ascii_text(tracking[0], 64)),
+        "finding_sites": sites(subjects[0].anatomy),
+        "algorithm_id": algorithm,
+        "qualitative_evaluations": [hd.QualitativeEvaluation(ASSESSMENT, ANSWERS[answer])],
+    }
+    group: Group
+    if numbers:
+        group = MeasurementsAndQualitativeEvaluations(
+            measurements=[
+                hd.Measurement(code, _rounded(100.0 * value), PERCENT, referenced_coordinates=_borders(subjects))
+                for code, value in numbers
+            ],
+            source_images=_source_images(subjects),
+            **common,
+        )
+    else:
+        subject = subjects[0]
+        shown = _key_image(subject)
+        region = hd.ImageRegion("POLYLINE", border(subject), _image(subject, shown.sop_instance_uid, shown.frame))
+        group = PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **common)
+    for comment in comments:
+        group[0].ContentSequence.append(hd.TextContentItem(COMMENT, ascii_text(comment), "CONTAINS"))
+    return group
+
+
+def sites(anatomy: Anatomy) -> list[hd.FindingSite] | None:
+    """The finding site with its side, or nothing when the region is not known."""
+    return [hd.FindingSite(anatomy.region, laterality=anatomy.side)] if anatomy.region else None
+
+
+def polyline(outline: Outline, subject: Subject) -> npt.NDArray[np.float32]:
+    """The closed polygon with its first point repeated, inside the image, at most `MAX_POINTS` points."""
+    points = outline.points
+    if len(points) >= MAX_POINTS:
+        points = points[np.linspace(0, len(points) - 1, MAX_POINTS - 1).round().astype(np.intp)]
+    image = subject.image(outline.sop_instance_uid)
+    inside = np.clip(points, 0.0, [image.Columns, image.Rows])
+    return np.concatenate([inside, inside[:1]]).astype(np.float32)
+
+
+def border(subject: Subject) -> npt.NDArray[np.float32]:
+    """The whole image as a closed polygon, (column, row)."""
+    right, bottom = float(subject.images[0].Columns), float(subject.images[0].Rows)
+    return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom], [0, 0]], dtype=np.float32)
+
+
+def _drawn(subject: Subject, lesion: Lesion) -> tuple[Outline, ...]:
+    """The outlines to report: a radiograph's largest (TID 1410 knows one region), all of a volume's."""
+    usable = tuple(each for each in lesion.outlines if len(each.points) >= 3)
+    if subject.is_projection and len(usable) > 1:
+        return (max(usable, key=lambda each: _surface(each.points)),)
+    return usable
+
+
+def _surface(points: npt.NDArray[np.float32]) -> float:
+    following = np.roll(points, -1, axis=0)
+    return abs(float(np.sum(points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]))) / 2.0
+
+
+def _image(subject: Subject, sop_instance_uid: str, frame: int | None) -> hd.SourceImageForRegion:
+    return hd.SourceImageForRegion(
+        referenced_sop_class_uid=str(subject.image(sop_instance_uid).SOPClassUID),
+        referenced_sop_instance_uid=sop_instance_uid,
+        referenced_frame_numbers=None if frame is None else [frame],
+    )
+
+
+def _key_image(subject: Subject) -> ImageRef:
+    return subject.findings.images[key_slice(subject.findings)]
+
+
+def _borders(subjects: Sequence[Subject]) -> list[hd.CoordinatesForMeasurement]:
+    shown = [(subject, _key_image(subject)) for subject in subjects]
+    return [
+        hd.CoordinatesForMeasurement(
+            "POLYLINE",
+            border(subject),
+            _image(subject, image.sop_instance_uid, image.frame),
+            purpose=SOURCE_OF_MEASUREMENT,
+        )
+        for subject, image in shown
+    ]
+
+
+def _source_images(subjects: Sequence[Subject]) -> list[hd.SourceImageForMeasurementGroup]:
+    return [
+        hd.SourceImageForMeasurementGroup(str(image.SOPClassUID), str(image.SOPInstanceUID))
+        for subject in subjects
+        for image in subject.images
+    ]
+
+
+def _lesion_measurements(
+    lesion: Lesion, regions: Sequence[hd.CoordinatesForMeasurement] | None
+) -> list[hd.Measurement]:
+    """Probabilities first, then axes: OHIF prints five lines."""
+    numbers: list[tuple[Code, float]] = []
+    if lesion.malignant_probability is not None:
+        numbers.append((PROBABILITY_OF_CANCER, lesion.malignant_probability))
+    numbers.append((CERTAINTY_OF_FINDING, lesion.probability))
+    found = [
+        hd.Measurement(code, _rounded(100.0 * value), PERCENT, referenced_coordinates=regions)
+        for code, value in numbers
+    ]
+    ordered = sorted(lesion.measurements, key=lambda each: each.kind not in _SIZES_FIRST)
+    return [*found, *(_size(each, regions) for each in ordered)]
+
+
+def _size(measurement: Measurement, regions: Sequence[hd.CoordinatesForMeasurement] | None) -> hd.Measurement:
+    return hd.Measurement(
+        MEASUREMENTS[measurement.kind],
+        _rounded(measurement.value),
+        UNITS[measurement.unit],
+        derivation=MEAN if measurement.kind is MeasurementKind.MEAN_ADC else None,
+        referenced_coordinates=regions,
+    )
+
+
+def _probabilities(probabilities: Mapping[Answer, float]) -> list[tuple[Code, float]]:
+    """Malignant first, then any tumour, then the rest."""
+    found: list[tuple[Code, float]] = []
+    if Answer.MALIGNANT in probabilities:
+        found.append((PROBABILITY_OF_CANCER, probabilities[Answer.MALIGNANT]))
+    if Answer.NORMAL in probabilities:
+        found.append((CERTAINTY_OF_FINDING, tumour_probability(probabilities)))
+    rest = (Answer.BENIGN, Answer.NORMAL, Answer.UNDECIDED)
+    return found + [(PROBABILITIES[answer], probabilities[answer]) for answer in rest if answer in probabilities]
+
+
+def _rounded(value: float) -> float:
+    """Five significant digits: finer than any of these numbers is known, coarser than noise."""
+    return float(f"{value:.5g}")

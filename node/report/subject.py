@@ -1,0 +1,99 @@
+"""One source as the builders of objects see it: findings, cleaned headers, carried bytes, anatomy, tracking."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from models.findings import Answer, Lesion, ModelIdentity, SourceFindings
+from node.identity import uid_of
+from node.report.codes import SYSTEM_BODY_PARTS
+from node.report.header import Anatomy, anatomy_of, is_projection, skeleton, slice_thickness_of
+from node.report.patient import carried
+from node.report.request import Request, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is said of one source, and of which images."""
+
+    findings: SourceFindings
+    source: Source
+    headers: dict[str, Dataset]
+    """The source data sets by SOP Instance UID, in the order of the findings; never changed."""
+    images: tuple[Dataset, ...]
+    """Their skeletons, in the same order."""
+    carried: dict[BaseTag, bytes]
+    anatomy: Anatomy
+    is_projection: bool
+    key: str
+    """Which source this is, within the study."""
+    tracking: dict[int, tuple[str, str]]
+    """Tracking identifier and UID by lesion number: the same in SEG, SR and GSPS."""
+
+    @property
+    def first(self) -> Dataset:
+        """The header that stands for the source."""
+        return next(iter(self.headers.values()))
+
+    @property
+    def lesions(self) -> tuple[Lesion, ...]:
+        """What was found, in order of number."""
+        return self.findings.lesions
+
+    def image(self, sop_instance_uid: str) -> Dataset:
+        """The skeleton of one image."""
+        return self.images[list(self.headers).index(sop_instance_uid)]
+
+
+def subject(findings: SourceFindings, source: Source, model: ModelIdentity, run_hash: str, request: Request) -> Subject:
+    """Bring findings and headers together.
+
+    Raises
+    ------
+    ValueError
+        When a header of an image that the findings name is missing, or the mask does not fit the images.
+    """
+    given = {str(ds.SOPInstanceUID): ds for ds in source.datasets}
+    wanted = list(dict.fromkeys(image.sop_instance_uid for image in findings.images))
+    missing = [uid for uid in wanted if uid not in given]
+    if missing or not wanted:
+        raise ValueError(f"{len(missing)} of {len(wanted)} images of a source come without their header")
+    headers = {uid: given[uid] for uid in wanted}
+    grid = (len(findings.images), int(headers[wanted[0]].Rows), int(headers[wanted[0]].Columns))
+    if findings.mask.shape != grid:
+        raise ValueError(f"the mask is {findings.mask.shape}, the images are {grid}")
+    thickness = slice_thickness_of(list(headers.values()))
+    first = headers[wanted[0]]
+    anatomy = anatomy_of(first, source.body_part, source.laterality, SYSTEM_BODY_PARTS.get(model.system, ""))
+    return Subject(
+        findings=findings,
+        source=source,
+        headers=headers,
+        images=tuple(skeleton(ds, thickness) for ds in headers.values()),
+        carried=carried(first),
+        anatomy=anatomy,
+        is_projection=is_projection(first),
+        key=wanted[0],
+        tracking={lesion.number: _tracking(lesion, wanted[0], run_hash, request) for lesion in findings.lesions},
+    )
+
+
+def key_slice(findings: SourceFindings) -> int:
+    """Which plane of a source to show: the one with the most lesion, else the middle one."""
+    planes = len(findings.images)
+    if planes == 1 or not findings.lesions:
+        return (planes - 1) // 2
+    return int(np.argmax([np.count_nonzero(plane) for plane in findings.mask]))
+
+
+def name_of(lesion: Lesion) -> str:
+    """How people call a lesion; its answer is part of the name, because viewers show the name at the outline."""
+    words = {Answer.UNDECIDED: "tumour, undecided"}
+    return f"AI lesion {lesion.number}: {words.get(lesion.answer, lesion.answer.value)}"
+
+
+def _tracking(lesion: Lesion, key: str, run_hash: str, request: Request) -> tuple[str, str]:
+    uid = request.tracking_uids.get((key, lesion.number)) or uid_of(run_hash, "tracking", key, str(lesion.number))
+    return name_of(lesion), uid

@@ -1,0 +1,96 @@
+"""The sentences of a result, the same in report, outlines and picture: English, ASCII, no surer than the model."""
+
+from collections.abc import Mapping
+
+from models.findings import Answer, Lesion, Measurement, MeasurementKind, ModelIdentity, SourceFindings, SpacingSource
+from node.report.encode import ascii_text
+
+LABEL = "AI - research use"
+RESEARCH = "Research use only: not for clinical decisions."
+PHANTOM = "The model was trained on simulated images only."
+
+SHORT: dict[Answer, str] = {
+    Answer.NORMAL: "normal",
+    Answer.BENIGN: "benign",
+    Answer.MALIGNANT: "malignant",
+    Answer.UNDECIDED: "undecided",
+    Answer.NOT_ASSESSED: "not assessed",
+}
+_SPACING_NOTES: dict[SpacingSource, tuple[str, str]] = {  # a word that says it, and the sentence when nobody did
+    SpacingSource.DETECTOR: (
+        "detector plane",
+        "Sizes are measured in the detector plane: true sizes in the patient are smaller.",
+    ),
+    SpacingSource.FILM: ("film", "Sizes are measured on a scanned film, with the scanner's nominal spacing."),
+    SpacingSource.UNKNOWN: ("pixels", "The image states no usable pixel spacing: sizes are in pixels."),
+}
+_UNITS = {"{pixels}": "px", "10-6.mm2/s": "x 10-6 mm2/s"}
+_SIZES = {
+    MeasurementKind.LONG_AXIS: "long axis",
+    MeasurementKind.SHORT_AXIS: "short axis",
+    MeasurementKind.AREA: "area",
+    MeasurementKind.VOLUME: "volume",
+    MeasurementKind.MEAN_ADC: "mean ADC",
+}
+
+
+def percent(probability: float) -> str:
+    """For people: whole percent, and never 0 or 100."""
+    share = 100.0 * probability
+    if share < 1.0:
+        return "<1 %"
+    return ">99 %" if share > 99.0 else f"{share:.0f} %"
+
+
+def headline(answer: Answer, probabilities: Mapping[Answer, float]) -> str:
+    """The answer with the probability that matters most, short enough for the margin of a viewer."""
+    malignant = percent(probabilities.get(Answer.MALIGNANT, 0.0))
+    said = {
+        Answer.NORMAL: f"no tumour found ({percent(probabilities.get(Answer.NORMAL, 0.0))})",
+        Answer.BENIGN: f"more likely benign (cancer {malignant})",
+        Answer.MALIGNANT: f"more likely malignant ({malignant})",
+        Answer.UNDECIDED: f"undecided (tumour {percent(tumour_probability(probabilities))})",
+        Answer.NOT_ASSESSED: "not assessed, unlike the images that the model knows",
+    }[answer]
+    return f"AI: {said}" if probabilities else f"AI: {said.split(' (')[0]}"
+
+
+def tumour_probability(probabilities: Mapping[Answer, float]) -> float:
+    """That there is a tumour at all, 0..1."""
+    return min(1.0, max(0.0, 1.0 - probabilities.get(Answer.NORMAL, 0.0)))
+
+
+def lesion_line(lesion: Lesion) -> str:
+    """One lesion in a few words: number, answer, probability."""
+    if lesion.malignant_probability is None:
+        return f"{lesion.number} {SHORT[lesion.answer]}, tumour {percent(lesion.probability)}"
+    return f"{lesion.number} {SHORT[lesion.answer]}, malignant {percent(lesion.malignant_probability)}"
+
+
+def size_line(measurements: tuple[Measurement, ...]) -> str:
+    """The measurements of a lesion in one line, empty when there are none."""
+    parts = []
+    for each in measurements:
+        number = f"{each.value:.0f}" if each.value >= 100 else f"{each.value:.1f}"
+        parts.append(f"{_SIZES[each.kind]} {number} {_UNITS.get(each.unit.value, each.unit.value)}")
+    return ", ".join(parts)
+
+
+def model_line(model: ModelIdentity) -> str:
+    """Who says so."""
+    return ascii_text(f"{model.name} {model.version}, weights {model.weights_sha256[:12]}")
+
+
+def notes_of(findings: SourceFindings) -> tuple[str, ...]:
+    """What the model wants a reader to know, and where its sizes come from if it did not say."""
+    notes = [ascii_text(note) for note in findings.notes]
+    word, sentence = _SPACING_NOTES.get(findings.spacing.source, ("", ""))
+    if findings.lesions and sentence and not any(word in note.lower() for note in notes):
+        notes.append(sentence)
+    return tuple(notes)
+
+
+def standing_notes(model: ModelIdentity, content_qualification: str) -> tuple[str, ...]:
+    """What holds for every result of this model."""
+    notes = [RESEARCH] if content_qualification == "RESEARCH" else []
+    return (*notes, PHANTOM) if model.training_data == "phantom" else tuple(notes)

@@ -1,0 +1,251 @@
+"""Makers of sources and findings for the report tests: small, valid, with known pixels. No file is read."""
+
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from models.findings import (
+    Answer,
+    Findings,
+    ImageRef,
+    Lesion,
+    Measurement,
+    MeasurementKind,
+    ModelIdentity,
+    Outline,
+    SourceFindings,
+    Spacing,
+    SpacingSource,
+    Unit,
+)
+from models.regions import measurements, outline, regions
+from node.report.encode import EncodedObject, part10
+from node.report.objects import objects
+from node.report.request import Kind, Request, Source
+
+CR = "1.2.840.10008.5.1.4.1.1.1"
+DX = "1.2.840.10008.5.1.4.1.1.1.1"
+MR = "1.2.840.10008.5.1.4.1.1.4"
+NOW = datetime.datetime(2026, 3, 4, 5, 6, 7)
+MODEL = ModelIdentity("knee", "knee-unet", "1.2", "ab" * 32, "CPUExecutionProvider", "real")
+PROBABILITIES = {
+    Answer.MALIGNANT: {Answer.NORMAL: 0.04, Answer.BENIGN: 0.09, Answer.MALIGNANT: 0.87},
+    Answer.BENIGN: {Answer.NORMAL: 0.10, Answer.BENIGN: 0.78, Answer.MALIGNANT: 0.12},
+    Answer.NORMAL: {Answer.NORMAL: 0.97, Answer.BENIGN: 0.02, Answer.MALIGNANT: 0.01},
+    Answer.UNDECIDED: {Answer.NORMAL: 0.40, Answer.BENIGN: 0.35, Answer.MALIGNANT: 0.25},
+    Answer.NOT_ASSESSED: {},
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A study ready to be reported."""
+
+    findings: Findings
+    sources: tuple[Source, ...]
+    request: Request
+
+    def made(self) -> tuple[EncodedObject, ...]:
+        return objects(self.findings, self.sources, self.request)
+
+    def one(self, kind: Kind) -> Dataset:
+        return read(next(each for each in self.made() if each.kind is kind))
+
+    def asking(self, **changes: Any) -> "Case":
+        return replace(self, request=replace(self.request, **changes))
+
+
+def read(result: EncodedObject) -> Dataset:
+    """As a stranger would read it."""
+    return pydicom.dcmread(BytesIO(part10(result)))
+
+
+def as_received(ds: Dataset, syntax: str = pydicom.uid.ExplicitVRLittleEndian) -> Dataset:
+    """Written and read again: raw elements, as the node gets them from its store."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = syntax
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, ds, enforce_file_format=True)
+    return pydicom.dcmread(BytesIO(buffer.getvalue()))
+
+
+def header(sop_class: str, modality: str, number: int = 1, **extra: Any) -> Dataset:
+    """A valid header with everything that identifies a patient, an order and an image."""
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, f"1.2.826.0.1.3680043.8.498.1.{number}"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.826.0.1.3680043.8.498.2", "1.2.826.0.1.3680043.8.498.3"
+    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = "Doe^Jane", "4711", "Clinic"
+    ds.PatientBirthDate, ds.PatientSex, ds.PatientAge, ds.PatientWeight = "19800102", "F", "045Y", "71.5"
+    ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20260301", "101112", "77", "A123"
+    ds.StudyDescription, ds.ReferringPhysicianName = "Knee left", "Ref^Err"
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = modality, 1, number
+    ds.SpecificCharacterSet = "ISO_IR 100"
+    ds.BodyPartExamined, ds.Laterality, ds.PatientOrientation = "KNEE", "L", ["L", "F"]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.WindowCenter, ds.WindowWidth = "2000", "4000"
+    for keyword, value in extra.items():
+        if value is None:
+            if keyword in ds:
+                delattr(ds, keyword)
+        else:
+            setattr(ds, keyword, value)
+    return ds
+
+
+def bone(rows: int, columns: int, phase: float = 0.0) -> npt.NDArray[np.float32]:
+    """Something like a long bone, bright on dark."""
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    centre = columns / 2 + columns / 12 * np.sin(y / rows * 3 + phase)
+    shaft = np.exp(-(((x - centre) / (columns / 7)) ** 4))
+    return (600 + 2600 * shaft + 150 * np.sin(x / 5) * np.sin(y / 7)).astype(np.float32)
+
+
+def blob(rows: int, columns: int, at: tuple[float, float], radius: float) -> npt.NDArray[np.bool_]:
+    """A round lesion with a wavy edge; `at` and `radius` as shares of the image."""
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    y, x = y - at[0] * rows, x - at[1] * columns
+    angle = np.arctan2(y, x)
+    return np.asarray(np.hypot(x, y) < radius * min(rows, columns) * (1 + 0.15 * np.cos(5 * angle)))
+
+
+def lesion(
+    number: int, answer: Answer, planes: Sequence[tuple[ImageRef, npt.NDArray[np.bool_]]], spacing: Spacing
+) -> Lesion:
+    """One lesion from its mask on each plane."""
+    found = [(image, regions(mask, 1)[0]) for image, mask in planes if mask.any()]
+    sizes = measurements(found[0][1], spacing)
+    if len(found) > 1:
+        voxels = sum(int(mask.sum()) for _, mask in planes)
+        sizes = (
+            Measurement(MeasurementKind.VOLUME, voxels * spacing.row_mm * spacing.column_mm * 4.0 / 1000, Unit.CM3),
+        )
+    return Lesion(
+        number=number,
+        answer=answer,
+        probability=0.93,
+        malignant_probability=0.87 if answer is Answer.MALIGNANT else 0.12,
+        measurements=sizes,
+        outlines=tuple(Outline(image.sop_instance_uid, image.frame, outline(region)) for image, region in found),
+    )
+
+
+def radiograph(
+    sop_class: str = DX,
+    answer: Answer = Answer.MALIGNANT,
+    shape: tuple[int, int] = (300, 220),
+    spacing: Spacing | None = None,
+    lesions: int = 1,
+    number: int = 1,
+    change: Callable[[Dataset], None] | None = None,
+    **extra: Any,
+) -> Case:
+    """One radiograph with round lesions."""
+    rows, columns = shape
+    spacing = spacing or Spacing(0.14, 0.14, SpacingSource.DETECTOR)
+    modality = "DX" if sop_class == DX else "CR"
+    ds = header(sop_class, modality, number, Rows=rows, Columns=columns, **extra)
+    ds.PixelData = bone(rows, columns).astype(np.uint16).tobytes()
+    if change:
+        change(ds)
+    image = ImageRef(str(ds.SOPInstanceUID))
+    planes = [blob(rows, columns, (0.3 + 0.4 * at, 0.45), 0.12) for at in range(lesions)]
+    mask = np.zeros((1, rows, columns), np.uint8)
+    for position, plane in enumerate(planes, start=1):
+        mask[0][plane] = position
+    found = SourceFindings(
+        series_instance_uid=str(ds.SeriesInstanceUID),
+        images=(image,),
+        answer=answer,
+        probabilities=PROBABILITIES[answer],
+        mask=mask,
+        spacing=spacing,
+        lesions=tuple(
+            lesion(position, answer, [(image, plane)], spacing) for position, plane in enumerate(planes, start=1)
+        ),
+    )
+    findings = Findings(MODEL, answer, PROBABILITIES[answer], (found,))
+    return Case(findings, (Source((as_received(ds),), bone(rows, columns)),), Request(NOW))
+
+
+def normal(**options: Any) -> Case:
+    """A radiograph on which nothing was found."""
+    return radiograph(answer=Answer.NORMAL, lesions=0, **options)
+
+
+def mr_series(slices: int = 7, oblique: bool = True, **extra: Any) -> Case:
+    """A sagittal, slightly turned MR series with one lesion on its middle slices, given in an order of its own."""
+    rows, columns, gap = 90, 70, 4.0
+    turn = math.radians(12 if oblique else 0)
+    row = np.array([0.0, math.cos(turn), -math.sin(turn)])
+    column = np.array([0.0, -math.sin(turn), -math.cos(turn)])
+    normal_vector = np.cross(row, column)
+    datasets = []
+    for number in range(slices):
+        ds = header(MR, "MR", number + 1, Rows=rows, Columns=columns, PatientOrientation=None)
+        position = np.array([3.5, -40.25, 51.0]) + normal_vector * gap * number
+        ds.ImageOrientationPatient = [f"{value:.8f}"[:16] for value in (*row, *column)]
+        ds.ImagePositionPatient = [f"{value:.6f}"[:16] for value in position]
+        ds.PixelSpacing, ds.SliceThickness, ds.SpacingBetweenSlices = ["0.5", "0.5"], "3.5", "4"
+        ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = "1.2.826.0.1.3680043.8.498.9", ""
+        ds.PixelData = bone(rows, columns, number / 3).astype(np.uint16).tobytes()
+        for keyword, value in extra.items():
+            if value is None:
+                ds.pop(keyword, None)
+            else:
+                setattr(ds, keyword, value)
+        datasets.append(as_received(ds))
+    spacing = Spacing(0.5, 0.5, SpacingSource.CALIBRATED)
+    images = tuple(ImageRef(str(ds.SOPInstanceUID)) for ds in datasets)
+    mask = np.zeros((slices, rows, columns), np.uint8)
+    for number in range(2, 5):
+        mask[number][blob(rows, columns, (0.4, 0.5), 0.1 + 0.03 * (number - 2))] = 1
+    found = SourceFindings(
+        series_instance_uid=str(datasets[0].SeriesInstanceUID),
+        images=images,
+        answer=Answer.BENIGN,
+        probabilities=PROBABILITIES[Answer.BENIGN],
+        mask=mask,
+        spacing=spacing,
+        lesions=(lesion(1, Answer.BENIGN, [(i, plane == 1) for i, plane in zip(images, mask, strict=True)], spacing),),
+    )
+    findings = Findings(MODEL, Answer.BENIGN, found.probabilities, (found,))
+    return Case(findings, (Source(tuple(reversed(datasets)), bone(rows, columns), 4),), Request(NOW))
+
+
+def two_radiographs() -> Case:
+    """A frontal view with a malignant lesion and a lateral one without."""
+    first = radiograph(answer=Answer.MALIGNANT)
+    second = normal(number=2)
+    return Case(
+        Findings(
+            MODEL, Answer.MALIGNANT, PROBABILITIES[Answer.MALIGNANT], first.findings.sources + second.findings.sources
+        ),
+        first.sources + second.sources,
+        first.request,
+    )
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Callable[[Case], dict[Kind, Path]]:
+    """Write all objects of a case as files; the first of each kind is returned."""
+
+    def write(case: Case) -> dict[Kind, Path]:
+        paths: dict[Kind, Path] = {}
+        for result in case.made():
+            path = tmp_path / f"{result.order}-{result.kind}.dcm"
+            path.write_bytes(part10(result))
+            paths.setdefault(result.kind, path)
+        return paths
+
+    return write
