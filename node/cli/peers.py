@@ -8,8 +8,6 @@ from typing import Any
 from node.cli.tables import show
 from node.config import Config
 from node.database import open_database
-from node.dimse.client import Timeouts, associate
-from node.dimse.negotiate import VERIFICATION_CONTEXTS
 from storage import peers
 from storage.engine import begin, reading
 
@@ -111,6 +109,10 @@ def _remove(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _echo(arguments: argparse.Namespace, config: Config) -> int:
+    # pydicom and pynetdicom take a second to load, which the other commands need not spend
+    from node.dimse.client import Timeouts, associate
+    from node.dimse.negotiate import VERIFICATION_CONTEXTS
+
     with reading(open_database(config)) as conn:
         peer = peers.by_name(conn, arguments.name)
     timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
