@@ -230,7 +230,7 @@ def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Att
     """The sentences for one series: what is used of it first, then what is not, equal reasons together."""
     name = series_name(series)
     taken = [image for image in series.images if image.sop_instance_uid in used]
-    sentences = [f"{name}: {_taken_words(series, taken)} → {best.card.label}"] if best and taken else []
+    sentences = [f"{name}: {_taken_words(series, taken)} → {best.card.label}."] if best and taken else []
     refused: dict[str, list[str]] = {}
     for place, image in enumerate(series.images):
         reason = _furthest(image, attempts)
@@ -238,7 +238,7 @@ def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Att
             refused.setdefault(reason.reason, []).append(image_name(image, place))
     for reason_words, names in refused.items():
         whole = len(names) == len(series.images)
-        sentences.append(f"{name}{'' if whole else f', {_few(names)}'}: {reason_words}, not used")
+        sentences.append(f"{name}{'' if whole else f', {_few(names)}'}: {reason_words}, not used.")
     return SeriesVerdict(series.number, len(taken), tuple(sentences))
 
 

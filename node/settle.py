@@ -25,6 +25,10 @@ class Evidence(Protocol):
         """Images held, without our own results."""
 
     @property
+    def instance_count(self) -> int:
+        """Everything held of it: images, reports, presentation states ..."""
+
+    @property
     def first_arrival(self) -> float:
         """Of the first image; after a reopening, of the late image that did it."""
 
@@ -91,7 +95,8 @@ def settled(
     rules
         Quiet times, patience and cap.
     pacs_count
-        How many images the sending PACS says the study has (C-FIND); None when it is not known.
+        How many objects the sending PACS says the study has (C-FIND), our own results left out; None when it is not
+        known.
     unchanged_s
         For how long the caller has seen this very evidence, by a clock that nobody sets. Where it is given, a wall
         clock that jumps can neither settle a study early nor hold it up.
@@ -113,9 +118,9 @@ def _by_evidence(
 ) -> Settled | Wait:
     quiet_s, quiet_open_s = _quiet_times(evidence, rules)
     is_open = evidence.open_associations > 0
-    if pacs_count is not None and pacs_count == evidence.image_count:
+    if pacs_count in (evidence.image_count, evidence.instance_count):
         return _by_count(now, silent_s, quiet_s if is_open else 0.0, pacs_count)
-    if pacs_count is not None and pacs_count > evidence.image_count:
+    if pacs_count is not None and pacs_count > evidence.instance_count:
         return _by_patience(evidence, now, silent_s, max(rules.patience_s, quiet_open_s), pacs_count)
     return _by_quiet(evidence, now, silent_s, rules)
 
@@ -152,17 +157,17 @@ def _by_quiet(evidence: Evidence, now: float, silent_s: float, rules: SettleRule
     return Wait(_later(now, needed_s - silent_s), f"quiet for less than {needed_s:.3g} s, {words}")
 
 
-def _by_count(now: float, silent_s: float, needed_s: float, count: int) -> Settled | Wait:
+def _by_count(now: float, silent_s: float, needed_s: float, count: int | None) -> Settled | Wait:
     """All that the PACS has is here. While an association is open, the PACS may itself be receiving image by image."""
     if silent_s >= needed_s:
-        return Settled(f"all {count} images that the PACS has are here")
+        return Settled(f"all {count} objects that the PACS has are here")
     return Wait(
-        _later(now, needed_s - silent_s), f"all {count} images of the PACS are here, an association is still open"
+        _later(now, needed_s - silent_s), f"all {count} objects of the PACS are here, an association is still open"
     )
 
 
 def _by_patience(evidence: Evidence, now: float, silent_s: float, patience_s: float, count: int) -> Settled | Wait:
-    words = f"the PACS has {count} images, {evidence.image_count} are here"
+    words = f"the PACS has {count} objects, {evidence.instance_count} are here"
     if silent_s >= patience_s:
         return Settled(f"{words}, and none came for {patience_s:g} s")
     return Wait(_later(now, patience_s - silent_s), words)

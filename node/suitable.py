@@ -206,7 +206,7 @@ def _pixels(image: ImageFacts, rules: RouteRules) -> Iterator[Refusal]:
     if pixels.is_present is False:
         yield Refusal(Stage.PIXELS, Outcome.REJECTED_DECODE, "an image without pixel data")
     if size:
-        yield Refusal(Stage.PIXELS, Outcome.REJECTED_GEOMETRY, size)
+        yield Refusal(Stage.PIXELS, Outcome.REJECTED_DECODE, size)
     if image.kind in XRAY and pixels.frames != 1:
         yield Refusal(
             Stage.PIXELS, Outcome.REJECTED_GEOMETRY, f"an image of {pixels.frames} frames, where a radiograph has one"

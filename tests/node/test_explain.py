@@ -30,7 +30,7 @@ def test_a_radiograph_is_explained_with_where_each_answer_was_read():
     text, _ = explained(ds)
     assert text.splitlines() == [
         "knee 1.0.0 answers, with 1 of 1 image.",
-        "  series 1: DX left knee AP → knee 1.0.0",
+        "  series 1: DX left knee AP → knee 1.0.0.",
         "",
         "What the headers say:",
         "  series 1: 1 object",

@@ -35,7 +35,7 @@ def test_a_knee_radiograph_goes_to_the_knee_model():
     assert decision.chosen.images == (ap.SOPInstanceUID, lateral.SOPInstanceUID)
     assert decision.explanation == (
         "knee 1.0.0 answers, with 2 of 2 images.",
-        "series 1: DX left knee AP and lateral, 2 images → knee 1.0.0",
+        "series 1: DX left knee AP and lateral, 2 images → knee 1.0.0.",
     )
 
 
@@ -92,11 +92,11 @@ REFUSED = {
     "colour": (knee(SamplesPerPixel=3, PhotometricInterpretation="RGB"), Outcome.REJECTED_DECODE, "a colour image"),
     "palette": (knee(PhotometricInterpretation="PALETTE COLOR"), Outcome.REJECTED_DECODE, "PALETTE COLOR"),
     "photometric nonsense": (knee(PhotometricInterpretation="FUZZ"), Outcome.REJECTED_DECODE, "none that DICOM knows"),
-    "no rows": (knee(Rows=None), Outcome.REJECTED_GEOMETRY, "0 x 48"),
-    "no size at all": (knee(Rows=None, Columns=None), Outcome.REJECTED_GEOMETRY, "0 x 0"),
-    "65535 x 65535": (knee(Rows=65535, Columns=65535), Outcome.REJECTED_GEOMETRY, "4295 megapixels"),
+    "no rows": (knee(Rows=None), Outcome.REJECTED_DECODE, "0 x 48"),
+    "no size at all": (knee(Rows=None, Columns=None), Outcome.REJECTED_DECODE, "0 x 0"),
+    "65535 x 65535": (knee(Rows=65535, Columns=65535), Outcome.REJECTED_DECODE, "4295 megapixels"),
     "frames": (knee(NumberOfFrames=3), Outcome.REJECTED_GEOMETRY, "3 frames"),
-    "frames zero": (knee(NumberOfFrames=0), Outcome.REJECTED_GEOMETRY, "0 frames"),
+    "frames zero": (knee(NumberOfFrames=0), Outcome.REJECTED_DECODE, "0 frames"),
     "nine bits allocated": (knee(BitsAllocated=9), Outcome.REJECTED_DECODE, "BitsAllocated is 9"),
     "no bits stored": (knee(BitsStored=0), Outcome.REJECTED_DECODE, "BitsStored is 0"),
     "more bits than room": (knee(BitsStored=17), Outcome.REJECTED_DECODE, "BitsStored is 17"),
@@ -148,10 +148,10 @@ def test_one_unusable_image_does_not_sink_the_others():
     assert decision.chosen.images == (good.SOPInstanceUID,)
     assert decision.explanation == (
         "knee 1.0.0 answers, with 1 of 4 images.",
-        "series 1: DX knee AP → knee 1.0.0",
-        "series 1, image 2: a colour image (3 samples per pixel), where grey values are needed, not used",
-        "series 2: DX of chest (BodyPartExamined), not a body part of knee 1.0.0, not used",
-        "series 3: detector data for processing; the image for presentation is needed, not used",
+        "series 1: DX knee AP → knee 1.0.0.",
+        "series 1, image 2: a colour image (3 samples per pixel), where grey values are needed, not used.",
+        "series 2: DX of chest (BodyPartExamined), not a body part of knee 1.0.0, not used.",
+        "series 3: detector data for processing; the image for presentation is needed, not used.",
     )
 
 
@@ -186,9 +186,7 @@ def test_text_burned_in_is_a_warning_unless_the_rules_refuse_it():
 
 def test_the_limit_of_megapixels_is_a_rule():
     assert decide(knee(Rows=4000, Columns=3000)).chosen
-    assert (
-        decide(knee(Rows=4000, Columns=3000), rules=RouteRules(max_megapixels=10)).outcome is Outcome.REJECTED_GEOMETRY
-    )
+    assert decide(knee(Rows=4000, Columns=3000), rules=RouteRules(max_megapixels=10)).outcome is Outcome.REJECTED_DECODE
 
 
 def test_a_part_not_said_exactly_is_ambiguous_for_a_model_of_one_part():

@@ -59,10 +59,10 @@ def test_the_stack_that_serves_is_chosen_and_the_rest_is_told():
     assert decision.chosen.images == tuple(ds.SOPInstanceUID for ds in good)
     assert decision.chosen.inputs == {"t1": decision.chosen.images}
     assert decision.explanation[1:] == (
-        "series 1: a localizer (SeriesDescription says localizer), not used",
-        "series 2: axial T1, hand, 6 slices → hand 0.1.0",
-        "series 3: axial T1, hand, 4 slices, and series 2 serves hand 0.1.0 better, not used",
-        "series 4: axial T2, hand, 6 slices, not what hand 0.1.0 needs, not used",
+        "series 1: a localizer (SeriesDescription says localizer), not used.",
+        "series 2: axial T1, hand, 6 slices → hand 0.1.0.",
+        "series 3: axial T1, hand, 4 slices, and series 2 serves hand 0.1.0 better, not used.",
+        "series 4: axial T2, hand, 6 slices, not what hand 0.1.0 needs, not used.",
     )
 
 

@@ -18,6 +18,7 @@ class Evidence:
 
     modalities: tuple[str, ...] = ("DX",)
     image_count: int = 2
+    instance_count: int = 2
     first_arrival: float = NOW - 10
     last_arrival: float = NOW - 1
     open_associations: int = 0
@@ -79,14 +80,21 @@ def test_while_an_association_is_open_the_count_still_needs_the_short_quiet():
 def test_what_is_missing_is_waited_for_with_patience():
     evidence = arrived(20.0)
     decision = settled(evidence, NOW, RULES, pacs_count=3)
-    assert decision == Wait(NOW + 40.0, "the PACS has 3 images, 2 are here")
+    assert decision == Wait(NOW + 40.0, "the PACS has 3 objects, 2 are here")
     after = settled(evidence, NOW + 40.0, RULES, pacs_count=3)
-    assert after == Settled("the PACS has 3 images, 2 are here, and none came for 60 s")
+    assert after == Settled("the PACS has 3 objects, 2 are here, and none came for 60 s")
 
 
 def test_a_pacs_that_has_fewer_tells_nothing():
     assert isinstance(settled(arrived(0.4), NOW, RULES, pacs_count=1), Settled)
     assert isinstance(settled(arrived(0.1), NOW, RULES, pacs_count=1), Wait)
+
+
+def test_a_report_in_the_study_counts_at_the_pacs_and_here():
+    with_report = arrived(0.01, instance_count=3)
+    assert isinstance(settled(with_report, NOW, RULES, pacs_count=3), Settled)
+    assert isinstance(settled(with_report, NOW, RULES, pacs_count=2), Settled)
+    assert isinstance(settled(with_report, NOW, RULES, pacs_count=4), Wait)
 
 
 def test_the_cap_ends_every_wait():
@@ -133,7 +141,8 @@ rules = st.builds(
 )  # fmt: skip
 evidences = st.builds(
     lambda modalities, count, span, silent, is_open, released: Evidence(
-        modalities, count, NOW - silent - span, NOW - silent, is_open, None if released is None else NOW - released
+        modalities, count, count, NOW - silent - span, NOW - silent, is_open,
+        None if released is None else NOW - released,
     ),
     st.sampled_from([("DX",), ("CR",), ("MR",), ("DX", "MR"), ("OT",), ()]),
     st.integers(1, 5000), seconds, seconds, st.integers(0, 3), st.none() | st.floats(-10, 4000),
