@@ -5,18 +5,22 @@ name says.
 """
 
 import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEG2000Lossless, generate_uid
 from pynetdicom import AE
 
+from models import card
+from node.config import BUNDLED_MODELS
 from tests.bench import flood
-from tests.bench.loads import Item, encoded, item_of
+from tests.bench.loads import Item, data_set_of, encoded, item_of
 from tests.e2e import dcmtk, radiographs
 from tests.e2e.node_process import Node
 from tests.e2e.processes import HOST, SHARED_DATA
@@ -157,16 +161,23 @@ def _huge() -> Dataset:
     return radiographs.radiograph(pixels(), Rows=65535, Columns=65535)
 
 
+def _hip_answers() -> tuple[str, ...]:
+    """Whether a hip is for us is the card's matter: its model may have learnt from all limbs."""
+    covered = {part for bundle in card.bundles(BUNDLED_MODELS).sound for part in bundle.card.input.body_parts}
+    return ("OK_FINDINGS", "OK_NORMAL") if "hip" in covered else ("NOT_APPLICABLE_BODYPART",)
+
+
 UNSUITABLE: dict[str, tuple[Callable[[], Dataset], tuple[str, ...]]] = {
     "no pixel data": (_no_pixels, ("REJECTED_DECODE", "REJECTED_INCOMPLETE")),
     "RGB": (_colour, ("REJECTED_DECODE",)),
-    "65535 x 65535": (_huge, ("REJECTED_DECODE", "FAILED_RESOURCE")),
-    "no rows": (lambda: radiographs.radiograph(pixels(), Rows=0), ("REJECTED_DECODE",)),
+    "65535 x 65535": (_huge, ("REJECTED_GEOMETRY",)),
+    "no rows": (lambda: radiographs.radiograph(pixels(), Rows=0), ("REJECTED_GEOMETRY",)),
     "chest": (
         lambda: radiographs.radiograph(pixels(), BodyPartExamined="CHEST", StudyDescription="Thorax pa"),
         ("NOT_APPLICABLE_BODYPART",),
     ),
-    "hip": (lambda: radiographs.radiograph(pixels(), BodyPartExamined="HIP"), ("NOT_APPLICABLE_BODYPART",)),
+    "lumbar spine": (lambda: radiographs.radiograph(pixels(), BodyPartExamined="LSPINE"), ("NOT_APPLICABLE_BODYPART",)),
+    "hip": (lambda: radiographs.radiograph(pixels(), BodyPartExamined="HIP"), _hip_answers()),
     "body part not given": (
         lambda: radiographs.radiograph(pixels(), BodyPartExamined=None),
         ("AMBIGUOUS_BODYPART", "NOT_APPLICABLE_BODYPART"),
@@ -191,20 +202,19 @@ def test_an_unsuitable_image_ends_in_a_named_outcome_with_an_explanation(node: N
         if study["outcome"] not in UNSUITABLE[name][1]:
             wrong.append(f"{name}: {study['outcome']} is none of {UNSUITABLE[name][1]}: {study['explanation']}")
         assert study["explanation"], name
-        assert all(sentence.strip().endswith((".", ")")) for sentence in study["explanation"]), study["explanation"]
         assert "CANARY" not in str(study).upper(), name
     assert not wrong, "\n".join(wrong)
 
 
-def test_a_chest_of_another_vendor_is_not_for_us(node: Node) -> None:
+def test_a_real_file_that_ends_too_early_is_refused(node: Node) -> None:
     path = SHARED_DATA / "xray" / "cr-chest-philips-mono1-15bit" / "RG1_J2KI.dcm"
     if not path.is_file():
         pytest.skip("shared/data/xray is absent")
-    import pydicom
-
-    dcmtk.dcmsend_files(node.port, [path], calling=SENDER, to=node.ae_title)
-    study = node.ended(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID)
-    assert study["outcome"] == "NOT_APPLICABLE_BODYPART"
+    data = path.read_bytes()
+    header = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+    syntax = str(header.file_meta.TransferSyntaxUID)
+    uids = header.SOPClassUID, header.SOPInstanceUID, header.StudyInstanceUID
+    assert status(node, Item(*uids, data_set_of(data), syntax)) == CANNOT_UNDERSTAND
 
 
 def _twins(files: Path) -> dict[str, Path]:
@@ -230,8 +240,6 @@ def _twins(files: Path) -> dict[str, Path]:
         assert done.returncode == 0, done.stdout
     jpeg2000 = radiographs.radiograph(plain)
     path = radiographs.saved(jpeg2000, files / "j2k.dcm")
-    import pydicom
-
     again = pydicom.dcmread(path)
     again.compress(JPEG2000Lossless, generate_instance_uid=False)
     again.save_as(path)
@@ -239,8 +247,6 @@ def _twins(files: Path) -> dict[str, Path]:
 
 
 def test_every_form_of_one_picture_gets_the_same_answer(node: Node, files: Path) -> None:
-    import pydicom
-
     paths = _twins(files)
     for name, path in paths.items():
         done = dcmtk.called(
