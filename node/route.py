@@ -223,7 +223,9 @@ def _none(series: Sequence[SeriesFacts], attempts: Sequence[_Attempt]) -> Decisi
 
 
 def _missing_of(attempt: _Attempt) -> tuple[Refusal, ...]:
-    return (attempt.missing,) if attempt.missing else ()
+    """The missing input, unless nothing like it came: what did come then says more."""
+    is_told = attempt.missing and (attempt.missing.stage > Stage.NOT_AN_IMAGE or not attempt.refusals)
+    return (attempt.missing,) if attempt.missing and is_told else ()
 
 
 def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Attempt], used: set[str]) -> SeriesVerdict:
