@@ -43,10 +43,8 @@ class _Child:
 
 def serve(config: Config) -> int:
     """Run listener and worker until SIGTERM or SIGINT; returns the exit code."""
-    from node import listener, worker  # each child needs only one of them
-
     stop = stop_on_signals()
-    children = [_Child("listen", listener.run), _Child("work", worker.run)]
+    children = [_Child("listen", _listen), _Child("work", _work)]
     log.info("Osteon starts as %s with its data in %s; SIGTERM ends it", config.node.ae_title, config.data_folder)
     code = 0
     while not stop.is_set():
@@ -57,6 +55,18 @@ def serve(config: Config) -> int:
     _end(children)
     log.info("Osteon has stopped")
     return code
+
+
+def _listen(config: Config, stop: threading.Event) -> None:
+    from node import listener  # loaded in the child alone: the parent stays small and starts at once
+
+    listener.run(config, stop)
+
+
+def _work(config: Config, stop: threading.Event) -> None:
+    from node import worker
+
+    worker.run(config, stop)
 
 
 def run_alone(config: Config, body: Body) -> int:
