@@ -1,0 +1,70 @@
+"""Thresholds and calibration from cases with a known best answer."""
+
+import numpy as np
+import pytest
+
+from models.findings import Answer
+from models.fusion import calibrate
+from training.knee.calibrate import fit_calibration, with_rule, youden
+from training.knee.evaluate import Case, figures
+
+
+def case(label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.0, regions=0, number=1) -> Case:
+    said = np.array(probabilities)
+    return Case(
+        name=f"IMG{number:06d}",
+        label=label,
+        block=(number - 1) // 40,
+        whole=np.array(whole if whole is not None else probabilities),
+        raw=said,
+        probabilities=said,
+        answer=(Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)[int(said.argmax())],
+        regions=regions,
+        overlap=overlap,
+        iou=overlap / (2 - overlap),
+        pixels=(int(100 * overlap), 100, 100),
+    )
+
+
+def test_a_distorted_answer_is_set_right() -> None:
+    rng = np.random.default_rng(1)
+    true = rng.dirichlet((1.5, 1.0, 0.7), 4000)
+    labels = np.array([rng.choice(3, p=each) for each in true])
+    distorted = calibrate(true, 0.5, (0.0, 0.7, -0.4))
+    found, _ = fit_calibration(distorted, labels)
+    assert found.temperature == pytest.approx(2.0, rel=0.1)
+    assert found.bias[0] == 0.0
+    assert np.abs(calibrate(distorted, found.temperature, found.bias) - true).mean() < 0.02
+
+
+def test_the_decision_threshold_parts_the_two_sides() -> None:
+    score = np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.8])
+    assert youden(score, score > 0.5) == pytest.approx(0.45)
+
+
+def test_the_rule_of_a6_is_applied_to_what_was_fused_without_it() -> None:
+    sure = case(1, (0.2, 0.5, 0.3), whole=(0.1, 0.6, 0.3))
+    assert np.allclose(with_rule(sure, 0.5), (0.0, 0.625, 0.375))
+    assert np.allclose(with_rule(sure, 1.0), (0.2, 0.5, 0.3))
+
+
+def test_figures_of_cases_worked_out_by_hand() -> None:
+    cases = [
+        case(0, (0.9, 0.08, 0.02), number=1),
+        case(0, (0.4, 0.5, 0.1), number=41, regions=1),
+        case(1, (0.2, 0.7, 0.1), number=81, overlap=0.8, regions=1),
+        case(2, (0.6, 0.1, 0.3), number=121, overlap=0.0),
+    ]
+    made = figures(cases, 0.5)
+    assert made["images"] == 4
+    assert made["normal_benign_malignant"] == [2, 1, 1]
+    assert made["tumour_auc"][0] == pytest.approx(0.75)
+    assert made["sensitivity"][0] == made["specificity"][0] == 0.5
+    assert made["accuracy"][0] == 0.5
+    assert made["confusion_rows_are_truth"] == [1, 1, 0, 0, 1, 0, 1, 0, 0]
+    assert made["dice_mean"][0] == pytest.approx(0.4)
+    assert made["tumours_found"][0] == 0.5
+    assert made["normals_with_a_region"][0] == 0.5
+    assert made["answered_benign"] == [1, 1, 0]
+    low, high = made["tumour_auc"][1:]
+    assert 0.0 <= low <= 0.75 <= high <= 1.0

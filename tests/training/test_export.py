@@ -1,0 +1,109 @@
+"""An exported graph answers as its network, or is refused; a card reads back as it was written."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from models.card import Calibration, FileEntry, contract_of, parse_card
+from models.errors import ContractError
+from training import card_writer
+from training.errors import RunFault, UnequalExport
+from training.export import OPSET, export, prove
+from training.knee import bundle
+from training.knee.contract import contract
+from training.knee.nets import NetSpec, Outputs, SegUNet
+from training.knee.recipe import SMALL
+
+SIDE = 32
+TINY = NetSpec(
+    widths=(4, 6, 8), depths=(1, 2, 1), decoder_depth=1, stem_stride=4, pools_decoder=True, whitens=True, dropout=0.1
+)
+
+
+@pytest.fixture(scope="module")
+def card():
+    recipe = replace(SMALL, side=SIDE, net=TINY)
+    return bundle.blank(recipe, "0.0.1", {"kind": "phantom", "seconds": [1, 2]})
+
+
+@pytest.fixture(scope="module")
+def net() -> SegUNet:
+    torch.manual_seed(3)
+    made = SegUNet(TINY)
+    made.whiten(torch.rand(4, 1, SIDE, SIDE))
+    made.train()
+    for _ in range(3):
+        made(torch.rand(8, 1, SIDE, SIDE))
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def model(net: SegUNet, card) -> bytes:
+    return export(net, SIDE, Outputs._fields, contract_of(card, "global") | {"name": "tiny"})
+
+
+def inputs(*batches: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(2)
+    return [rng.random((batch, 1, SIDE, SIDE), dtype=np.float32) for batch in batches]
+
+
+def test_the_graph_answers_as_the_network_at_any_batch(net: SegUNet, model: bytes, card) -> None:
+    assert prove(model, "tiny.onnx", net, contract(card, "global"), inputs(1, 3, 5)) < 1e-4
+
+
+def test_the_file_is_whole_of_opset_20_and_states_its_contract(model: bytes, card) -> None:
+    read = onnx.load_from_string(model)
+    assert {entry.domain: entry.version for entry in read.opset_import}[""] == OPSET
+    assert not [one for one in read.graph.initializer if one.data_location == onnx.TensorProto.EXTERNAL]
+    stated = {entry.key: entry.value for entry in read.metadata_props}
+    assert contract_of(card, "global").items() <= stated.items()
+    assert stated["name"] == "tiny"
+
+
+def test_other_weights_are_refused(model: bytes, card) -> None:
+    torch.manual_seed(4)
+    with pytest.raises(UnequalExport, match="differs from the network"):
+        prove(model, "tiny.onnx", SegUNet(TINY).eval(), contract(card, "global"), inputs(2))
+
+
+def test_a_file_for_the_other_role_is_refused(net: SegUNet, model: bytes, card) -> None:
+    with pytest.raises(ContractError):
+        prove(model, "tiny.onnx", net, contract(card, "patch"), inputs(2))
+
+
+def test_a_bundle_that_fails_its_proof_is_not_written(net: SegUNet, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("training.export.TOLERANCE", -1.0)
+    recipe = replace(SMALL, side=SIDE, net=TINY)
+    with pytest.raises(UnequalExport):
+        bundle.write(
+            {"global": net, "patch": net},
+            recipe,
+            tmp_path / "knee",
+            version="0.0.1",
+            real=[np.zeros((SIDE, SIDE), np.float32)],
+            facts={"kind": "phantom"},
+        )
+    assert not (tmp_path / "knee").exists()
+
+
+def test_a_card_reads_back_as_it_was_written(card, tmp_path: Path) -> None:
+    filled = replace(
+        card,
+        files={"global": FileEntry("global.onnx", "0" * 64)},
+        calibration=Calibration(1.25, (0.0, -0.5, 0.1)),
+        measured={"tumour_auc": [0.9, 0.85, 0.95], "on": 'real "radiographs"\nof limbs', "good": True},
+    )
+    path = card_writer.write(filled, tmp_path)
+    assert parse_card(path.read_bytes(), path) == filled
+    assert [each.name for each in tmp_path.iterdir()] == ["card.toml"]
+
+
+def test_a_card_that_would_not_read_back_is_not_written(card, tmp_path: Path) -> None:
+    filled = replace(card, files={"global": FileEntry("global.onnx", "0" * 64)}, measured={"pair": (1, 2)})
+    with pytest.raises(RunFault, match="would not read back"):
+        card_writer.write(filled, tmp_path)
+    assert not list(tmp_path.iterdir())

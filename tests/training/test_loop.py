@@ -1,0 +1,99 @@
+"""The loop: rates, the average, and a resumed run that equals an uninterrupted one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.errors import RunFault
+from training.loop import CHECKPOINT, Fall, Optimiser, Plan, fit, progress_of, rate_at
+
+PLAN = Plan(Optimiser.ADAMW, Fall.COSINE, 1e-2, 0.01, steps=12, minutes=None, observe_every=4, ema=0.9)
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
+
+
+def batch_of(step: int, share: float) -> Tensor:
+    return torch.from_numpy(np.random.default_rng((5, step)).normal(size=(16, 3)).astype(np.float32)) * (1 + share)
+
+
+def loss_of(trained: nn.Module, batch: Tensor) -> Tensor:
+    return (trained(batch)[:, 0] - batch.sum(dim=1)).square().mean()
+
+
+def equal(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("optimiser", list(Optimiser))
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimiser: Optimiser) -> None:
+    plan = replace(PLAN, optimiser=optimiser)
+    through = fit(net(), batch_of, loss_of, plan, tmp_path / "through")
+    fit(net(), batch_of, loss_of, plan, tmp_path / "cut", stop=lambda step: step == 5)
+    assert progress_of(tmp_path / "cut").step == 5
+    resumed = fit(net(), batch_of, loss_of, plan, tmp_path / "cut")
+    assert progress_of(tmp_path / "cut").step == 12
+    assert equal(through, resumed)
+
+
+def test_another_seed_is_another_result(tmp_path: Path) -> None:
+    first = fit(net(), batch_of, loss_of, PLAN, tmp_path / "1")
+    assert not equal(first, fit(net(), batch_of, loss_of, replace(PLAN, seed=9), tmp_path / "2"))
+
+
+def test_a_run_that_ended_is_not_trained_further(tmp_path: Path) -> None:
+    done = fit(net(), batch_of, loss_of, PLAN, tmp_path)
+    assert equal(done, fit(net(), batch_of, loss_of, PLAN, tmp_path))
+
+
+def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
+    fit(net(), batch_of, loss_of, PLAN, tmp_path)
+    with pytest.raises(RunFault, match="of another plan"):
+        fit(net(), batch_of, loss_of, replace(PLAN, rate=1e-3), tmp_path)
+
+
+def test_a_checkpoint_is_never_half_written(tmp_path: Path) -> None:
+    fit(net(), batch_of, loss_of, PLAN, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_the_loss_falls_and_the_average_is_what_is_returned(tmp_path: Path) -> None:
+    trained = net()
+    average = fit(trained, batch_of, loss_of, replace(PLAN, steps=150), tmp_path)
+    fresh = net().eval()
+    with torch.no_grad():
+        assert loss_of(average, batch_of(999, 0)) < 0.5 * loss_of(fresh, batch_of(999, 0))
+    assert not equal(average, trained)
+
+
+def test_the_cosine_rises_and_falls_to_nothing() -> None:
+    plan = replace(PLAN, warm_up=0.1)
+    assert rate_at(0.05, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(0.1, 0, plan) == pytest.approx(1e-2)
+    assert rate_at(0.55, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(1.0, 0, plan) == pytest.approx(0.0)
+
+
+def test_a_plateau_lowers_the_rate_and_then_ends_the_run(tmp_path: Path) -> None:
+    plan = replace(PLAN, fall=Fall.PLATEAU, steps=400, observe_every=2, patience=3, stop_after=7)
+    fit(net(), batch_of, loss_of, plan, tmp_path, observe=lambda average, step, share: 1.0)
+    ended = progress_of(tmp_path)
+    assert ended.step == 2 * (1 + 7)
+    assert ended.falls == 2
+    assert rate_at(0.0, ended.falls, plan) == pytest.approx(1e-4)
+
+
+def test_a_budget_in_minutes_ends_the_run(tmp_path: Path) -> None:
+    fit(net(), batch_of, loss_of, replace(PLAN, steps=None, minutes=0.005), tmp_path)
+    assert progress_of(tmp_path).seconds >= 0.3
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunFault, match="no run has been here"):
+        progress_of(tmp_path)

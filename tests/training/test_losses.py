@@ -1,0 +1,121 @@
+"""A1 to A4 of knee-seg-unet with the numbers worked out by hand (MODELS.md §5.3)."""
+
+import numpy as np
+import pytest
+import torch
+
+from training.knee.losses import (
+    LossSpec,
+    Targets,
+    Unit,
+    balanced_cross_entropy,
+    distance_levels,
+    distance_map,
+    soft_dice,
+    total,
+)
+from training.knee.nets import Outputs
+
+PAPER = LossSpec(
+    alphas=(1.0, 1.0, 1.0), smoothing=0.0, mask_ce=0.0, distance_ce=0.0, distance_stride=1, unit=Unit.LARGEST
+)
+
+
+def corner() -> np.ndarray:
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[0, 0] = True
+    return mask
+
+
+def test_a1_is_the_distance_to_the_nearest_tumour_pixel() -> None:
+    distance = distance_map(corner())
+    assert distance[0, 0] == 0.0
+    assert distance[3, 4] == 5.0
+    assert distance[7, 7] == pytest.approx(np.hypot(7, 7))
+
+
+def test_a1_is_infinite_without_a_tumour() -> None:
+    assert np.isinf(distance_map(np.zeros((4, 4), dtype=bool))).all()
+
+
+@pytest.mark.parametrize(
+    ("unit", "counts"),
+    [(Unit.LARGEST, (1, 7, 14, 30, 12)), (Unit.DIAGONAL, (1, 7, 22, 28, 6))],
+    ids=["largest-distance", "diagonal"],
+)
+def test_a2_counts_pixels_per_level(unit: Unit, counts: tuple[int, ...]) -> None:
+    """Tumour, near, middle, far, background. Pixel (6, 6) lies at three quarters of the diagonal, not below."""
+    levels = distance_levels(corner(), unit)
+    assert tuple(int((levels == level).sum()) for level in (1, 2, 3, 4, 0)) == counts
+
+
+def test_a2_along_the_first_row() -> None:
+    """1 .75 .75 .5 .5 .25 .25 .25 in the paper's values."""
+    assert distance_levels(corner(), Unit.LARGEST)[0].tolist() == [1, 2, 2, 3, 3, 4, 4, 4]
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_a2_is_all_background_without_a_tumour(unit: Unit) -> None:
+    assert not distance_levels(np.zeros((8, 8), dtype=bool), unit).any()
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+def test_a2_is_all_tumour_where_everything_is(unit: Unit) -> None:
+    assert (distance_levels(np.ones((8, 8), dtype=bool), unit) == 1).all()
+
+
+def test_a3_is_zero_when_both_are_empty_and_when_both_agree() -> None:
+    empty, full = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)
+    assert soft_dice(empty, empty) == 0.0
+    assert soft_dice(full, full) == 0.0
+
+
+def test_a3_by_hand() -> None:
+    probability, target = torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2)
+    probability[0, 0, 0] = torch.tensor([0.5, 0.5])
+    target[0, 0, 0, 0] = 1.0
+    assert soft_dice(probability, target, 1.0) == pytest.approx(1.0 - (2 * 0.5 + 1.0) / (1.0 + 1.0 + 1.0))
+
+
+def outputs_and_targets(size: int = 8) -> tuple[Outputs, Targets]:
+    torch.manual_seed(1)
+    outputs = Outputs(torch.randn(2, 3), torch.randn(2, 1, size, size), torch.randn(2, 5, size, size))
+    mask = torch.zeros(2, 1, size, size)
+    mask[1, 0, 2:4, 2:5] = 1.0
+    levels = np.stack([distance_levels(one[0].numpy() > 0, Unit.LARGEST) for one in mask]).astype(np.int64)
+    return outputs, Targets(torch.tensor([0, 2]), mask, torch.from_numpy(levels))
+
+
+def test_a4_adds_the_three_terms_with_their_weights() -> None:
+    outputs, targets = outputs_and_targets()
+    alone = [
+        float(total(outputs, targets, LossSpec(alphas, 0.0, 0.0, 0.0, 1, Unit.LARGEST)))
+        for alphas in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    ]
+    assert float(total(outputs, targets, PAPER)) == pytest.approx(sum(alone), rel=1e-5)
+    doubled = LossSpec((1.0, 2.0, 0.5), 0.0, 0.0, 0.0, 1, Unit.LARGEST)
+    assert float(total(outputs, targets, doubled)) == pytest.approx(alone[0] + 2 * alone[1] + alone[2] / 2, rel=1e-5)
+
+
+def test_a4_falls_to_nothing_for_a_perfect_answer() -> None:
+    _, targets = outputs_and_targets()
+    perfect = Outputs(
+        torch.nn.functional.one_hot(targets.labels, 3) * 60.0,
+        (targets.mask - 0.5) * 120.0,
+        torch.nn.functional.one_hot(targets.levels, 5).permute(0, 3, 1, 2) * 60.0,
+    )
+    assert float(total(perfect, targets, PAPER)) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_balanced_cross_entropy_by_hand() -> None:
+    logits, mask = torch.zeros(1, 1, 10, 10), torch.zeros(1, 1, 10, 10)
+    mask[0, 0, :5] = 1.0
+    each = np.log(2.0)
+    assert float(balanced_cross_entropy(logits, mask)) == pytest.approx(0.5 * 50 * each / 100 + 2.0 * each, rel=1e-5)
+
+
+def test_a_coarser_distance_target_pools_the_logits() -> None:
+    outputs, targets = outputs_and_targets()
+    coarse = Targets(targets.labels, targets.mask, targets.levels[:, ::2, ::2].contiguous())
+    pooled = outputs._replace(distance_logits=torch.nn.functional.avg_pool2d(outputs.distance_logits, 2))
+    assert float(total(outputs, coarse, PAPER)) == pytest.approx(float(total(pooled, coarse, PAPER)), rel=1e-6)

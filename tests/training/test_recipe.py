@@ -1,0 +1,47 @@
+"""The paper preset equals what knee-seg-unet §2.3 and appendix B publish; a digest names a recipe."""
+
+from dataclasses import replace
+
+from training.knee.losses import Unit
+from training.knee.recipe import PAPER, RECIPES, SMALL
+from training.loop import Fall, Optimiser
+
+
+def test_the_input_is_416() -> None:
+    assert PAPER.side == 416
+    assert {phase.side for stage in (PAPER.global_stage, PAPER.patch_stage) for phase in stage.batches.phases} == {416}
+
+
+def test_the_global_model_is_trained_by_adam_at_1e_3() -> None:
+    plan = PAPER.global_stage.plan
+    assert (plan.optimiser, plan.rate, plan.fall, plan.stop_after) == (Optimiser.ADAM, 1e-3, Fall.PLATEAU, 20)
+
+
+def test_the_patch_model_is_trained_by_sgd_at_4e_4() -> None:
+    plan = PAPER.patch_stage.plan
+    assert (plan.optimiser, plan.rate, plan.fall, plan.stop_after) == (Optimiser.SGD, 4e-4, Fall.PLATEAU, 20)
+
+
+def test_the_three_losses_weigh_the_same_and_are_those_of_the_paper() -> None:
+    assert PAPER.loss.alphas == (1.0, 1.0, 1.0)
+    assert PAPER.loss.mask_ce == PAPER.loss.distance_ce == PAPER.loss.smoothing == 0.0
+    assert PAPER.loss.unit is Unit.LARGEST
+
+
+def test_views_are_rotated_flipped_and_cropped_and_nothing_else() -> None:
+    views = PAPER.global_stage.augment
+    assert views.rotation_deg > 0
+    assert views.flip_columns > 0
+    assert views.scale > 0
+    assert views.aspect == views.grey == views.degrade == views.clutter == 0.0
+
+
+def test_the_paper_s_data_add_up() -> None:
+    assert (598 + 463, 89 + 45) == (1061, 134)
+    assert 1061 + 134 + 381 == 1576
+
+
+def test_a_changed_value_is_another_digest() -> None:
+    assert SMALL.digest() == SMALL.digest() != PAPER.digest()
+    assert replace(SMALL, patch_share=0.21).digest() != SMALL.digest()
+    assert set(RECIPES) == {"small", "paper"}

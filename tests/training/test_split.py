@@ -1,0 +1,68 @@
+"""The split keeps patients apart as far as ids and pictures tell."""
+
+import numpy as np
+import pytest
+
+from training.split import BLOCK, EDGE, HASH_SIDE, NEAR, block_of, difference_hash, split
+
+
+def collection(images: int = 1200) -> tuple[list[int], list[str], np.ndarray]:
+    numbers = list(range(1, images + 1))
+    strata = ["malignant" if n <= 200 else "benign" if n <= 600 else "normal" for n in numbers]
+    hashes = np.random.default_rng(3).integers(0, 256, (images, HASH_SIDE**2 // 8), dtype=np.uint8)
+    return numbers, strata, hashes
+
+
+def test_the_parts_are_disjoint_and_make_the_whole() -> None:
+    division = split(*collection())
+    parts = [division.train, division.validation, division.test, division.dropped]
+    assert sorted(sum(parts, ())) == list(range(1200))
+
+
+def test_no_block_lies_in_two_parts() -> None:
+    division = split(*collection())
+    blocks = [{block_of(index + 1) for index in part} for part in (division.train, division.validation, division.test)]
+    assert not blocks[0] & blocks[1] | blocks[0] & blocks[2] | blocks[1] & blocks[2]
+
+
+def test_every_class_gives_its_share_of_blocks() -> None:
+    numbers, strata, hashes = collection()
+    division = split(numbers, strata, hashes)
+    for part in (division.test, division.validation):
+        assert {strata[index] for index in part} == {"normal", "benign", "malignant"}
+    assert 0.12 < len(division.test) / 1200 < 0.22
+
+
+def test_the_edges_of_test_blocks_are_left_out() -> None:
+    division = split(*collection())
+    places = {index % BLOCK for index in division.test}
+    assert places == set(range(EDGE, BLOCK - EDGE))
+
+
+def test_the_draw_is_the_same_each_time_and_in_any_order_of_classes() -> None:
+    assert split(*collection()) == split(*collection())
+
+
+@pytest.mark.parametrize("bits", [0, NEAR])
+def test_a_near_duplicate_of_a_test_image_is_not_trained_on(bits: int) -> None:
+    numbers, strata, hashes = collection()
+    before = split(numbers, strata, hashes)
+    twin, original = before.train[0], before.test[0]
+    hashes[twin] = np.packbits(np.unpackbits(hashes[original]) ^ (np.arange(HASH_SIDE**2) < bits))
+    after = split(numbers, strata, hashes)
+    assert twin in after.dropped
+    assert original in after.test
+
+
+def test_another_picture_is_kept() -> None:
+    numbers, strata, hashes = collection()
+    before = split(numbers, strata, hashes)
+    hashes[before.train[0]] = np.packbits(np.unpackbits(hashes[before.test[0]]) ^ (np.arange(HASH_SIDE**2) <= NEAR))
+    assert before.train[0] in split(numbers, strata, hashes).train
+
+
+def test_the_hash_ignores_brightness_and_sees_a_mirror() -> None:
+    thumbnail = np.random.default_rng(4).random((HASH_SIDE, HASH_SIDE + 1)).astype(np.float32)
+    assert np.array_equal(difference_hash(thumbnail), difference_hash(thumbnail * 40 + 7))
+    apart = np.bitwise_count(difference_hash(thumbnail) ^ difference_hash(thumbnail[:, ::-1])).sum()
+    assert apart > 100

@@ -1,0 +1,96 @@
+"""From pictures to a measured bundle by the commands a user types; and faults said in sentences."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.card import read_bundle
+from models.knee import load
+from tests.training import collections
+from training import cli
+from training.knee import commands
+from training.knee.batches import Phase
+from training.knee.nets import NetSpec
+from training.knee.recipe import SMALL
+
+SIDE = 64
+
+
+def small(stage, steps: int):
+    batches = replace(stage.batches, phases=tuple(replace(phase, side=SIDE) for phase in stage.batches.phases[-1:]))
+    batches = replace(batches, phases=(Phase(0.0, SIDE, batches.phases[0].half_side),))
+    return replace(stage, batches=batches, plan=replace(stage.plan, steps=steps, observe_every=20, rate=3e-3))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small recipe at a quarter of its size and a hundredth of its steps."""
+    recipe = replace(
+        SMALL,
+        side=SIDE,
+        net=NetSpec(
+            widths=(8, 12, 16),
+            depths=(1, 1, 1),
+            decoder_depth=1,
+            stem_stride=2,
+            pools_decoder=True,
+            whitens=True,
+            dropout=0.0,
+        ),
+        global_stage=small(SMALL.global_stage, 60),
+        patch_stage=small(SMALL.patch_stage, 20),
+    )
+    monkeypatch.setitem(commands.RECIPES, "small", recipe)
+    monkeypatch.setattr(commands, "SIDE", SIDE)
+
+
+@pytest.mark.slow
+def test_fit_export_calibrate_evaluate(quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, run, made = collections.write(tmp_path / "set", images=960), tmp_path / "run", tmp_path / "knee"
+    common = ["--data", str(data)]
+    assert cli.main(["fit", "knee", *common, "--out", str(run)]) == 0
+    assert cli.main(["export", "knee", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom"]) == 0
+    assert cli.main(["calibrate", "knee", *common, "--bundle", str(made)]) == 0
+    capsys.readouterr()
+    picture = tmp_path / "montage.png"
+    assert cli.main(["evaluate", "knee", *common, "--bundle", str(made), "--write", "--montage", str(picture)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    card = read_bundle(made).card
+    assert card.measured["tumour_auc"] == told["tumour_auc"]
+    assert told["tumour_auc"][0] > 0.8
+    assert card.training["steps"] == [60, 20]
+    assert card.training_kind == "phantom"
+    assert load(read_bundle(made)).identity.training_data == "phantom"
+    assert picture.stat().st_size > 1000
+
+
+def test_a_folder_that_is_no_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["fit", "knee", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
+    assert "holds no labels.csv" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--data", str(tmp_path), "--run", str(tmp_path), "--bundle", str(tmp_path / "b")]
+    assert cli.main(["export", "knee", *arguments]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evaluate", "knee", "--data", str(tmp_path), "--bundle", str(tmp_path)]) == 2
+    assert "card.toml cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_of_another_budget_is_not_continued(quick: None, tmp_path: Path, capsys) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text('{"preset": "paper"}')
+    data = collections.write(tmp_path / "set", images=12)
+    assert cli.main(["fit", "knee", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
+    assert "is of another recipe or budget" in capsys.readouterr().err
+
+
+def test_phantoms_are_drawn_by_the_same_program(tmp_path: Path) -> None:
+    options = ["--count", "1", "--rows", "128", "--columns", "96", "--layout", "pictures"]
+    assert cli.main(["phantoms", "--out", str(tmp_path), *options]) == 0
+    assert (tmp_path / "labels.csv").is_file()

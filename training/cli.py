@@ -1,0 +1,86 @@
+"""`osteon-train`: makes the weights. Each command does one step, and the next is named when it ends.
+
+osteon-train fit knee --preset small --data DIR --out RUN --minutes 45
+osteon-train export knee --run RUN --data DIR --bundle BUNDLE --version 1.0.0
+osteon-train calibrate knee --bundle BUNDLE --data DIR
+osteon-train evaluate knee --bundle BUNDLE --data DIR
+osteon-train phantoms --out DIR --count 10
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from models.errors import BundleError
+from training.errors import TrainingError
+from training.phantoms import cli as phantoms
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 2 with a sentence on stderr."""
+    args = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    try:
+        if args.command == "phantoms":
+            return phantoms.run(args)
+        return _knee(args)
+    except (TrainingError, BundleError) as exc:
+        print(f"osteon-train: {exc}", file=sys.stderr)
+        return 2
+
+
+def _knee(args: argparse.Namespace) -> int:
+    try:
+        from training.knee import commands
+    except ImportError as exc:
+        if (exc.name or "").partition(".")[0] not in ("torch", "onnx", "onnxscript"):
+            raise
+        raise TrainingError(
+            f"{exc.name} is not installed. Install what training needs: pip install 'osteon[train,cpu]'."
+        ) from exc
+    print(commands.COMMANDS[args.command](args))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="osteon-train", description="Makes the weights of Osteon's models.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    fit = _command(commands, "fit", "train both networks, or go on with a run that was interrupted")
+    fit.add_argument("--preset", choices=("small", "paper"), default="small", help="recipe (default small)")
+    fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    fit.add_argument("--minutes", type=float, help="budget of both networks together; else the recipe's steps")
+    export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
+    export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
+    export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
+    export.add_argument("--version", default="0.0.1", help="version of the bundle (default 0.0.1)")
+    export.add_argument("--kind", choices=("real", "phantom"), default="real", help="what it was trained on")
+    calibrate = _command(commands, "calibrate", "choose thresholds and calibration on the validation blocks")
+    calibrate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; its card is rewritten")
+    evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")
+    evaluate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    evaluate.add_argument("--part", choices=("test", "validation"), default="test", help="which blocks (default test)")
+    evaluate.add_argument("--write", action="store_true", help="write the figures into the card")
+    evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
+    made = commands.add_parser("phantoms", help="draw radiographs from formulas")
+    phantoms.add_arguments(made)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, words: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=words, description=words)
+    parser.add_argument("system", choices=("knee",), help="which system")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="folder with labels.csv, images/ and masks/"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

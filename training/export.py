@@ -1,0 +1,111 @@
+"""Turns a trained network into one self-contained ONNX file, and proves that it answers as the network does.
+
+Opset 20 by the dynamo exporter, the batch dynamic, no external data; `metadata_props` repeat the contract that the node
+checks. The proof runs through `models.session`, that is, through what the node runs.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import nn
+
+from models.session import Contract, Device, SessionOptions, open_session
+from training.errors import UnequalExport
+
+log = logging.getLogger(__name__)
+
+OPSET = 20
+TOLERANCE = 1e-4
+"""Of the largest absolute output, or of 1 where that is smaller."""
+PIXELS = 1e-4
+"""The share of pixels that may fall on the other side of a decision."""
+
+Array = npt.NDArray[np.float32]
+
+
+def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[str, str]) -> bytes:
+    """The ONNX file of a network from `image` `(b, 1, side, side)` to the named outputs, as bytes."""
+    net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # a gap in torch's stubs
+    example = torch.zeros((2, 1, side, side))
+    batch = torch.export.Dim("b", min=1, max=64)
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            net,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(outputs),
+            dynamic_shapes={"image": {0: batch}},
+            external_data=False,
+            verbose=False,
+        )
+    if program is None:
+        raise UnequalExport(
+            "The exporter gave no program. Install the versions of torch and onnxscript that are pinned."
+        )
+    model = program.model_proto
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def prove(model: bytes, where: str, net: nn.Module, contract: Contract, inputs: Sequence[Array]) -> float:
+    """Compare the file with the network on each batch of inputs; the largest relative difference.
+
+    Raises
+    ------
+    UnequalExport
+        When an output differs by more than the tolerance, or a decision in more than one pixel of ten thousand.
+    """
+    session = open_session(model, where, contract, SessionOptions(device=Device.CPU, threads=1))
+    worst = 0.0
+    for batch in inputs:
+        answers = session.run(batch)
+        with torch.no_grad():
+            wanted = net.eval()(torch.from_numpy(batch))._asdict()
+        for name, answer in answers.items():
+            worst = max(worst, _difference(name, answer, wanted[name].numpy(), where))
+    log.info("%s answers as the network does: largest relative difference %.1e.", where, worst)
+    return worst
+
+
+def _difference(name: str, answer: Array, wanted: Array, where: str) -> float:
+    scale = max(1.0, float(np.abs(wanted).max()))
+    difference = float(np.abs(answer - wanted).max()) / scale
+    if difference > TOLERANCE:
+        raise UnequalExport(
+            f"{where}: {name} differs from the network by {difference:.1e} of its largest value, more than "
+            f"{TOLERANCE:.0e}. No bundle was written. Export with the pinned versions of torch, onnx and onnxscript."
+        )
+    flipped = float((_decided(answer) != _decided(wanted)).mean())
+    if flipped > PIXELS:
+        raise UnequalExport(f"{where}: {name} decides {flipped:.2%} of its pixels otherwise. No bundle was written.")
+    return difference
+
+
+def _decided(logits: Array) -> npt.NDArray[np.intp]:
+    return logits.argmax(axis=1) if logits.shape[1] > 1 else (logits > 0).astype(np.intp)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns of its own internals, which tell a user nothing."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

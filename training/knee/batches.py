@@ -1,0 +1,106 @@
+"""Draws the batches of the knee system: which images, which part of them, which view, which targets.
+
+Classes are balanced by a fixed composition of every batch; within a class, images come in shuffled rounds. All of it is
+a function of (seed, step), so a resumed run draws the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.knee.augment import AugmentSpec, Frame, view, whole
+from training.knee.dataset import Radiographs
+from training.knee.losses import LossSpec, Targets, distance_levels
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What the views are from a share of the budget on."""
+
+    start: float
+    side: int
+    """Rows and columns of a view."""
+    half_side: float
+    """1 for whole images; 0.5 for windows of half the side, of which tumour-free ones are called normal."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSpec:
+    """What a batch is made of."""
+
+    composition: tuple[int, int, int]
+    """Images per batch: normal, benign, malignant."""
+    phases: tuple[Phase, ...]
+    """In the order of their starts."""
+    tumour_windows: float
+    """The share of windows of a tumour image that are drawn around its tumour."""
+    least_tumour_px: int
+    """A window with fewer tumour pixels than this, on a 256 grid, is called normal (appendix B.3)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Views and what should be answered."""
+
+    images: torch.Tensor
+    targets: Targets
+
+
+class Drawer:
+    """The batches of one set of images."""
+
+    def __init__(
+        self,
+        data: Radiographs,
+        indices: Sequence[int],
+        spec: BatchSpec,
+        augment: AugmentSpec,
+        loss: LossSpec,
+        seed: int,
+    ) -> None:
+        self._data, self._spec, self._augment, self._loss, self._seed = data, spec, augment, loss, seed
+        chosen = np.array(indices, dtype=np.int64)
+        self._members = [chosen[data.labels[chosen] == label] for label in range(len(spec.composition))]
+
+    def __call__(self, step: int, share: float) -> Batch:
+        """The batch of this step at this share of the budget."""
+        rng = np.random.default_rng((self._seed, step))
+        phase = [phase for phase in self._spec.phases if share >= phase.start][-1]
+        indices = self._indices(step)
+        images = torch.from_numpy(self._data.images[indices]).float().div_(255.0)[:, None]
+        masks = torch.from_numpy(self._data.masks[indices]).float()[:, None]
+        pixels, seen = view(images, masks, self._frame(indices, phase, rng), phase.side, self._augment, rng)
+        targets = self._targets(self._data.labels[indices], seen, phase)
+        return Batch(pixels.contiguous(memory_format=torch.channels_last), targets)
+
+    def _indices(self, step: int) -> npt.NDArray[np.int64]:
+        drawn = []
+        for label, (count, members) in enumerate(zip(self._spec.composition, self._members, strict=True)):
+            for place in range(step * count, (step + 1) * count):
+                turn, position = divmod(place, len(members))
+                drawn.append(np.random.default_rng((self._seed, label, turn)).permutation(members)[position])
+        return np.array(drawn, dtype=np.int64)
+
+    def _frame(self, indices: npt.NDArray[np.int64], phase: Phase, rng: np.random.Generator) -> Frame:
+        if phase.half_side == 1.0:
+            return whole(len(indices))
+        centres = rng.uniform(-0.55, 0.55, (len(indices), 2))
+        for row, index in enumerate(indices):
+            spots = np.argwhere(self._data.masks[index])
+            if len(spots) and rng.random() < self._spec.tumour_windows:
+                middle = spots[rng.integers(len(spots))][::-1] / self._data.masks.shape[-1] * 2.0 - 1.0
+                centres[row] = np.clip(middle + rng.uniform(-0.4, 0.4, 2), -0.55, 0.55)
+        return Frame(centres, phase.half_side)
+
+    def _targets(self, labels: npt.NDArray[np.int64], seen: torch.Tensor, phase: Phase) -> Targets:
+        wanted = torch.from_numpy(labels.copy())
+        if phase.half_side < 1.0:
+            least = self._spec.least_tumour_px * (phase.side / 256) ** 2
+            wanted[seen.sum(dim=(1, 2, 3)) < least] = 0
+        stride = self._loss.distance_stride
+        coarse = torch.nn.functional.max_pool2d(seen, stride)[:, 0].numpy() > 0
+        levels = np.stack([distance_levels(mask, self._loss.unit) for mask in coarse])
+        return Targets(wanted, seen, torch.from_numpy(levels.astype(np.int64)))

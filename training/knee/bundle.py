@@ -1,0 +1,143 @@
+"""Makes a knee bundle of a run, and writes into its card what was chosen and what was measured."""
+
+import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from models.card import (
+    NORMALISATION,
+    Bundle,
+    Calibration,
+    Card,
+    FileEntry,
+    InputSpec,
+    Preprocess,
+    Stage,
+    Thresholds,
+    contract_of,
+)
+from models.fusion import BETA
+from models.knee import ROLES, SYSTEM
+from training import card_writer
+from training.export import export, prove
+from training.knee.calibrate import Choice
+from training.knee.contract import contract
+from training.knee.evaluate import Figures
+from training.knee.nets import CLASSES, Outputs, SegUNet
+from training.knee.recipe import Recipe
+
+BODY_PARTS = (
+    "knee", "femur", "thigh", "tibia", "fibula", "lower_leg", "ankle", "foot", "hip", "pelvis",
+    "hand", "wrist", "radius", "ulna", "forearm", "elbow", "humerus", "upper_arm", "shoulder", "limb",
+)  # fmt: skip
+"""Keys of the node's body regions."""
+INTENDED_USE = (
+    "Research. Points a reader at regions of a plain radiograph of a limb or the pelvis that may be a bone tumour, and "
+    "says how likely the image shows none, a benign or a malignant one. It decides nothing."
+)
+LIMITATIONS = (
+    "Trained on one public collection, BTXRD, in a copy shrunk to 256 x 256 without its proportions; the body part of "
+    "its tumour images is not given, so how it does at the knee alone is not known. Small tumours are missed more "
+    "often. The patch network has seen no detail finer than that copy. Never tested on another hospital's "
+    "images. Fractures, implants, infections and growing bones were not studied apart. Not for the spine, skull or "
+    "chest, not for other modalities, and not for any clinical decision."
+)
+PHANTOM_LIMITATIONS = (
+    "Trained on phantoms, radiographs drawn from formulas. It shows that the way from image to report works; what it "
+    "says of a patient's image means nothing."
+)
+PHANTOM_LICENCE = "Apache-2.0: weights trained on phantoms only"
+LICENCE = "research only: weights trained on BTXRD, CC BY-NC-ND/CC BY non-commercial"
+PAPER = (
+    "Do N-T, Jung S-T, Yang H-J, Kim S-H. Multi-Level Seg-Unet Model with Global and Patch-Based X-ray Images for Knee "
+    "Bone Tumor Detection. Diagnostics 2021, 11, 691. doi:10.3390/diagnostics11040691"
+)
+
+Facts = Mapping[str, str | int | float | bool | list[str | int | float | bool]]
+
+
+def write(
+    nets: Mapping[str, SegUNet],
+    recipe: Recipe,
+    folder: Path,
+    *,
+    version: str,
+    real: Sequence[npt.NDArray[np.float32]],
+    facts: Facts,
+) -> Card:
+    """Export both networks, prove them equal on random and real input, then write files and card.
+
+    Parameters
+    ----------
+    real
+        Images `(rows, columns)` of the input's size, in 0..1.
+    facts
+        The [training] part of the card; `kind` is "real" or "phantom".
+    """
+    card = blank(recipe, version, facts)
+    made = {role: _file(nets[role], card, role, folder, real) for role in ROLES}
+    files = {role: FileEntry(f"{role}.onnx", hashlib.sha256(data).hexdigest()) for role, data in made.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    for role, data in made.items():
+        (folder / files[role].path).write_bytes(data)
+    card = replace(card, files=files)
+    card_writer.write(card, folder)
+    return card
+
+
+def blank(recipe: Recipe, version: str, facts: Facts) -> Card:
+    """The card of a bundle that was neither exported, calibrated nor measured yet."""
+    is_real = facts["kind"] == "real"
+    return Card(
+        name="knee",
+        system=SYSTEM,
+        version=version,
+        stage=Stage.RESEARCH,
+        created=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        intended_use=INTENDED_USE,
+        limitations=LIMITATIONS if is_real else PHANTOM_LIMITATIONS,
+        licence=LICENCE if is_real else PHANTOM_LICENCE,
+        input=InputSpec(modalities=("CR", "DX"), body_parts=BODY_PARTS, min_side_px=recipe.side // 2),
+        preprocess=Preprocess(size=(recipe.side, recipe.side), normalisation=NORMALISATION),
+        files={},
+        classes=CLASSES,
+        thresholds=Thresholds(
+            mask=0.5, region_min_px=20.0, region_min_mm2=25.0, normal_total=1.0, beta=round(BETA, 7), tumour=0.5
+        ),
+        calibration=Calibration(temperature=1.0, bias=(0.0, 0.0, 0.0)),
+        measured={},
+        training={**facts, "recipe_sha256": recipe.digest(), "preset": recipe.name, "paper": PAPER},
+    )
+
+
+def record(bundle: Bundle, *, choice: Choice | None = None, measured: Figures | None = None) -> Card:
+    """Write into the card what calibration chose, or what evaluation measured."""
+    card = bundle.card
+    if choice is not None:
+        before = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
+    if measured is not None:
+        kept = {key: value for key, value in card.measured.items() if key.startswith("validation_ece")}
+        card = replace(card, measured={**kept, **measured})
+    card_writer.write(card, bundle.folder)
+    return card
+
+
+def _file(net: SegUNet, card: Card, role: str, folder: Path, real: Sequence[npt.NDArray[np.float32]]) -> bytes:
+    side = card.preprocess.size[0]
+    stated = contract_of(card, role) | {
+        "name": card.name,
+        "version": card.version,
+        "input": f"image float32 (b, 1, {side}, {side}), 0..1, bone bright",
+        "training_data": card.training_kind,
+        "recipe_sha256": str(card.training["recipe_sha256"]),
+    }
+    model = export(net, side, Outputs._fields, stated)
+    noise = np.random.default_rng(1).random((3, 1, side, side), dtype=np.float32)
+    prove(model, str(folder / f"{role}.onnx"), net, contract(card, role), [noise, np.stack(real)[:, None]])
+    return model

@@ -1,0 +1,146 @@
+"""Chooses the thresholds and the calibration of a card on the validation blocks, through the node's own pipeline.
+
+In this order: the mask threshold (mean Dice of tumours plus the share of normal images without a region), T of A6,
+temperature and bias (least negative log-likelihood), and the decision threshold (highest sum of sensitivity and
+specificity).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import scipy.optimize
+
+from models.card import Bundle, Calibration, Card, Thresholds
+from models.findings import ModelIdentity
+from models.fusion import calibrate
+from models.knee import ROLES, Knee
+from models.metrics import expected_calibration_error
+from models.session import Device, Session, SessionOptions, open_session
+from training.knee.contract import contract
+from training.knee.dataset import Radiographs
+from training.knee.evaluate import Case, examine
+
+log = logging.getLogger(__name__)
+
+MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+TIMID = 1e-3
+"""Keeps temperature and bias finite where a few validation images are all told right."""
+NORMAL_TOTALS = (1.0, 0.9, 0.8, 0.6, 0.4, 0.2)
+"""1.0 switches the rule of A6 off; it stays off unless another value is better."""
+
+Array = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen, and what the calibration error was before and after."""
+
+    thresholds: Thresholds
+    calibration: Calibration
+    ece_before: float
+    ece_after: float
+
+
+class _Remembering(Session):
+    """A session that answers the same batch from memory: candidates differ in thresholds only."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._last: tuple[Array, dict[str, Array]] | None = None
+        self.provider = session.provider
+
+    def run(self, images: Array) -> dict[str, Array]:
+        """As `Session.run`."""
+        if self._last is None or not np.array_equal(self._last[0], images):
+            self._last = images, self._session.run(images)
+        return self._last[1]
+
+
+def choose(bundle: Bundle, data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
+    """Thresholds and calibration for a bundle, from the images at `indices`."""
+    base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0])
+    cards = [_card(bundle.card, replace(base, mask=mask)) for mask in MASK_THRESHOLDS]
+    knees = _pipelines(bundle, cards)
+    examined = examine(knees, data, folder, indices)
+    best = max(range(len(cards)), key=lambda place: _mask_score(examined[place]))
+    for card, cases in zip(cards, examined, strict=True):
+        log.info("Mask threshold %.2f scores %.3f.", card.thresholds.mask, _mask_score(cases))
+    return _calibrated(cards[best].thresholds, examined[best])
+
+
+def _pipelines(bundle: Bundle, cards: Sequence[Card]) -> list[Knee]:
+    """One pipeline per card, all on the same two networks."""
+    options = SessionOptions(device=Device.CPU, threads=1)
+    whole, patch = (
+        _Remembering(open_session(bundle.files[role], role, contract(bundle.card, role), options)) for role in ROLES
+    )
+    identity = ModelIdentity(
+        bundle.card.system,
+        bundle.card.name,
+        bundle.card.version,
+        bundle.weights_sha256,
+        whole.provider,
+        bundle.card.training_kind,
+    )
+    return [Knee(card, identity, whole, patch) for card in cards]
+
+
+def _calibrated(thresholds: Thresholds, cases: Sequence[Case]) -> Choice:
+    labels = np.array([case.label for case in cases])
+    fitted = {}
+    for total in NORMAL_TOTALS:
+        raw = np.array([with_rule(case, total) for case in cases])
+        fitted[total] = fit_calibration(raw, labels)
+        log.info("T %.1f: negative log-likelihood %.4f.", total, fitted[total][1])
+    total = min(NORMAL_TOTALS, key=lambda each: fitted[each][1])
+    calibration, raw = fitted[total][0], np.array([with_rule(case, total) for case in cases])
+    said = calibrate(raw, calibration.temperature, calibration.bias)
+    chosen = replace(thresholds, normal_total=total, tumour=youden(1.0 - said[:, 0], labels > 0))
+    before, after = expected_calibration_error(raw, labels), expected_calibration_error(said, labels)
+    return Choice(chosen, calibration, round(before, 4), round(after, 4))
+
+
+def fit_calibration(raw: Vector, labels: npt.NDArray[np.integer]) -> tuple[Calibration, float]:
+    """Temperature and bias with the least negative log-likelihood, and that; the bias of normal is 0."""
+
+    def loss(parameters: Vector) -> float:
+        said = calibrate(raw, float(np.exp(parameters[0])), np.array([0.0, parameters[1], parameters[2]]))
+        misfit = -np.log(np.maximum(said[np.arange(labels.size), labels], 1e-6)).mean()
+        return float(misfit + TIMID * np.square(parameters).sum())
+
+    found = scipy.optimize.minimize(loss, np.zeros(3), method="Nelder-Mead")
+    temperature = round(float(np.exp(found.x[0])), 4)
+    bias = (0.0, round(float(found.x[1]), 4), round(float(found.x[2]), 4))
+    return Calibration(temperature, bias), float(found.fun)
+
+
+def youden(score: Vector, positive: npt.NDArray[np.bool_]) -> float:
+    """The threshold with the highest sum of sensitivity and specificity, halfway to the next lower score."""
+    order = np.unique(score)
+    gains = [float((score[positive] >= cut).mean() - (score[~positive] >= cut).mean()) for cut in order]
+    best = int(np.argmax(gains))
+    below = order[best - 1] if best else 0.0
+    return round(float(order[best] + below) / 2.0, 4)
+
+
+def with_rule(case: Case, total: float) -> Vector:
+    """The fused classes under another T, from those with the rule off (A6)."""
+    if case.whole[1] + case.whole[2] - case.whole[0] <= total:
+        return case.raw
+    fused = case.raw * (0.0, 1.0, 1.0)
+    return np.asarray(fused / fused.sum())
+
+
+def _mask_score(cases: Sequence[Case]) -> float:
+    of_tumours = [case.overlap for case in cases if case.label]
+    silent = [case.regions == 0 for case in cases if not case.label]
+    return float(np.nanmean(of_tumours)) + float(np.mean(silent))
+
+
+def _card(card: Card, thresholds: Thresholds) -> Card:
+    return replace(card, thresholds=thresholds, calibration=Calibration(1.0, (0.0, 0.0, 0.0)))

@@ -1,0 +1,125 @@
+"""What the commands of `osteon-train ... knee` do; each returns the text to print."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from models.card import read_bundle
+from models.knee import load
+from models.session import Device, SessionOptions
+from training.knee import bundle, calibrate, evaluate, fit
+from training.knee.dataset import Radiographs, read
+from training.knee.montage import montage
+from training.knee.nets import CLASSES
+from training.knee.recipe import RECIPES
+from training.split import BLOCK, EDGE
+
+SIDE = 256
+"""The grid on which truth and answer are compared: that of btxrd256."""
+REAL_INPUTS = 4
+"""Validation images that an export is proved on, beside noise."""
+
+
+def run_fit(args: argparse.Namespace) -> str:
+    """Train, or go on."""
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.preset]
+    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes)
+    parameters = sum(value.numel() for value in nets["global"].parameters())
+    return (
+        f"Trained both networks of {parameters} parameters into {args.out}. "
+        f"Next: osteon-train export knee --run {args.out} --data {args.data} --bundle BUNDLE"
+    )
+
+
+def run_export(args: argparse.Namespace) -> str:
+    """Write and prove a bundle."""
+    torch.set_num_threads(args.threads)
+    told = fit.run_of(args.run)
+    recipe = RECIPES[str(told["preset"])]
+    data = read(args.data, recipe.side)
+    nets = fit.load(recipe, args.run)
+    chosen = data.split().validation[:REAL_INPUTS]
+    real = [data.images[index].astype("float32") / 255.0 for index in chosen]
+    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
+    facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
+        "kind": args.kind,
+        "data": _described(data, args.kind),
+        "split": _split_words(data),
+        "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "seconds": list(fit.spent(args.run)["seconds"]),
+        "steps": list(fit.spent(args.run)["steps"]),
+        "parameters": sum(value.numel() for value in nets["global"].parameters()),
+    }
+    bundle.write(nets, recipe, args.bundle, version=args.version, real=real, facts=facts)
+    return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
+
+
+def run_calibrate(args: argparse.Namespace) -> str:
+    """Choose what the card decides by."""
+    sound, data = read_bundle(args.bundle), _data(args)
+    choice = calibrate.choose(sound, data, args.data, data.split().validation)
+    bundle.record(sound, choice=choice)
+    return (
+        f"Mask {choice.thresholds.mask}, T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
+        f"temperature {choice.calibration.temperature}, bias {choice.calibration.bias}; calibration error "
+        f"{choice.ece_before} before, {choice.ece_after} after. "
+        f"Next: osteon-train evaluate knee --bundle {args.bundle} --data {args.data} --write"
+    )
+
+
+def run_evaluate(args: argparse.Namespace) -> str:
+    """Measure, and write it down when asked to."""
+    sound, data = read_bundle(args.bundle), _data(args)
+    knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
+    indices = getattr(data.split(), args.part)
+    cases = evaluate.examine([knee], data, args.data, indices)[0]
+    measured: evaluate.Figures = {
+        "on": f"{sound.card.training_kind} radiographs, {args.part} blocks, none of them trained or calibrated on",
+        "command": f"osteon-train evaluate knee --bundle BUNDLE --data DIR --part {args.part} --write",
+        "interval": "95 %, bootstrap over blocks: [value, low, high]",
+        **evaluate.figures(cases, sound.card.thresholds.tumour),
+    }
+    if args.write:
+        bundle.record(sound, measured=measured)
+    if args.montage:
+        montage(cases, knee, data, args.data, args.montage)
+    return json.dumps(measured, indent=1)
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+    "fit": run_fit,
+    "export": run_export,
+    "calibrate": run_calibrate,
+    "evaluate": run_evaluate,
+}
+
+
+def _data(args: argparse.Namespace) -> Radiographs:
+    return read(args.data, SIDE)
+
+
+def _described(data: Radiographs, kind: str) -> str:
+    if kind == "phantom":
+        return f"{len(data.names)} phantom radiographs of osteon-train phantoms"
+    return (
+        f"BTXRD (Yao et al., Scientific Data 2025) as btxrd256: {len(data.names)} radiographs of limbs and pelvis, "
+        f"{_counted(data, range(len(data.names)))}, 256 x 256, 8 bit"
+    )
+
+
+def _split_words(data: Radiographs) -> str:
+    division = data.split()
+    parts = {"training": division.train, "validation": division.validation, "test": division.test}
+    told = "; ".join(f"{name} {len(part)} ({_counted(data, part)})" for name, part in parts.items())
+    return (
+        f"By blocks of {BLOCK} consecutive ids, drawn by SHA-256 within the most frequent class of a block: {told}. "
+        f"{len(division.dropped)} left out: {EDGE} ids at each edge of a test block, and near duplicates across parts."
+    )
+
+
+def _counted(data: Radiographs, part: Sequence[int]) -> str:
+    labels = data.labels[list(part)]
+    return ", ".join(f"{int((labels == number).sum())} {name}" for number, name in enumerate(CLASSES))

@@ -1,0 +1,188 @@
+"""Measures a knee bundle through `models.knee`: both networks, fusion, calibration, regions, as the node runs them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.findings import Answer, ImageRef, Spacing, SpacingSource
+from models.images import Radiograph
+from models.knee import Knee, KneeImage
+from models.metrics import (
+    Estimate,
+    accuracy,
+    bootstrap,
+    confusion,
+    counts,
+    dice,
+    expected_calibration_error,
+    iou,
+    mean_accuracy,
+    recalls,
+    roc_auc,
+)
+from training.errors import RunFault
+from training.knee.dataset import Radiographs, grey
+from training.knee.nets import CLASSES
+
+log = logging.getLogger(__name__)
+
+FOUND = 0.1
+"""A tumour counts as found from this Dice on (MODELS.md: missed below 0.1)."""
+MALIGNANT = CLASSES.index("malignant")
+
+Ints = npt.NDArray[np.integer]
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """What the pipeline said of one image, beside the truth."""
+
+    name: str
+    label: int
+    block: int
+    whole: Vector
+    """The global network's classes."""
+    raw: Vector
+    """Fused classes before calibration."""
+    probabilities: Vector
+    answer: Answer
+    regions: int
+    overlap: float
+    """Dice of the final mask; NaN where neither has a tumour."""
+    iou: float
+    pixels: tuple[int, int, int]
+    """Of the intersection, of the truth, of the answer."""
+
+
+def examine(knees: Sequence[Knee], data: Radiographs, folder: Path, indices: Sequence[int]) -> list[list[Case]]:
+    """Run pipelines on images as they lie in the data set; the cases of each pipeline."""
+    made: list[list[Case]] = [[] for _ in knees]
+    for place, index in enumerate(indices, start=1):
+        pixels = grey(folder, data.names[index])
+        for knee, cases in zip(knees, made, strict=True):
+            cases.append(_case(knee, data, index, pixels))
+        if place % 100 == 0:
+            log.info("Examined %d of %d images.", place, len(indices))
+    return made
+
+
+def _case(knee: Knee, data: Radiographs, index: int, pixels: npt.NDArray[np.float32]) -> Case:
+    name = data.names[index]
+    shown = np.clip(pixels, 0, 255).astype(np.uint8)
+    done = knee.examine(KneeImage(ImageRef(name), name, Radiograph(pixels, shown, None, ()), UNKNOWN))
+    if done.answer is None:
+        raise RunFault(f"{name} was not assessed: {' '.join(done.findings.notes)}")
+    wanted, found = data.masks[index] > 0, _on_grid(done.findings.mask[0] > 0, data.masks.shape[1:])
+    return Case(
+        name=name,
+        label=int(data.labels[index]),
+        block=int(data.blocks[index]),
+        whole=done.answer.whole,
+        raw=done.answer.raw,
+        probabilities=done.answer.probabilities,
+        answer=done.findings.answer,
+        regions=len(done.findings.lesions),
+        overlap=dice(wanted, found),
+        iou=iou(wanted, found),
+        pixels=(int((wanted & found).sum()), int(wanted.sum()), int(found.sum())),
+    )
+
+
+UNKNOWN = Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
+
+Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
+
+
+def figures(cases: Sequence[Case], tumour: float) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over blocks).
+
+    Parameters
+    ----------
+    tumour
+        The decision threshold of the card, on the calibrated probability of any tumour.
+    """
+    labels = np.array([case.label for case in cases])
+    blocks = np.array([case.block for case in cases])
+    said = np.array([case.probabilities for case in cases])
+    score, is_tumour = 1.0 - said[:, 0], labels > 0
+    answer = np.where(score >= tumour, 1 + (said[:, 2] >= said[:, 1]), 0)
+    overlap, union = np.array([case.overlap for case in cases]), np.array([case.iou for case in cases])
+    outlined = np.array([case.regions > 0 for case in cases])
+    pixels = np.array([case.pixels for case in cases])
+    of_tumours = np.flatnonzero(is_tumour)
+
+    def interval(statistic: Callable[[Ints], float]) -> list[str | int | float | bool]:
+        return _rounded(bootstrap(statistic, blocks))
+
+    def among(chosen: Ints, wanted: npt.NDArray[np.bool_]) -> Ints:
+        return chosen[wanted[chosen]]
+
+    matrix = confusion(labels, answer, len(CLASSES))
+    spread = mean_accuracy(matrix)
+    made: Figures = {
+        "images": len(cases),
+        "normal_benign_malignant": [int(number) for number in np.bincount(labels, minlength=len(CLASSES))],
+        "blocks": len(np.unique(blocks)),
+        "tumour_auc": interval(lambda i: roc_auc(score[i], is_tumour[i])),
+        "malignant_auc": interval(lambda i: roc_auc(said[i, MALIGNANT], labels[i] == MALIGNANT)),
+        "malignant_among_tumours_auc": interval(
+            lambda i: roc_auc(_odds(said)[among(i, is_tumour)], labels[among(i, is_tumour)] == MALIGNANT)
+        ),
+        "sensitivity": interval(lambda i: counts(is_tumour[i], score[i] >= tumour).recall),
+        "specificity": interval(lambda i: counts(is_tumour[i], score[i] >= tumour).specificity),
+        "accuracy": interval(lambda i: accuracy(confusion(labels[i], answer[i], len(CLASSES)))),
+        "mean_accuracy": interval(lambda i: float(recalls(confusion(labels[i], answer[i], len(CLASSES))).mean())),
+        "mean_accuracy_sample_sd": round(spread.sample / 100, 4),
+        "confusion_rows_are_truth": [int(number) for number in matrix.ravel()],
+        "dice_mean": interval(lambda i: _mean(overlap[among(i, is_tumour)])),
+        "dice_median": round(float(np.median(overlap[of_tumours])), 4),
+        "dice_pooled": interval(lambda i: _pooled(pixels[i])),
+        "iou_mean": interval(lambda i: _mean(union[among(i, is_tumour)])),
+        "tumours_found": interval(lambda i: _mean(overlap[among(i, is_tumour)] > FOUND)),
+        "normals_with_a_region": interval(lambda i: _mean(outlined[among(i, ~is_tumour)])),
+        "ece_before": round(expected_calibration_error(np.array([case.raw for case in cases]), labels), 4),
+        "ece_after": round(expected_calibration_error(said, labels), 4),
+    }
+    made.update(_answers(cases))
+    return made
+
+
+def _answers(cases: Sequence[Case]) -> Figures:
+    """How often each answer of the node fell, per true class: normal, benign, malignant."""
+    made: Figures = {}
+    for answer in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT, Answer.UNDECIDED):
+        fell = [sum(case.answer is answer and case.label == label for case in cases) for label in range(len(CLASSES))]
+        made[f"answered_{answer}"] = list(fell)
+    return made
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    """NaN for a draw without a case, which the interval then leaves out."""
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _odds(said: Vector) -> Vector:
+    return said[:, MALIGNANT] / np.maximum(said[:, 1] + said[:, MALIGNANT], 1e-12)
+
+
+def _pooled(pixels: Ints) -> float:
+    both, truth, found = pixels.sum(axis=0)
+    return 2.0 * float(both) / float(truth + found) if truth + found else float("nan")
+
+
+def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
+    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]
+
+
+def _on_grid(mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    if mask.shape == shape:
+        return mask
+    rows = np.arange(shape[0]) * mask.shape[0] // shape[0]
+    columns = np.arange(shape[1]) * mask.shape[1] // shape[1]
+    return mask[np.ix_(rows, columns)]

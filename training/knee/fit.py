@@ -1,0 +1,123 @@
+"""Trains the two networks of the knee system: the global one, then the patch one from its weights (§2.3)."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.metrics import roc_auc
+from training.errors import RunFault
+from training.knee.batches import Batch, Drawer
+from training.knee.dataset import Radiographs
+from training.knee.losses import total
+from training.knee.nets import SegUNet
+from training.knee.recipe import Recipe, Stage
+from training.knee.scores import answers
+from training.loop import Plan, fit, progress_of
+
+log = logging.getLogger(__name__)
+
+STAGES = ("global", "patch")
+RUN = "run.json"
+WHITENED = 8
+"""Every eighth training image is enough for the principal components of pixel blocks."""
+EXAMINED = 3
+"""While training, every third validation image is looked at: enough to see where it goes."""
+
+
+def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None) -> dict[str, SegUNet]:
+    """Train, or go on with, both networks; their averaged weights end in `folder`/global.pt and patch.pt.
+
+    Parameters
+    ----------
+    minutes
+        The budget of both together; None takes the steps of the recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, recipe, minutes)
+    division = data.split()
+    nets: dict[str, SegUNet] = {}
+    for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):
+        share = recipe.patch_share if name == "patch" else 1.0 - recipe.patch_share
+        plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes * share)
+        net = _stage(data, division.train, division.validation, recipe, stage, plan, folder / name, nets.get("global"))
+        torch.save(net.state_dict(), folder / f"{name}.pt")
+        nets[name] = net
+    return nets
+
+
+def load(recipe: Recipe, folder: Path) -> dict[str, SegUNet]:
+    """The trained networks of a run."""
+    nets = {}
+    for name in STAGES:
+        path = folder / f"{name}.pt"
+        if not path.is_file():
+            raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
+        net = SegUNet(recipe.net)
+        net.load_state_dict(torch.load(path, weights_only=True))
+        nets[name] = net.eval()
+    return nets
+
+
+def run_of(folder: Path) -> dict[str, str | float | None]:
+    """What a run was told: the recipe's name and digest, and its minutes."""
+    path = folder / RUN
+    if not path.is_file():
+        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
+    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def spent(folder: Path) -> dict[str, list[int]]:
+    """Seconds and steps of both stages of a run."""
+    states = [progress_of(folder / name) for name in STAGES]
+    return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
+
+
+def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
+    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
+    path = folder / RUN
+    if path.is_file() and run_of(folder) != wanted:
+        raise RunFault(
+            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
+        )
+    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+
+
+def _stage(
+    data: Radiographs,
+    train_on: Sequence[int],
+    look_at: Sequence[int],
+    recipe: Recipe,
+    stage: Stage,
+    plan: Plan,
+    folder: Path,
+    start: SegUNet | None,
+) -> SegUNet:
+    torch.manual_seed(plan.seed)
+    net = SegUNet(recipe.net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
+    if start is not None:
+        net.load_state_dict(start.state_dict())
+    elif recipe.net.whitens:
+        net.whiten(torch.from_numpy(data.images[list(train_on)[::WHITENED]]).float().div_(255.0)[:, None])
+    drawer = Drawer(data, train_on, stage.batches, stage.augment, recipe.loss, plan.seed)
+    examined = look_at[::EXAMINED]
+
+    def loss_of(trained: nn.Module, batch: Batch) -> Tensor:
+        return total(trained(batch.images), batch.targets, recipe.loss)
+
+    def observe(average: nn.Module, step: int, share: float) -> float:
+        classes, dices = answers(average, data, examined)
+        score = roc_auc(1.0 - classes[:, 0], data.labels[list(examined)] > 0)
+        log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, 100 * share, score, np.nanmean(dices))
+        return score
+
+    averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
+    assert isinstance(averaged, SegUNet)  # what went in is what is averaged
+    return averaged

@@ -1,0 +1,160 @@
+"""Seg-UNet (knee-seg-unet §2.2, figure A3): U-Net skips and SegNet pooling indices, three heads.
+
+Legend: `(batch, channels, rows, columns)`. Two presets share this file: the published net (full-resolution stem, dense
+layer on the averaged bottleneck) and the small one (pixel-unshuffle stem, pooled decoder features beside the
+bottleneck).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # its name everywhere
+from torch import Tensor, nn
+
+CLASSES = ("normal", "benign", "malignant")
+LEVELS = 5
+FLAT = 0.004
+"""Blocks of pixels that vary less than this are air or collimation, and say nothing of texture."""
+NOISE = 3e-4
+"""Added to each variance when the stem is whitened, so that noise is not blown up."""
+
+
+class Outputs(NamedTuple):
+    """Logits of the three heads; the last two on the grid of the input."""
+
+    class_logits: Tensor
+    """(batch, 3): normal, benign, malignant."""
+    mask_logits: Tensor
+    """(batch, 1, rows, columns)."""
+    distance_logits: Tensor
+    """(batch, 5, rows, columns): background, tumour, near to far. On the grid of the stem while training."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """The measures of one Seg-UNet."""
+
+    widths: tuple[int, ...]
+    """Channels of the encoder levels, the last is the bottleneck."""
+    depths: tuple[int, ...]
+    """3x3 convolutions per encoder level."""
+    decoder_depth: int
+    """3x3 convolutions per decoder level."""
+    stem_stride: int
+    """Pixel-unshuffle factor of the stem: 1 is the published net."""
+    pools_decoder: bool
+    """Whether the class head also sees pooled decoder features and the mask, or, as published, the bottleneck only."""
+    whitens: bool
+    """Whether the stem turns each block of pixels into uncorrelated channels of like variance (see `whiten`)."""
+    dropout: float
+
+
+class _ConvBlock(nn.Module):
+    """3x3 convolution, batch norm, ReLU; repeated, the repetitions with a residual path."""
+
+    def __init__(self, inputs: int, outputs: int, depth: int) -> None:
+        super().__init__()
+        self.first = _conv(inputs, outputs)
+        self.rest = nn.ModuleList(_conv(outputs, outputs) for _ in range(depth - 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = F.relu(self.first(x))
+        for conv in self.rest:
+            y = F.relu(y + conv(y))
+        return y
+
+
+def _conv(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs))
+
+
+class _Up(nn.Module):
+    """One decoder level: reduce, unpool with the encoder's indices, join the skip.
+
+    The indices are per channel, so the map is first reduced to the channels of the map that was pooled.
+    """
+
+    def __init__(self, below: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.reduce = nn.Sequential(nn.Conv2d(below, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.join = _ConvBlock(2 * width, width, depth)
+
+    def forward(self, x: Tensor, indices: Tensor, skip: Tensor) -> Tensor:
+        unpooled = F.max_unpool2d(self.reduce(x), indices, [2, 2], output_size=skip.shape[-2:])
+        joined: Tensor = self.join(torch.cat((unpooled, skip), dim=1))
+        return joined
+
+
+class SegUNet(nn.Module):
+    """Image `(batch, 1, rows, columns)` in 0..1 to `Outputs`. Rows and columns are multiples of `granularity`."""
+
+    def __init__(self, spec: NetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        channels = spec.stem_stride**2
+        self.stem: Tensor
+        self.register_buffer("stem", torch.eye(channels).reshape(channels, 1, spec.stem_stride, spec.stem_stride))
+        inputs = (channels, *spec.widths[:-1])
+        self.encoder = nn.ModuleList(
+            _ConvBlock(below, width, depth)
+            for below, width, depth in zip(inputs, spec.widths, spec.depths, strict=True)
+        )
+        pairs = list(zip(spec.widths[1:], spec.widths[:-1], strict=True))
+        self.decoder = nn.ModuleList(_Up(below, width, spec.decoder_depth) for below, width in reversed(pairs))
+        self.mask_head = nn.Conv2d(spec.widths[0], spec.stem_stride**2, 1)
+        self.distance_head = nn.Conv2d(spec.widths[0], LEVELS, 1)
+        pooled = spec.widths[-1] if not spec.pools_decoder else 2 * spec.widths[-1] + 2 * spec.widths[0] + 1
+        self.steady = nn.BatchNorm1d(pooled, affine=False) if spec.pools_decoder else nn.Identity()
+        self.dropout = nn.Dropout(spec.dropout)
+        self.class_head = nn.Linear(pooled, len(CLASSES))
+        nn.init.constant_(self.mask_head.bias, -3.0)  # type: ignore[arg-type]  # tumours cover about 1 % of an image
+
+    @property
+    def granularity(self) -> int:
+        """What the side of an input must be a multiple of."""
+        return int(self.spec.stem_stride * 2 ** (len(self.spec.widths) - 1))
+
+    @torch.no_grad()
+    def whiten(self, images: Tensor) -> None:
+        """Set the stem from training images `(n, 1, rows, columns)`: the principal components of their pixel blocks.
+
+        Neighbouring pixels of a radiograph are nearly equal, so without this the fine texture that tells a tumour is a
+        hundredth of the input and is learned late.
+        """
+        stride = self.spec.stem_stride
+        blocks = F.pixel_unshuffle(images - 0.5, stride).permute(0, 2, 3, 1).reshape(-1, stride**2)
+        blocks = blocks[blocks.std(dim=1) > FLAT].double()
+        values, vectors = torch.linalg.eigh(torch.cov(blocks.T))
+        weights = vectors / (values + NOISE).sqrt()
+        self.stem.copy_(weights.T.reshape(self.stem.shape).to(self.stem.dtype))
+
+    def forward(self, image: Tensor) -> Outputs:
+        x = F.conv2d(image - 0.5, self.stem, stride=self.spec.stem_stride)
+        skips, indices = [], []
+        for block in self.encoder[:-1]:
+            skip = block(x)
+            x, index = F.max_pool2d(skip, 2, return_indices=True)
+            skips.append(skip)
+            indices.append(index)
+        bottleneck = self.encoder[-1](x)
+        features = bottleneck
+        for up in self.decoder:
+            features = up(features, indices.pop(), skips.pop())
+        mask = self.mask_head(features)
+        distance = self.distance_head(features)
+        if self.spec.stem_stride > 1 and not self.training:
+            distance = F.interpolate(
+                distance, scale_factor=float(self.spec.stem_stride), mode="bilinear", align_corners=False
+            )
+        return Outputs(
+            self._classify(bottleneck, features, mask), F.pixel_shuffle(mask, self.spec.stem_stride), distance
+        )
+
+    def _classify(self, bottleneck: Tensor, features: Tensor, mask: Tensor) -> Tensor:
+        pooled = [bottleneck.mean(dim=(2, 3))]
+        if self.spec.pools_decoder:
+            pooled += [bottleneck.amax(dim=(2, 3)), features.mean(dim=(2, 3)), features.amax(dim=(2, 3))]
+            pooled.append(torch.logsumexp(mask.flatten(1), dim=1, keepdim=True) * 0.2)
+        logits: Tensor = self.class_head(self.dropout(self.steady(torch.cat(pooled, dim=1))))
+        return logits
