@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.processes import HOST, PROJECT, Child, free_port, until
+from tests.e2e.processes import HOST, PROJECT, Child, free_port, listens, until
 
 OSTEON = [sys.executable, "-c", "from node.cli import main; raise SystemExit(main())"]
 FINAL = ("delivered", "not_applicable", "failed", "quarantined")
@@ -75,6 +75,7 @@ class Node:
         """kill -9 of every process of the node at once."""
         for child in self.children:
             child.kill()
+        until(lambda: not listens(self.port), 10, f"port {self.port} is still listened on after the kill")
 
     def terminate(self) -> float:
         """SIGTERM to every part; the seconds until the last one ended."""

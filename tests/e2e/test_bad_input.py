@@ -8,7 +8,6 @@ import dataclasses
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -23,7 +22,7 @@ from tests.bench import flood
 from tests.bench.loads import Item, data_set_of, encoded, item_of
 from tests.e2e import dcmtk, radiographs
 from tests.e2e.node_process import Node
-from tests.e2e.processes import HOST, SHARED_DATA
+from tests.e2e.processes import HOST, SHARED_DATA, until
 
 SENDER = "MODALITY"
 CANNOT_UNDERSTAND = 0xC000
@@ -72,6 +71,20 @@ def test_an_association_of_the_wrong_parties_is_rejected_and_says_why(
     assert refused.value.why == (*REJECTED_PERMANENT_BY_USER, reason)
 
 
+def test_a_peer_that_is_added_while_the_node_runs_is_let_in(node: Node) -> None:
+    def sent() -> bool:
+        try:
+            return flood.send(node.port, [[good()]], calling="NEWCOMER", called=node.ae_title).statuses == (0,)
+        except flood.Refused:
+            return False
+
+    assert not sent()
+    node.peer("newcomer", "NEWCOMER", may_send=True)
+    until(sent, 5, "a peer that was just added is still refused")
+    node.run("peers", "remove", "newcomer")
+    until(lambda: not sent(), 5, "a peer that was removed is still let in")
+
+
 def test_a_class_that_is_no_storage_class_is_refused_in_the_negotiation(node: Node) -> None:
     ae = AE(ae_title=SENDER)
     ae.add_requested_context("1.2.840.10008.5.1.4.1.1.999999")
@@ -81,10 +94,6 @@ def test_a_class_that_is_no_storage_class_is_refused_in_the_negotiation(node: No
     assert assoc.rejected_contexts[0].result in CONTEXT_REFUSED
     assert assoc.send_c_echo().Status == 0
     assoc.release()
-
-
-def _changed(**attributes: Any) -> Item:
-    return item_of(radiographs.radiograph(pixels(), **attributes))
 
 
 def _renamed(uid: str) -> Item:
@@ -170,8 +179,8 @@ def _hip_answers() -> tuple[str, ...]:
 UNSUITABLE: dict[str, tuple[Callable[[], Dataset], tuple[str, ...]]] = {
     "no pixel data": (_no_pixels, ("REJECTED_DECODE", "REJECTED_INCOMPLETE")),
     "RGB": (_colour, ("REJECTED_DECODE",)),
-    "65535 x 65535": (_huge, ("REJECTED_GEOMETRY",)),
-    "no rows": (lambda: radiographs.radiograph(pixels(), Rows=0), ("REJECTED_GEOMETRY",)),
+    "65535 x 65535": (_huge, ("REJECTED_DECODE", "REJECTED_GEOMETRY")),
+    "no rows": (lambda: radiographs.radiograph(pixels(), Rows=0), ("REJECTED_DECODE", "REJECTED_GEOMETRY")),
     "chest": (
         lambda: radiographs.radiograph(pixels(), BodyPartExamined="CHEST", StudyDescription="Thorax pa"),
         ("NOT_APPLICABLE_BODYPART",),

@@ -220,7 +220,7 @@ def test_a_full_disk_is_answered_with_try_later_and_loses_nothing(
 ) -> None:
     node = new_node({"node": {"data_folder": str(small_disk / "data")}, "listen": {"reserve_mb": reserve_mb}})
     node.peer("modality", SENDER, may_send=True)
-    node.start()
+    node.start("listen")
     images = [dataclasses.replace(one) for one in made(MR256, 500, seed=int.from_bytes(os.urandom(4), "big"))]
     statuses = send(node, *images)
     assert statuses[0] == 0
