@@ -115,14 +115,18 @@ class Node:
 
     def ended(self, study_instance_uid: str, deadline_s: float = 60, states: Sequence[str] = FINAL) -> dict[str, Any]:
         """The study as `osteon studies N --json` shows it, once it is in one of the states."""
+        self.wait(study_instance_uid, deadline_s, states)
+        found: dict[str, Any] = self.json("studies", self.number_of(study_instance_uid))
+        return found
+
+    def wait(self, study_instance_uid: str, deadline_s: float = 60, states: Sequence[str] = FINAL) -> None:
+        """Return once the study is in one of the states."""
 
         def late() -> str:
             number, state = self.number_of(study_instance_uid), self.state(study_instance_uid)
             return f"study {number} is {state!r}, not one of {states}; log:\n{self.log()[-6000:]}"
 
         until(lambda: self.state(study_instance_uid) in states, deadline_s, late, every_s=0.05)
-        found: dict[str, Any] = self.json("studies", self.number_of(study_instance_uid))
-        return found
 
     def _study(self, study_instance_uid: str) -> Any:
         from storage import studies

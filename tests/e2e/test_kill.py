@@ -34,6 +34,7 @@ def _acknowledged(node: Node, item: Item) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_random_points_every_study_is_answered_once_and_every_image_held(
     new_node: Callable[..., Node], new_orthanc: Callable[..., Orthanc]
 ) -> None:
@@ -61,7 +62,7 @@ def test_killed_at_random_points_every_study_is_answered_once_and_every_image_he
         begin = time.monotonic()
         node.start()
         restarts.append(time.monotonic() - begin)
-        node.ended(item.study_instance_uid, 60)
+        node.wait(item.study_instance_uid)
 
     restarts.sort()
     print(
