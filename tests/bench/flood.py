@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from tests.bench.loads import EXPLICIT_LE, Item, uid
 from tests.e2e.processes import HOST
@@ -170,7 +170,7 @@ def _part(kind: int, value: bytes) -> bytes:
     return struct.pack(">BxH", kind, len(value)) + value
 
 
-def _pdu(stream: BinaryIO) -> tuple[int, bytes]:
+def _pdu(stream: IO[bytes]) -> tuple[int, bytes]:
     head = stream.read(6)
     assert len(head) == 6, "the connection was closed"
     kind, length = struct.unpack(">BxL", head)

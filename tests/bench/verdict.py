@@ -32,10 +32,10 @@ class Goals:
     def _add(self, what: str, required: float, aim: float, reached: float | None, unit: str, sign: int) -> None:
         texts = [f"{number(value)} {unit}".replace(" ×", "×") for value in (required, aim)]
         if reached is None:
-            self.add(what, *texts, "bytes were wrong", "missed")
+            self.add(what, texts[0], texts[1], "bytes were wrong", "missed")
             return
         place = "aim" if reached * sign >= aim * sign else "required" if reached * sign >= required * sign else "missed"
-        self.add(what, *texts, f"{number(reached)} {unit}".replace(" ×", "×"), place)
+        self.add(what, texts[0], texts[1], f"{number(reached)} {unit}".replace(" ×", "×"), place)
 
     def receiving(self, measured: Mapping[tuple[str, int], Mapping[str, Measured]]) -> None:
         """The ratios to Orthanc and to pynetdicom's own application."""

@@ -12,7 +12,7 @@ from tests.e2e.processes import HOST, system_tool
 
 
 def called(
-    command: Sequence[str | Path], *, timeout_s: float = 60, env: Mapping[str, str] | None = None
+    command: Sequence[object], *, timeout_s: float = 60, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool to its end with its output (both streams) as text."""
     program, *words = map(str, command)

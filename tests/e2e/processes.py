@@ -63,7 +63,7 @@ class Child:
     """One process in a group of its own, with its output in a file."""
 
     def __init__(
-        self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path = PROJECT
+        self, command: Sequence[object], log: Path, *, env: Mapping[str, str] | None = None, cwd: Path = PROJECT
     ):
         self.command = [str(word) for word in command]
         self.log = log

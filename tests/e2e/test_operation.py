@@ -45,6 +45,7 @@ def archive(status_of: Callable[[pydicom.Dataset], int], port: int) -> Iterator[
     ae = AE(ae_title="ARCHIVE")
     ae.supported_contexts = AllStoragePresentationContexts
     server = ae.start_server((HOST, port), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    assert server is not None
     try:
         yield offered
     finally:
