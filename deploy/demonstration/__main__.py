@@ -13,11 +13,11 @@ from deploy.demonstration.results import Row, save_overlays, table
 from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
 from deploy.demonstration.samples import Sample, samples
 from deploy.demonstration.sending import send_files
+from storage.states import FINAL_STUDY_STATES, StudyState
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-ENDED = ("delivered", "not_applicable", "failed", "quarantined")
 WRONG = ("failed", "quarantined")
-PATIENCE_S = 240.0
+PATIENCE_S = 120.0
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print("Sample studies: making them" if not (out / "samples").is_dir() else "Sample studies: as made before")
     prepared = samples(out / "samples", ROOT.parent / "shared" / "data")
     archive: Archive = OrthancArchive(out / "pacs") if args.orthanc else SmallArchive(out / "pacs")
-    node = RunningNode(out / "node", free_port(11112))
+    node = RunningNode(out / "node", free_port(11112), models=args.models)
     try:
         archive.start(node.port, node.ae_title)
         node.start()
@@ -56,44 +56,46 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy/demo", description=__doc__)
     parser.add_argument("--orthanc", action="store_true", help="Debian's Orthanc as the PACS instead of the small one")
     parser.add_argument("--keep", action="store_true", help="leave both running, to send studies of your own")
+    parser.add_argument("--models", type=Path, metavar="FOLDER", help="bundles of your own instead of those that ship")
     parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="where everything goes (default demo-out)")
     return parser.parse_args(words)
 
 
 def _show(prepared: Sequence[Sample], node: RunningNode, archive: Archive, out: Path) -> int:
-    """Send the samples, wait, print; the exit code."""
+    """Send the samples one after the other, each once the one before has ended; print; the exit code."""
     for sample in prepared:
         program = send_files(sample.files, archive.ae_title, archive.port)
-    print(f"Sent {len(prepared)} studies to {archive.label} by {program}; it routes them to the node. Waiting.")
-    rows = _wait(prepared, node, archive)
-    print("\n" + table(rows) + "\n")
+        print(f"  {sample.name}: {_wait(sample, node).replace('_', ' ')}")
+    said = {study["study_instance_uid"]: study for study in node.studies()}
+    rows = [
+        Row(sample, said[sample.study_instance_uid], tuple(archive.results(sample.study_instance_uid)))
+        for sample in prepared
+    ]
+    print(f"Sent by {program} to {archive.label}, which routed them to the node and took its results.")
+    print("\n" + table(rows))
+    print("(seconds: from the last image at the node to the last result accepted by the PACS)\n")
     for row in rows:
         if row.study["state"] != "delivered":
             print(f"{row.sample.name}: {node.why(row.study['id'])}")
     overlays = save_overlays(rows, out / "overlays")
-    print(f"\n{len(overlays)} overlays as PNG: {out / 'overlays'}")
+    print(f"{len(overlays)} overlays as PNG: {out / 'overlays'}")
     print(f"Log of the node: {node.log}")
     wrong = [row.sample.name for row in rows if row.study["state"] in WRONG]
     if wrong:
-        print(f"FAILED: {', '.join(wrong)}. Ask the node: {node.osteon} studies --config {node.config}")
+        print(f"FAILED: {'; '.join(wrong)}. Ask the node: {node.osteon} studies --config {node.config}")
     return 1 if wrong else 0
 
 
-def _wait(prepared: Sequence[Sample], node: RunningNode, archive: Archive) -> list[Row]:
-    """Each sample with what the node says once it has ended."""
+def _wait(sample: Sample, node: RunningNode) -> StudyState:
+    """The state in which a study has ended."""
     deadline = time.monotonic() + PATIENCE_S
-    while True:
-        said = {study["study_instance_uid"]: study for study in node.studies()}
-        open_ = [s for s in prepared if said.get(s.study_instance_uid, {}).get("state") not in ENDED]
-        if not open_:
-            break
+    while (state := node.state(sample.study_instance_uid)) not in FINAL_STUDY_STATES or state is None:
         if time.monotonic() > deadline:
-            states = ", ".join(
-                f"{s.name} ({said.get(s.study_instance_uid, {}).get('state', 'not there')})" for s in open_
+            raise DemonstrationFailed(
+                f"{sample.name} is {state or 'not at the node'} after {PATIENCE_S:.0f} s. See {node.log}."
             )
-            raise DemonstrationFailed(f"Not ended within {PATIENCE_S:.0f} s: {states}. See {node.log}.")
-        time.sleep(0.3)
-    return [Row(s, said[s.study_instance_uid], tuple(archive.results(s.study_instance_uid))) for s in prepared]
+        time.sleep(0.05)
+    return state
 
 
 def _keep(node: RunningNode, archive: Archive) -> None:

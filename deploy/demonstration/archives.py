@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from deploy.demonstration.running_node import HOST, DemonstrationFailed, free_port, stop, wait_for_port
 from deploy.demonstration.small_pacs import Destination, SmallPacs
+from node.identity import MANUFACTURER
 
 ORTHANC_FILES = Path(__file__).resolve().parent.parent / "orthanc"
 
@@ -72,7 +73,6 @@ class OrthancArchive:
         self.folder = folder
         self.port, self.http_port = free_port(4242), free_port(8042)
         self._process: subprocess.Popen[bytes] | None = None
-        self._sent: set[str] = set()
 
     def start(self, node_port: int, node_ae_title: str) -> None:
         """Start the server and wait for it."""
@@ -100,14 +100,17 @@ class OrthancArchive:
         wait_for_port("Orthanc", self.port, self._process, log)
         wait_for_port("Orthanc", self.http_port, self._process, log)
 
+    def _series(self, study_instance_uid: str) -> list[dict[str, Any]]:
+        """The series of a study that the node made."""
+        query = {"Level": "Series", "Query": {"StudyInstanceUID": study_instance_uid}, "Expand": True}
+        found: list[dict[str, Any]] = self._ask("/tools/find", query)
+        return [series for series in found if series["MainDicomTags"].get("Manufacturer") == MANUFACTURER]
+
     def results(self, study_instance_uid: str) -> list[Returned]:
         """What Orthanc holds of the study that the node made, as files."""
-        query = {"Level": "Series", "Query": {"StudyInstanceUID": study_instance_uid}, "Expand": True}
         found = []
-        for series in self._ask("/tools/find", query):
+        for series in self._series(study_instance_uid):
             tags = series["MainDicomTags"]
-            if tags.get("Manufacturer") != "Osteon":
-                continue
             for instance in series["Instances"]:
                 path = self.folder / f"{instance}.dcm"
                 path.write_bytes(self._raw(f"/instances/{instance}/file"))

@@ -1,5 +1,6 @@
 """What came back, for people: a table, and the overlays as PNG."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ KINDS: dict[str, str] = {
     "1.2.840.10008.5.1.4.1.1.7.4": "SC",
 }
 """SOP classes of results by the word the table uses."""
-LARGEST_PX = 1200
+LARGEST_PX = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def save_overlays(rows: Sequence[Row], folder: Path) -> list[Path]:
     for number, row in enumerate(rows, start=1):
         captures = [r for r in row.returned if KINDS.get(r.sop_class_uid) == "SC"]
         for index, capture in enumerate(captures, start=1):
-            word = "".join(c if c.isalnum() else "-" for c in row.sample.name.lower()).strip("-")
+            word = "-".join(re.findall(r"[a-z0-9]+", row.sample.name.lower()))
             path = folder / f"{number:02d}-{word}-{index}.png"
             with Image.fromarray(dcmread(capture.path).pixel_array) as picture:
                 picture.thumbnail((LARGEST_PX, LARGEST_PX))

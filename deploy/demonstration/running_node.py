@@ -10,6 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from storage.engine import Engine, open_engine, reading
+from storage.states import StudyState
+from storage.studies import study_by_uid
+
 HOST = "127.0.0.1"
 STARTS_WITHIN_S, STOPS_WITHIN_S = 60.0, 30.0
 
@@ -23,6 +27,9 @@ data_folder = "node-data"
 host = "{host}"
 port = {port}
 reserve_mb = 64
+
+[work]
+models_folder = "{models}"
 """
 
 
@@ -73,16 +80,18 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 class RunningNode:
     """`osteon serve` in a folder of its own."""
 
-    def __init__(self, folder: Path, port: int, *, ae_title: str = "OSTEON") -> None:
+    def __init__(self, folder: Path, port: int, *, ae_title: str = "OSTEON", models: Path | None = None) -> None:
         self.folder, self.port, self.ae_title = folder, port, ae_title
+        self._models = str(models.resolve()) if models else ""
         self.config, self.log = folder / "node.toml", folder / "node.log"
         self.osteon = Path(sys.executable).parent / "osteon"
         self._process: subprocess.Popen[bytes] | None = None
+        self._engine: Engine | None = None
 
     def start(self) -> None:
         """Start the node; returns once it listens."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        text = CONFIGURATION.format(ae_title=self.ae_title, host=HOST, port=self.port)
+        text = CONFIGURATION.format(ae_title=self.ae_title, host=HOST, port=self.port, models=self._models)
         self.config.write_text(text, encoding="utf-8")
         with self.log.open("wb") as log:
             command = [str(self.osteon), "serve", "--config", str(self.config)]
@@ -91,6 +100,8 @@ class RunningNode:
 
     def stop(self) -> None:
         """Stop the node in order."""
+        if self._engine is not None:
+            self._engine.dispose()
         if self._process is not None:
             stop(self._process)
 
@@ -107,6 +118,14 @@ class RunningNode:
         if done.returncode:
             raise DemonstrationFailed(f"osteon {' '.join(words)} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
+
+    def state(self, study_instance_uid: str) -> StudyState | None:
+        """Where a study is; None while nothing of it has come. Asked often, so of the database itself."""
+        if self._engine is None:
+            self._engine = open_engine(f"sqlite:///{self.folder / 'node-data' / 'osteon.sqlite'}")
+        with reading(self._engine) as conn:
+            study = study_by_uid(conn, study_instance_uid)
+        return study.state if study else None
 
     def studies(self) -> list[dict[str, Any]]:
         """What the node says of every study."""

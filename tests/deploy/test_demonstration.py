@@ -152,12 +152,12 @@ def test_objects_are_counted_by_kind():
 
 
 def test_overlays_are_saved_as_pictures(tmp_path):
-    ds = image_dataset(np.full((1500, 1000), 200, np.uint8), 8, Header("overlay"))
+    ds = image_dataset(np.full((3000, 2000), 200, np.uint8), 8, Header("overlay"))
     capture = _returned("OT", save(ds, tmp_path / "sc.dcm"))
     saved = save_overlays([Row(SAMPLE, DELIVERED, (capture, _returned("SR")))], tmp_path / "overlays")
     assert [path.name for path in saved] == ["01-phantom-knee-1.png"]
     with Image.open(saved[0]) as picture:
-        assert picture.size == (800, 1200)
+        assert picture.size == (1200, 1800)
 
 
 def test_the_real_radiographs_shown_are_none_that_the_model_was_trained_on():

@@ -27,7 +27,7 @@ def test_the_demonstration_writes_a_configuration_without_fault():
 
     from deploy.demonstration.running_node import CONFIGURATION
 
-    tables = tomllib.loads(CONFIGURATION.format(ae_title="OSTEON", host="127.0.0.1", port=11112))
+    tables = tomllib.loads(CONFIGURATION.format(ae_title="OSTEON", host="127.0.0.1", port=11112, models=""))
     assert config_from(tables, Path())[1] == []
 
 
