@@ -20,8 +20,8 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     adding = verbs.add_parser("add", parents=[shared], help="add a peer, or change the one of that name")
     adding.add_argument("name", help="our word for it, for example pacs")
     adding.add_argument("--ae", required=True, help="its AE title")
-    adding.add_argument("--host", default="", help="its address; needed to send results there")
-    adding.add_argument("--port", type=int, default=0, help="its DICOM port")
+    adding.add_argument("--host", required=True, help="its host name or address")
+    adding.add_argument("--port", type=int, required=True, help="its DICOM port, where it takes results")
     adding.add_argument("--may-send", action="store_true", help="it may store images here")
     adding.add_argument(
         "--address",

@@ -3,8 +3,6 @@
 import contextlib
 import shutil
 import socket
-import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,16 +10,14 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.filereader import dcmread
-from pynetdicom import AE, evt
+from pynetdicom import AE
 
-from node.dimse import commands, messages, negotiate, query, wire
-from node.dimse.client import Association, Timeouts, associate
-from node.dimse.negotiate import Context, Offer, find_contexts, storage_contexts
+from node.dimse import negotiate, query, wire
+from node.dimse.client import Timeouts, associate
 from node.errors import (
     Answered,
     Disconnected,
     NotAccepted,
-    PeerError,
     ProtocolBroken,
     Rejected,
     TimedOut,
@@ -29,57 +25,18 @@ from node.errors import (
 )
 from tests.e2e.processes import Child, free_port
 
-MR = "1.2.840.10008.5.1.4.1.1.4"
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-TIMEOUTS = Timeouts(connect_s=2, response_s=2, idle_s=2)
-CONTEXTS = (*negotiate.VERIFICATION_CONTEXTS, *storage_contexts([(MR, EXPLICIT), (SEG, EXPLICIT)]), *find_contexts())
-
-
-def element(group: int, number: int, vr: bytes, value: bytes) -> bytes:
-    value += b"\0" * (len(value) % 2)
-    if vr in (b"OB", b"OW", b"UN", b"SQ"):
-        return struct.pack("<HH2sHI", group, number, vr, 0, len(value)) + value
-    return struct.pack("<HH2sH", group, number, vr, len(value)) + value
-
-
-def mr_image(instance: str, size: int = 300_000) -> bytes:
-    return (
-        element(8, 0x16, b"UI", MR.encode())
-        + element(8, 0x18, b"UI", instance.encode())
-        + element(0x7FE0, 0x10, b"OW", bytes(range(256)) * (size // 256))
-    )
-
-
-def open_to(port: int, contexts: tuple[Context, ...] = CONTEXTS, timeouts: Timeouts = TIMEOUTS) -> Association:
-    return associate("127.0.0.1", port, calling="OSTEON", called="PEER", contexts=contexts, timeouts=timeouts)
-
-
-class Peer:
-    """A pynetdicom SCP that keeps what it gets and answers as told."""
-
-    def __init__(self, max_pdu: int = 16382) -> None:
-        self.kept: list[bytes] = []
-        self.status = 0x0000
-        self.matches: list[tuple[int, Dataset | None]] = []
-        self.events: list[str] = []
-        ae = AE(ae_title="PEER")
-        ae.maximum_pdu_size = max_pdu
-        for context in (MR, negotiate.VERIFICATION, negotiate.STUDY_ROOT_FIND):
-            ae.add_supported_context(context, [EXPLICIT, IMPLICIT])
-        handlers = [
-            (evt.EVT_C_STORE, self._store),
-            (evt.EVT_C_ECHO, lambda _: self.status),
-            (evt.EVT_C_FIND, lambda _: iter(self.matches)),
-            (evt.EVT_RELEASED, lambda _: self.events.append("released")),
-            (evt.EVT_ABORTED, lambda _: self.events.append("aborted")),
-        ]
-        self.server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        self.port = self.server.socket.getsockname()[1]
-
-    def _store(self, event: evt.Event) -> int:
-        self.kept.append(event.request.DataSet.getvalue())
-        return self.status
+from .made_peers import (
+    CONTEXTS,
+    EXPLICIT,
+    MR,
+    SEG,
+    SHORT,
+    TIMEOUTS,
+    Peer,
+    mr_image,
+    open_to,
+    scripted,
+)
 
 
 @pytest.fixture
@@ -87,47 +44,6 @@ def peer() -> Iterator[Peer]:
     made = Peer()
     yield made
     made.server.shutdown()
-
-
-@contextlib.contextmanager
-def scripted(script: Callable[[wire.Connection], None], *, accepts: bool = True) -> Iterator[int]:
-    """A peer that accepts the association (when it does) and then runs `script`; yields its port."""
-    done = threading.Event()
-
-    def serve() -> None:
-        sock, _ = server.accept()
-        connection = wire.Connection(sock, max_pdu=131072, pdu_timeout_s=5)
-        with contextlib.suppress(PeerError):
-            if accepts:
-                connection.read_pdu(time.monotonic() + 5)
-                body = connection.read_body()
-                offer = Offer(frozenset({MR, negotiate.VERIFICATION, negotiate.STUDY_ROOT_FIND}), (EXPLICIT,), 16384)
-                answer = negotiate.answer(body, negotiate.decode_request(body), offer)
-                connection.send([answer.pdu], time.monotonic() + 5)
-            script(connection)
-            done.wait(10)
-        connection.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        done.set()
-        thread.join()
-
-
-def request_of(connection: wire.Connection) -> tuple[int, commands.Command]:
-    """The next request, with its data set thrown away."""
-    received = messages.receive_command(connection, time.monotonic() + 5)
-    assert not isinstance(received, int)
-    if received[1].has_data_set:
-        for _ in messages.data_set_pieces(connection, received[0], time.monotonic() + 5, 5):
-            pass
-    return received
-
-
-def reply(connection: wire.Connection, context_id: int, command: bytes) -> None:
-    messages.send_command(connection, context_id, command, 16384, 5)
 
 
 def test_echo_and_release_in_order(peer: Peer) -> None:
@@ -282,9 +198,6 @@ def test_a_connection_that_is_not_taken_is_unreachable_in_time() -> None:
             assert time.monotonic() - begin < 3
 
 
-SHORT = Timeouts(connect_s=1, response_s=0.6, idle_s=0.6)
-
-
 def test_a_peer_that_does_not_answer_the_association_times_out() -> None:
     with (
         scripted(lambda _: None, accepts=False) as port,
@@ -307,113 +220,6 @@ def test_a_peer_that_speaks_another_protocol_is_said_so() -> None:
 
     with scripted(greet, accepts=False) as port, pytest.raises(ProtocolBroken, match="unknown type"):
         open_to(port)
-
-
-def hang(connection: wire.Connection) -> None:
-    request_of(connection)
-
-
-def abort(connection: wire.Connection) -> None:
-    request_of(connection)
-    connection.send([wire.abort_pdu(0, 0)], time.monotonic() + 1)
-
-
-def close(connection: wire.Connection) -> None:
-    request_of(connection)
-    connection.close()
-
-
-def ask_release(connection: wire.Connection) -> None:
-    request_of(connection)
-    connection.send([wire.control_pdu(wire.RELEASE_RQ)], time.monotonic() + 1)
-
-
-def answer_another(connection: wire.Connection) -> None:
-    context_id, command = request_of(connection)
-    other = commands.Command(command.field, command.message_id + 1, command.sop_class_uid)
-    reply(connection, context_id, commands.response(other, 0))
-
-
-def answer_in_another_context(connection: wire.Connection) -> None:
-    context_id, command = request_of(connection)
-    reply(connection, context_id + 2, commands.response(command, 0))
-
-
-def answer_a_request(connection: wire.Connection) -> None:
-    context_id, _ = request_of(connection)
-    reply(connection, context_id, commands.echo_request(1, negotiate.VERIFICATION))
-
-
-def answer_noise(connection: wire.Connection) -> None:
-    request_of(connection)
-    connection.send([bytes(range(200))], time.monotonic() + 1)
-
-
-def answer_a_lie(connection: wire.Connection) -> None:
-    request_of(connection)
-    connection.send([struct.pack(">BxI", wire.DATA, 0xFFFFFFF0) + bytes(100)], time.monotonic() + 1)
-
-
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        (hang, TimedOut),
-        (abort, Disconnected),
-        (close, Disconnected),
-        (ask_release, Disconnected),
-        (answer_another, ProtocolBroken),
-        (answer_in_another_context, ProtocolBroken),
-        (answer_a_request, ProtocolBroken),
-        (answer_noise, ProtocolBroken),
-        (answer_a_lie, ProtocolBroken),
-    ],
-)
-@pytest.mark.parametrize("operation", ["echo", "store", "find"])
-def test_a_peer_that_misbehaves_ends_the_association_with_its_name(
-    script: Callable[[wire.Connection], None], error: type[PeerError], operation: str
-) -> None:
-    with scripted(script) as port:
-        association = open_to(port, timeouts=SHORT)
-        with pytest.raises(error, match=f"^PEER at 127.0.0.1:{port}"):
-            if operation == "echo":
-                association.echo()
-            elif operation == "store":
-                association.store(MR, "1.2.3", EXPLICIT, mr_image("1.2.3"))
-            else:
-                association.find(Dataset())
-        with pytest.raises(Disconnected, match="the association is over"):
-            association.echo()
-
-
-def test_a_peer_that_stops_reading_times_out() -> None:
-    with scripted(lambda _: None) as port:
-        association = open_to(port, timeouts=SHORT)
-        begin = time.monotonic()
-        with pytest.raises(TimedOut):
-            association.store(MR, "1.2.3", EXPLICIT, bytes(80 << 20))
-        assert time.monotonic() - begin < 4
-
-
-def test_a_peer_that_does_not_answer_the_release_delays_only_for_the_time_out() -> None:
-    with scripted(lambda _: None) as port:
-        begin = time.monotonic()
-        with open_to(port, timeouts=SHORT):
-            pass
-        assert time.monotonic() - begin < 3
-
-
-def find_with_noise(connection: wire.Connection) -> None:
-    context_id, command = request_of(connection)
-    pending = commands.response(command, 0xFF00).replace(b"\0\0\0\x08\x02\0\0\0\x01\x01", b"\0\0\0\x08\x02\0\0\0\x01\0")
-    reply(connection, context_id, pending)
-    messages.send_data_set(connection, context_id, [memoryview(b"\xff" * 40)], 16384, 5)
-
-
-def test_an_unreadable_identifier_is_the_peers_fault() -> None:
-    with scripted(find_with_noise) as port:
-        association = open_to(port, timeouts=SHORT)
-        with pytest.raises(ProtocolBroken, match="identifier"):
-            association.find(Dataset())
 
 
 def wait_for(claim: Callable[[], bool]) -> None:
