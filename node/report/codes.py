@@ -110,8 +110,8 @@ UNPAIRED = frozenset(
     {"COCCYX", "CSPINE", "CTSPINE", "LSPINE", "LSSPINE", "PELVIS", "SPINE", "SSPINE", "TLSPINE", "TSPINE"}
 )
 
-SYSTEM_BODY_PARTS = {"knee": "KNEE", "hand": "HAND", "spine": "SPINE"}
-"""Where a system's own region serves when neither route nor header name a part."""
+SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY"}
+"""By system: the region that holds for every image it takes, for when neither route nor header name a part."""
 
 
 def finding_of(answer: Answer) -> Code:

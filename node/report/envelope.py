@@ -55,7 +55,7 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
         series_instance_uid=uid_of(run_hash, kind, key, "series"),
         sop_instance_uid=uid_of(run_hash, kind, key, "instance"),
         series_number=FIRST_SERIES_NUMBER + (request.run - 1) * SERIES_PER_RUN + order,
-        series_description=ascii_text(f"AI {model.system} {_DESCRIPTIONS[kind]} ({model.name} {model.version})", 64),
+        series_description=ascii_text(f"AI {_DESCRIPTIONS[kind]} ({model.name} {model.version})", 64),
         moment=request.now,
         device_uid=device_uid(request.installation),
         software_versions=(VERSION, ascii_text(f"{model.name} {model.version}", 64)),

@@ -93,7 +93,7 @@ def answer_group(
     if numbers:
         group = MeasurementsAndQualitativeEvaluations(
             measurements=[
-                hd.Measurement(code, _rounded(100.0 * value), PERCENT, referenced_coordinates=_borders(subjects))
+                hd.Measurement(code, percentage(value), PERCENT, referenced_coordinates=_borders(subjects))
                 for code, value in numbers
             ],
             source_images=_source_images(subjects),
@@ -185,8 +185,7 @@ def _lesion_measurements(
         numbers.append((PROBABILITY_OF_CANCER, lesion.malignant_probability))
     numbers.append((CERTAINTY_OF_FINDING, lesion.probability))
     found = [
-        hd.Measurement(code, _rounded(100.0 * value), PERCENT, referenced_coordinates=regions)
-        for code, value in numbers
+        hd.Measurement(code, percentage(value), PERCENT, referenced_coordinates=regions) for code, value in numbers
     ]
     ordered = sorted(lesion.measurements, key=lambda each: each.kind not in _SIZES_FIRST)
     return [*found, *(_size(each, regions) for each in ordered)]
@@ -211,6 +210,11 @@ def _probabilities(probabilities: Mapping[Answer, float]) -> list[tuple[Code, fl
         found.append((CERTAINTY_OF_FINDING, tumour_probability(probabilities)))
     rest = (Answer.BENIGN, Answer.NORMAL, Answer.UNDECIDED)
     return found + [(PROBABILITIES[answer], probabilities[answer]) for answer in rest if answer in probabilities]
+
+
+def percentage(probability: float) -> float:
+    """To a tenth of a percent within 0..100: no calibration knows more, and 9.5e-75 only frightens."""
+    return round(100.0 * min(1.0, max(0.0, probability)), 1)
 
 
 def _rounded(value: float) -> float:

@@ -4,14 +4,13 @@ import datetime
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
-import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from models.findings import (
@@ -31,13 +30,14 @@ from models.findings import (
 from models.regions import measurements, outline, regions
 from node.report.encode import EncodedObject, part10
 from node.report.objects import objects
-from node.report.request import Kind, Request, Source
+from node.report.request import Kind, Profile, Request, Source
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 MR = "1.2.840.10008.5.1.4.1.1.4"
+ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
 NOW = datetime.datetime(2026, 3, 4, 5, 6, 7)
-MODEL = ModelIdentity("knee", "knee-unet", "1.2", "ab" * 32, "CPUExecutionProvider", "real")
+MODEL = ModelIdentity("knee-seg-unet", "knee-unet", "1.2", "ab" * 32, "CPUExecutionProvider", "real")
 PROBABILITIES = {
     Answer.MALIGNANT: {Answer.NORMAL: 0.04, Answer.BENIGN: 0.09, Answer.MALIGNANT: 0.87},
     Answer.BENIGN: {Answer.NORMAL: 0.10, Answer.BENIGN: 0.78, Answer.MALIGNANT: 0.12},
@@ -236,16 +236,73 @@ def two_radiographs() -> Case:
     )
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Callable[[Case], dict[Kind, Path]]:
-    """Write all objects of a case as files; the first of each kind is returned."""
+def enhanced_mr(frames: int = 5) -> Case:
+    """The same kind of series as one multi-frame instance."""
+    single = mr_series(frames, oblique=False)
+    ordered = sorted(single.sources[0].datasets, key=lambda ds: int(ds.InstanceNumber))
+    ds = header(ENHANCED_MR, "MR", 1, Rows=90, Columns=70, PatientOrientation=None)
+    ds.NumberOfFrames, ds.FrameOfReferenceUID = frames, "1.2.826.0.1.3680043.8.498.9"
+    measures, orientation, shared = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = ["0.5", "0.5"], "3.5"
+    orientation.ImageOrientationPatient = ordered[0].ImageOrientationPatient
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [shared], []
+    for number, each in enumerate(ordered, start=1):
+        position, content, frame = Dataset(), Dataset(), Dataset()
+        position.ImagePositionPatient = each.ImagePositionPatient
+        content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", number, [1, number]
+        frame.PlanePositionSequence, frame.FrameContentSequence = [position], [content]
+        ds.PerFrameFunctionalGroupsSequence.append(frame)
+    ds.PixelData = b"".join(each.PixelData for each in ordered)
+    received = as_received(ds)
+    images = tuple(ImageRef(str(received.SOPInstanceUID), frame) for frame in range(1, frames + 1))
+    found = single.findings.sources[0]
+    spacing = found.spacing
+    planes = [(image, plane == 1) for image, plane in zip(images, found.mask, strict=True)]
+    told = replace(found, images=images, lesions=(lesion(1, Answer.BENIGN, planes, spacing),))
+    findings = replace(single.findings, sources=(told,))
+    return Case(findings, (Source((received,), bone(90, 70), 2),), single.request)
 
-    def write(case: Case) -> dict[Kind, Path]:
-        paths: dict[Kind, Path] = {}
-        for result in case.made():
-            path = tmp_path / f"{result.order}-{result.kind}.dcm"
-            path.write_bytes(part10(result))
-            paths.setdefault(result.kind, path)
-        return paths
 
-    return write
+def not_assessed() -> Case:
+    """A radiograph unlike what the model knows, with a profile that wants that reported."""
+    case = normal()
+    found = replace(case.findings.sources[0], answer=Answer.NOT_ASSESSED, probabilities={})
+    findings = replace(case.findings, answer=Answer.NOT_ASSESSED, probabilities={}, sources=(found,))
+    return replace(case, findings=findings).asking(profile=Profile(report_not_assessed=True))
+
+
+STOCK: dict[str, Callable[[], Case]] = {
+    "cr": lambda: radiograph(CR),
+    "dx": lambda: radiograph(DX),
+    "dx-odd-width-two-lesions": lambda: radiograph(DX, shape=(301, 219), lesions=2),
+    "monochrome1": lambda: radiograph(CR, PhotometricInterpretation="MONOCHROME1"),
+    "calibrated": lambda: radiograph(CR, spacing=Spacing(0.2, 0.15, SpacingSource.CALIBRATED)),
+    "unknown-spacing": lambda: radiograph(DX, spacing=Spacing(1.0, 1.0, SpacingSource.UNKNOWN)),
+    "undecided": lambda: radiograph(CR, answer=Answer.UNDECIDED),
+    "normal": lambda: normal(),
+    "not-assessed": not_assessed,
+    "two-radiographs": lambda: two_radiographs(),
+    "mr": lambda: mr_series(),
+    "enhanced-mr": enhanced_mr,
+}
+"""One of every kind of study, by name."""
+WITH_LESIONS = tuple(name for name in STOCK if name not in ("normal", "not-assessed"))
+RADIOGRAPHS = tuple(name for name in WITH_LESIONS if "mr" not in name)
+
+
+@cache
+def stock(name: str) -> Case:
+    """A study of `STOCK`; made once."""
+    return STOCK[name]()
+
+
+@cache
+def stock_results(name: str) -> tuple[EncodedObject, ...]:
+    """The results of a study of `STOCK`; made once."""
+    return stock(name).made()
+
+
+def stock_one(name: str, kind: Kind) -> Dataset:
+    """The first result of a kind, read back."""
+    return read(next(each for each in stock_results(name) if each.kind is kind))
