@@ -1,6 +1,7 @@
 """`./deploy/demo`: starts a node and a PACS, sends sample studies through both, shows what came back."""
 
 import argparse
+import contextlib
 import shutil
 import signal
 import sys
@@ -45,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"demo: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        code = 0
+        return 130
     finally:
         node.stop()
         archive.stop()
@@ -108,8 +109,9 @@ See what became of it:
   {node.osteon} studies --config {node.config}
 Ctrl-C ends both."""
     )
-    while True:
-        time.sleep(3600)
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from node.config import Config, config_from, read_config
+from storage.states import Outcome, StudyState
 
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
 
@@ -52,3 +53,9 @@ def test_the_unit_starts_the_node_as_a_user_of_its_own_and_can_write_its_data_on
     assert service["User"] == "osteon"
     assert service["ProtectSystem"] == "strict"
     assert service["NoNewPrivileges"] == "yes"
+
+
+def test_the_guide_explains_every_state_and_every_outcome():
+    guide = (DEPLOY / "ADMIN.md").read_text(encoding="utf-8")
+    assert not [state.value for state in StudyState if f"| {state.value} |" not in guide]
+    assert not [outcome.value for outcome in Outcome if not re.search(rf"\b{outcome.value}\b", guide)]
