@@ -280,7 +280,7 @@ def test_two_listeners_index_the_same_objects_at_once(url: str, sender: Any, ope
         for at in range(0, len(order), 10):
             told.extend(index(engine, *order[at : at + 10]))
 
-    listeners = [threading.Thread(target=listen, args=(order,)) for order in (taken, taken[::-1], taken[60:] + taken)]
+    listeners = [threading.Thread(target=listen, args=(order,)) for order in (taken, taken, taken[::-1])]
     for listener in listeners:
         listener.start()
     for listener in listeners:

@@ -349,6 +349,21 @@ def test_a_disk_error_at_any_step_costs_the_record_only(
     assert [place for _, place, _ in journal.records(segment.path)] == kept
 
 
+def test_space_that_was_reserved_in_vain_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems keep what they had found when the disk turned out to be full."""
+    segment = Journal(tmp_path, "vain", chunk_bytes=1 << 16)
+    keep(segment, b"kept")
+
+    def half(fd: int, start: int, length: int) -> None:
+        os.truncate(fd, start + length // 2)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", half)
+    with pytest.raises(DiskFull):
+        keep(segment, os.urandom(3_000_000))
+    assert segment.path.stat().st_size == 1 << 16
+
+
 def test_short_writes_are_carried_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = os.pwrite
     monkeypatch.setattr(os, "pwritev", lambda fd, pieces, at: whole(fd, b"".join(pieces)[:1000], at))
