@@ -275,8 +275,13 @@ def test_two_listeners_index_the_same_objects_at_once(url: str, sender: Any, ope
     taken = [sender.sends(number, study=number % 3) for number in range(120)]
     told: list[Indexed] = []
 
+    start = threading.Barrier(3)
+
     def listen(order: list[Taken]) -> None:
         engine = opened(url)
+        with reading(engine) as conn:
+            assert studies.studies(conn) == []
+        start.wait()
         for at in range(0, len(order), 10):
             told.extend(index(engine, *order[at : at + 10]))
 
