@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -262,7 +263,7 @@ def test_no_header_can_stop_the_intake(engine: Engine, sender: Any, text: str) -
     values = {
         field.name: text for field in dataclasses.fields(odd.meta) if field.name not in ("received_at", "sop_class_uid")
     }
-    assert verdicts(index(engine, Taken(dataclasses.replace(odd.meta, **values), odd.place, odd.end))) == ["new"]
+    assert verdicts(index(engine, Taken(replace(odd.meta, **values), odd.place, odd.end))) == ["new"]
     assert verdicts(index(engine, sender.sends(2, study=2))) == ["new"]
     with reading(engine) as conn:
         for study in studies.studies(conn):
@@ -285,7 +286,11 @@ def test_two_listeners_index_the_same_objects_at_once(url: str, sender: Any, ope
         for at in range(0, len(order), 10):
             told.extend(index(engine, *order[at : at + 10]))
 
-    listeners = [threading.Thread(target=listen, args=(order,)) for order in (taken, taken, taken[::-1])]
+    orders = [
+        [replace(item, place=replace(item.place, segment=f"{name}.seg")) for item in order]
+        for name, order in (("one", taken), ("two", taken), ("three", taken[::-1]))
+    ]
+    listeners = [threading.Thread(target=listen, args=(order,)) for order in orders]
     for listener in listeners:
         listener.start()
     for listener in listeners:
