@@ -56,6 +56,7 @@ def _eager(preset: str, size: tuple[int, int], threads: int) -> Callable[[], flo
     """Runs the whole image and its windows through two nets; the seconds it took. None without torch."""
     with contextlib.suppress(ImportError):
         import torch
+
         from training.knee.nets import SegUNet
         from training.knee.recipe import RECIPES
 
