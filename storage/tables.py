@@ -261,6 +261,7 @@ parcels = Table(
     _count("attempts"),
     UniqueConstraint("run_id", "peer_id"),
     Index("ix_parcels_due", "peer_id", "is_open", "due_at"),
+    Index("ix_parcels_open", "is_open", "due_at", "peer_id"),
     Index("ix_parcels_study_id", "study_id"),
     sqlite_autoincrement=True,
 )

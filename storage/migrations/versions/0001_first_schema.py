@@ -289,6 +289,7 @@ def _parcels() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_parcels_due", "parcels", ["peer_id", "is_open", "due_at"], unique=False)
+    op.create_index("ix_parcels_open", "parcels", ["is_open", "due_at", "peer_id"], unique=False)
     op.create_index("ix_parcels_study_id", "parcels", ["study_id"], unique=False)
 
 
