@@ -15,6 +15,7 @@ from node.dimse.query import count_in_study
 from node.errors import OsteonError
 from node.settle import Settled, SettleRules, settled
 from storage import peers, studies
+from storage.deliveries import delivered_count
 from storage.engine import Connection, Engine, begin, reading
 
 log = logging.getLogger(__name__)
@@ -29,32 +30,47 @@ class Settler:
         self._engine = engine
         self._rules = rules_from(config)
         self._counts = _PacsCounts(config)
+        self._seen: dict[int, tuple[float, float]] = {}
 
     def turn(self) -> bool:
         """Mark what is complete; True when a study was."""
         with reading(self._engine) as conn:
             arriving = studies.arriving(conn)
-            askable = _askable(conn) if arriving else {}
+            askable = _askable(conn, arriving) if arriving else {}
         found = False
         for arrival in arriving:
             now = time.time()
-            peer = askable.get(arrival.calling_ae)
-            count = self._counts.of(arrival, peer) if peer else None
-            decision = settled(arrival, now, self._rules, count)
+            asked = askable.get(arrival.id)
+            count = self._counts.of(arrival, *asked) if asked else None
+            decision = settled(arrival, now, self._rules, count, self._unchanged_s(arrival))
             if isinstance(decision, Settled):
                 with begin(self._engine) as conn:
                     found |= studies.mark_ready(conn, arrival.id, decision.reason, now, seen=arrival.last_arrival)
                 log.info("study %d: complete. %s", arrival.id, decision.reason)
-        self._counts.forget({arrival.id for arrival in arriving})
+        still = {arrival.id for arrival in arriving}
+        self._counts.forget(still)
+        self._seen = {study_id: seen for study_id, seen in self._seen.items() if study_id in still}
         return found
+
+    def _unchanged_s(self, arrival: studies.Arrival) -> float:
+        """Since when we have seen this very evidence, by a clock that nobody sets."""
+        now = time.monotonic()
+        last_arrival, since = self._seen.get(arrival.id, (None, now))
+        if last_arrival != arrival.last_arrival:
+            since = now
+        self._seen[arrival.id] = (arrival.last_arrival, since)
+        return now - since
 
     def close(self) -> None:
         """Stop asking."""
         self._counts.close()
 
 
-def _askable(conn: Connection) -> dict[str, peers.Peer]:
-    return {peer.ae_title: peer for peer in peers.peers(conn) if peer.may_find and peer.host}
+def _askable(conn: Connection, arriving: list[studies.Arrival]) -> dict[int, tuple[peers.Peer, int]]:
+    """By study: the PACS that sent it, where it may be asked, and how many of our results that PACS holds of it."""
+    known = {peer.ae_title: peer for peer in peers.peers(conn) if peer.may_find}
+    pairs = ((arrival.id, known.get(arrival.calling_ae)) for arrival in arriving)
+    return {study_id: (peer, delivered_count(conn, study_id, peer.id)) for study_id, peer in pairs if peer}
 
 
 def rules_from(config: Config) -> SettleRules:
@@ -80,7 +96,7 @@ class _PacsCounts:
         self._asked: dict[int, tuple[float, float, Future[int | None]]] = {}
         self._lock = threading.Lock()
 
-    def of(self, arrival: studies.Arrival, peer: peers.Peer) -> int | None:
+    def of(self, arrival: studies.Arrival, peer: peers.Peer, ours: int) -> int | None:
         """The newest known count for the study as it stands, None while unknown; asks again when images came since."""
         with self._lock:
             asked_at, seen, answer = self._asked.get(arrival.id, (0.0, 0.0, None))
@@ -89,7 +105,8 @@ class _PacsCounts:
                 answer = self._pool.submit(self._ask, arrival.study_instance_uid, peer)
                 self._asked[arrival.id] = (time.monotonic(), arrival.last_arrival, answer)
                 return None
-        return answer.result() if answer.done() and seen == arrival.last_arrival else None
+        count = answer.result() if answer.done() and seen == arrival.last_arrival else None
+        return count - ours if count is not None else None
 
     def forget(self, but: set[int]) -> None:
         """Drop what is known of studies that no longer receive."""

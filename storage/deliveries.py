@@ -158,6 +158,13 @@ def outbox(conn: Connection, study_id: int) -> list[Delivery]:
     ]
 
 
+def delivered_count(conn: Connection, study_id: int, peer_id: int) -> int:
+    """How many of our results of this study the peer has accepted."""
+    mine = and_(parcels.c.study_id == study_id, parcels.c.peer_id == peer_id)
+    accepted = and_(mine, deliveries.c.state == DeliveryState.DELIVERED)
+    return conn.execute(select(func.count()).select_from(deliveries).join(parcels).where(accepted)).scalar_one()
+
+
 def last_delivered(conn: Connection, study_id: int) -> float | None:
     """When the last result of the study's newest parcels was accepted; None while any of them is not."""
     newest = select(func.max(parcels.c.run_id)).where(parcels.c.study_id == study_id).scalar_subquery()
