@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 
 _TERMS = {  # where Body Part Examined (PS3.16 Annex L) has another word than our region
     Region.LIMB: "EXTREMITY", Region.UPPER_LIMB: "EXTREMITY", Region.LOWER_LIMB: "EXTREMITY",
-    Region.UPPER_ARM: "ARM", Region.LOWER_LEG: "LEG",
+    Region.UPPER_ARM: "ARM", Region.LOWER_LEG: "LEG", Region.SACROILIAC_JOINT: "SIJOINT", Region.SACRUM: "SSPINE",
+    Region.CERVICAL_SPINE: "CSPINE", Region.THORACIC_SPINE: "TSPINE", Region.LUMBAR_SPINE: "LSPINE",
 }  # fmt: skip
 
 
