@@ -74,6 +74,7 @@ LATERALITIES: dict[str, Code] = {  # CID 244
 BODY_PARTS: dict[str, Code] = {  # defined terms of PS3.16 Annex L, codes of CID 4031
     "ANKLE": Code("70258002", "SCT", "Ankle joint"),
     "ARM": Code("40983000", "SCT", "Upper arm"),
+    "CALCANEUS": Code("80144004", "SCT", "Calcaneus"),
     "CLAVICLE": Code("51299004", "SCT", "Clavicle"),
     "COCCYX": Code("64688005", "SCT", "Coccyx"),
     "CSPINE": Code("122494005", "SCT", "Cervical spine"),
@@ -94,15 +95,19 @@ BODY_PARTS: dict[str, Code] = {  # defined terms of PS3.16 Annex L, codes of CID
     "LSSPINE": Code("1217253001", "SCT", "Lumbo-sacral spine"),
     "PATELLA": Code("64234005", "SCT", "Patella"),
     "PELVIS": Code("816092008", "SCT", "Pelvis"),
+    "RADIUS": Code("62413002", "SCT", "Radius"),
     "SCAPULA": Code("79601000", "SCT", "Scapula"),
     "SHOULDER": Code("16982005", "SCT", "Shoulder"),
+    "SIJOINT": Code("39723000", "SCT", "Sacroiliac joint"),
     "SPINE": Code("421060004", "SCT", "Spine"),
     "SSPINE": Code("54735007", "SCT", "Sacrum"),
     "THIGH": Code("68367000", "SCT", "Thigh"),
     "THUMB": Code("76505004", "SCT", "Thumb"),
     "TIBIA": Code("12611008", "SCT", "Tibia"),
     "TLSPINE": Code("1217256009", "SCT", "Thoraco-lumbar spine"),
+    "TOE": Code("29707007", "SCT", "Toe"),
     "TSPINE": Code("122495006", "SCT", "Thoracic spine"),
+    "ULNA": Code("23416004", "SCT", "Ulna"),
     "WRIST": Code("74670003", "SCT", "Wrist joint"),
 }
 

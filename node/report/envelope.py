@@ -96,6 +96,8 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     ds.SoftwareVersions = list(cover.software_versions)
     ds.ContentQualification = cover.content_qualification
     ds.pop("ContributingEquipmentSequence", None)
+    if "ContentLabel" in ds and "ContentCreatorName" not in ds:
+        ds.ContentCreatorName = ""  # type 2 (PS3.3 Table 10-12), which the library leaves out where nobody is named
     if anatomy is not None:
         if anatomy.body_part:
             ds.BodyPartExamined = anatomy.body_part
