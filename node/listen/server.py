@@ -127,7 +127,8 @@ class Server:
             selector.register(self._socket, selectors.EVENT_READ)
             while not stop.is_set():
                 if selector.select(_TICK_S):
-                    self._accept()
+                    while self._accept() and not stop.is_set():
+                        pass
 
     def stop(self) -> None:
         """Take no more; let objects in transit arrive for a while; make their rows; end."""
@@ -153,27 +154,42 @@ class Server:
         except StorageError:
             log.exception("What a former run left unindexed could not be indexed; it is tried at the next start")
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Take one connection from the queue and give it a thread; False when none waits."""
         try:
             sock, peer = self._socket.accept()
-        except OSError as exc:  # out of descriptors, or a caller that is gone already
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        except OSError as exc:  # out of descriptors
             log.warning("a connection could not be accepted: %s", exc.strerror)
             time.sleep(_TICK_S)
-            return
+            return False
         address = str(peer[0]).removeprefix("::ffff:")
         try:
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
             settings = self._settings
             connection = wire.Connection(sock, max_pdu=settings.max_pdu_bytes, pdu_timeout_s=settings.pdu_timeout_s)
-            self._waiting.enter(connection, address)
-            thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
-            with self._lock:
-                self._threads[thread] = connection
-            thread.start()
-        except (OSError, RuntimeError) as exc:  # gone again, or no more threads
-            log.warning("a connection from %s could not be served: %s", address, exc)
+        except OSError as exc:  # gone again
+            log.debug("a connection from %s could not be served: %s", address, exc)
             sock.close()
+            return True
+        self._waiting.enter(connection, address)
+        thread = threading.Thread(target=self._serve, args=(connection, address), daemon=True)
+        with self._lock:
+            self._threads[thread] = connection
+        try:
+            thread.start()
+        except RuntimeError:
+            log.warning("a connection from %s could not be served: there are too many threads", address)
+            self._forget(thread, connection)
+            connection.close()
+        return True
+
+    def _forget(self, thread: threading.Thread, connection: wire.Connection) -> None:
+        self._waiting.leave(connection)
+        with self._lock:
+            self._threads.pop(thread, None)
 
     def _serve(self, connection: wire.Connection, address: str) -> None:
         """The body of a connection's thread."""
@@ -191,9 +207,7 @@ class Server:
             log.exception("a connection from %s ended by a fault of this program", address)
         finally:
             connection.close(patience)
-            self._waiting.leave(connection)
-            with self._lock:
-                self._threads.pop(threading.current_thread(), None)
+            self._forget(threading.current_thread(), connection)
 
     def _associate(self, connection: wire.Connection, address: str) -> float:
         """Read the request, decide, and talk; how long to wait afterwards for the peer to close."""

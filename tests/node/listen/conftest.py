@@ -27,6 +27,7 @@ class House:
     port: int
     engine: Engine
     folder: Path
+    server: Server
 
     def kept(self) -> dict[str, bytes]:
         """The data set of every committed record, by SOP Instance UID."""
@@ -67,7 +68,7 @@ def new_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
         thread = threading.Thread(target=server.accept_until, args=(stop,))
         thread.start()
         stops.append((stop, thread, server, engine))
-        return House(server.port, engine, folder)
+        return House(server.port, engine, folder, server)
 
     yield start
     for stop, thread, server, engine in stops:
