@@ -55,7 +55,8 @@ _LENGTH = struct.Struct("<I")
 # PS3.5 7.1.2: bytes before the value, by VR
 _SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US"
 _LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV"
-_HEADS = dict.fromkeys(_SHORT.split(), 8) | dict.fromkeys(_LONG.split(), 12)
+_UNKNOWN = (b"  ", b"??")  # what some modalities write where the dictionary leaves a choice (US or SS)
+_HEADS = dict.fromkeys((*_SHORT.split(), *_UNKNOWN), 8) | dict.fromkeys(_LONG.split(), 12)
 
 # What the walk is inside of; the bottom of the stack is the data set itself.
 _EXPLICIT_ELEMENTS = 0

@@ -103,6 +103,26 @@ def test_encapsulated_pixels_are_walked_to_their_end() -> None:
     assert isinstance(scanned(data[:-8], syntax="1.2.840.10008.1.2.4.70"), Refusal)
 
 
+def test_a_vr_that_a_modality_left_blank_is_let_pass() -> None:
+    blank = struct.pack("<HH2sH", 0x0028, 0x0120, b"  ", 2) + b"\0\0"
+    assert facts(HEAD + STUDY + blank + PIXELS).sop_instance_uid == "1.2.3.4"
+
+
+def test_implicit_elements_in_an_unknown_sequence_are_walked() -> None:
+    inside = struct.pack("<HHI", 0x0009, 0x0010, 4) + b"ABCD"
+    unknown = element(0x00091001, b"UN", item(inside, UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
+    assert facts(HEAD + unknown + PATIENT + STUDY + PIXELS).sop_instance_uid == "1.2.3.4"
+
+
+def test_two_hundred_legal_levels_are_walked_and_three_hundred_refused() -> None:
+    def nested(levels: int) -> bytes:
+        opened = (element(0x00081140, b"SQ", b"", UNDEFINED) + item(b"", UNDEFINED)) * levels
+        return HEAD + opened + (ITEM_END + SEQUENCE_END) * levels + PATIENT + STUDY + PIXELS
+
+    assert facts(nested(200)).sop_instance_uid == "1.2.3.4"
+    assert isinstance(scanned(nested(300)), Refusal)
+
+
 BAD = {
     "nothing": b"",
     "cut in a header": WHOLE[:33],
