@@ -158,6 +158,9 @@ class Shelf:
 
 def bundles(folder: Path) -> Shelf:
     """Every bundle below `folder`, by name; the damaged ones are listed with their reason, never loaded."""
+    if not folder.is_dir():
+        reason = f"{folder} is no folder, so no model is loaded. Name the folder of the bundles in work.models_folder."
+        return Shelf((), (DamagedBundle(folder, reason),))
     sound, damaged = [], []
     for path in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(("_", "."))):
         try:

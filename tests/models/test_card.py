@@ -187,3 +187,9 @@ def test_every_fault_of_a_bundle_is_one_kind_of_error():
     for kind in (BundleMissingError, BundleDamagedError, CardError, ContractError):
         assert issubclass(kind, BundleError)
         assert kind("x").outcome == "FAILED_MODEL"
+
+
+def test_a_folder_that_is_not_there_is_named_and_holds_nothing(tmp_path):
+    shelf = bundles(tmp_path / "absent")
+    assert shelf.sound == ()
+    assert "is no folder" in shelf.damaged[0].reason
