@@ -4,6 +4,7 @@ Pure: no clock, no disk, no network; the same call gives the same bytes. SEG, GS
 found; the SR always, last, naming the others. "Normal" is an SR that says so and nothing else.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 
 from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map, get_sop_class_iod_map
@@ -38,6 +39,12 @@ def objects(findings: Findings, sources: Sequence[Source], request: Request) -> 
     ValueError
         When findings and sources do not belong together.
     """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Invalid value for VR UI")  # the source's UIDs are repeated as they are
+        return _objects(findings, sources, request)
+
+
+def _objects(findings: Findings, sources: Sequence[Source], request: Request) -> tuple[EncodedObject, ...]:
     run_hash = run_hash_of(findings, sources, request)
     subjects = [
         subject(found, source, findings.model, run_hash, request)
