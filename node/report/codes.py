@@ -112,8 +112,11 @@ BODY_PARTS: dict[str, Code] = {  # defined terms of PS3.16 Annex L, codes of CID
 }
 
 UNPAIRED = frozenset(
-    {"COCCYX", "CSPINE", "CTSPINE", "LSPINE", "LSSPINE", "PELVIS", "SPINE", "SSPINE", "TLSPINE", "TSPINE"}
+    {"ABDOMEN", "ABDOMENPELVIS", "BLADDER", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "COCCYX", "CSPINE"}
+    | {"CTSPINE", "FACE", "HEAD", "HEADNECK", "HEART", "JAW", "LSPINE", "LSSPINE", "NECK", "NECKCHEST", "PELVIS"}
+    | {"SKULL", "SPINE", "SSPINE", "STERNUM", "TLSPINE", "TSPINE", "UTERUS", "WHOLEBODY"}
 )
+"""Parts that have no side: their objects carry no *Laterality* (0020,0060), not even an empty one (PS3.3 C.7.3.1)."""
 
 SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY"}
 """By system: the region that holds for every image it takes, for when neither route nor header name a part."""

@@ -179,6 +179,12 @@ def test_region_and_side(
     assert (seg.BodyPartExamined, region.CodeValue, side[0].CodeValue if side else "") == told
 
 
+@pytest.mark.parametrize("body_part", ["PELVIS", "CHEST", "LSPINE"])
+def test_a_part_without_a_side_gets_none_in_any_object(body_part: str) -> None:
+    for each in radiograph(CR, BodyPartExamined=body_part, Laterality="L").made():
+        assert "Laterality" not in read(each)
+
+
 def test_the_region_of_a_system_is_known_under_its_real_name() -> None:
     assert SYSTEM in SYSTEM_BODY_PARTS
     assert set(SYSTEM_BODY_PARTS.values()) <= set(BODY_PARTS)

@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from models.findings import SourceFindings
+from node.report.codes import BODY_PARTS, UNPAIRED
 from node.report.encode import EncodedObject, part10
 from node.report.patient import REQUIRED
 from node.report.request import DocumentRef, Kind, Profile
@@ -25,6 +26,7 @@ from tests.node.report.made_cases import (
     mr_series,
     normal,
     radiograph,
+    read,
     stock,
     stock_results,
 )
@@ -173,3 +175,13 @@ def test_highdicom_reads_the_report_and_finds_each_lesion_by_its_tracking_uid(na
         planar = content.get_planar_roi_measurement_groups(tracking_uid=uid)
         volumetric = content.get_volumetric_roi_measurement_groups(tracking_uid=uid)
         assert len(planar) + len(volumetric) == 1
+
+
+@pytest.mark.parametrize("body_part", sorted(UNPAIRED | set(BODY_PARTS)))
+def test_a_side_is_stated_for_parts_that_have_one_only(body_part: str, tmp_path: Path) -> None:
+    ds = read(next(each for each in stock_results("cr") if each.kind is Kind.SC))
+    ds.BodyPartExamined = body_part
+    if body_part in UNPAIRED:
+        del ds.Laterality
+    ds.save_as(tmp_path / "sc.dcm", enforce_file_format=True)
+    assert errors_of(tmp_path / "sc.dcm") == []
