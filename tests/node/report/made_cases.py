@@ -59,7 +59,10 @@ class Case:
         return objects(self.findings, self.sources, self.request)
 
     def one(self, kind: Kind) -> Dataset:
-        return read(next(each for each in self.made() if each.kind is kind))
+        """One result, made without the others where the profile leaves the choice."""
+        profile = self.request.profile
+        alone = self.asking(profile=replace(profile, kinds=profile.kinds or frozenset({kind})))
+        return read(next(each for each in alone.made() if each.kind is kind))
 
     def asking(self, **changes: Any) -> "Case":
         return replace(self, request=replace(self.request, **changes))

@@ -22,7 +22,6 @@ from training.phantoms.dicom import Header, picture_dataset
 DATA = Path(__file__).parents[4] / "shared" / "data"
 XRAY = {
     "extremity, RLE": "xray/cr-extremity-fuji-mono1/RG3_RLE.dcm",
-    "extremity, JPEG lossless": "xray/cr-extremity-fuji-mono1/RG3_JPLL.dcm",
     "extremity, JPEG 2000": "xray/cr-extremity-fuji-mono1/RG3_J2KI.dcm",
     "chest of 15 bits": "xray/cr-chest-philips-mono1-15bit/RG1_J2KI.dcm",
     "modality LUT": "xray/cr-modality-lut-sequence/CR-ModalitySequenceLUT.dcm",
