@@ -1,5 +1,6 @@
 """A listener in this process, with a database and a journal of its own, and what it keeps."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -46,17 +47,25 @@ class House:
             association.echo()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the schema and nothing else, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "osteon.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def new_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def new_house(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., House]]:
     """Starts listeners; settings by keyword."""
     stops: list[tuple[threading.Event, threading.Thread, Server, Engine]] = []
 
     def start(**settings: Any) -> House:
         folder = tmp_path / f"journal{len(stops)}"
         folder.mkdir()
-        url = f"sqlite:///{tmp_path / f'{len(stops)}.sqlite'}"
-        migrate(url)
-        engine = open_engine(url)
+        database = tmp_path / f"{len(stops)}.sqlite"
+        shutil.copy(migrated, database)
+        engine = open_engine(f"sqlite:///{database}")
         with begin(engine) as conn:
             peers.add(conn, peers.Peer(0, "sender", SENDER, "127.0.0.1", 104, addresses=("127.0.0.1/32",)), 1.0)
             peers.add(conn, peers.Peer(0, "guest", "GUEST", "127.0.0.1", 104, may_send=False), 1.0)

@@ -1,6 +1,7 @@
 """Committed records become rows in their order, whatever the database does meanwhile."""
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from node.listen import indexer as indexer_module
 from node.listen.indexer import Bookings, Closed, Indexer
 from node.listen.store import Caller
 from storage import intake, studies
-from storage.engine import Engine, begin, migrate, open_engine, reading
+from storage.engine import Engine, begin, open_engine, reading
 from storage.errors import Broken
 from storage.intake import Taken
 from storage.journal import Place, RecordMeta
@@ -21,10 +22,8 @@ from tests.e2e.processes import until
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    made = f"sqlite:///{tmp_path / 'osteon.sqlite'}"
-    migrate(made)
-    return made
+def url(tmp_path: Path, migrated: Path) -> str:
+    return f"sqlite:///{shutil.copy(migrated, tmp_path)}"
 
 
 @pytest.fixture
