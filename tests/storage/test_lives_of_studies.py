@@ -263,7 +263,7 @@ def relaxed(request: pytest.FixtureRequest, sqlite_template: Path) -> Iterator[E
 
 
 @pytest.mark.parametrize(
-    ("relaxed", "examples"), [("sqlite", 30), ("postgresql", 6)], ids=["sqlite", "postgresql"], indirect=["relaxed"]
+    ("relaxed", "examples"), [("sqlite", 20), ("postgresql", 5)], ids=["sqlite", "postgresql"], indirect=["relaxed"]
 )
 def test_no_study_is_ever_stuck_and_no_object_lost(relaxed: Engine, sender: Any, examples: int) -> None:
     machine = type("Machine", (Lives,), {"engine": relaxed, "sender": sender})
