@@ -2,9 +2,15 @@
 
 Opset 20 by the dynamo exporter, the batch dynamic, no external data; `metadata_props` repeat the contract that the node
 checks. The proof runs through `models.session`, that is, through what the node runs.
+
+Pooling indices make a Seg-UNet discontinuous: where two pixels of a pool are equal but for rounding, float32 itself
+chooses at random, and the network's own float32 answer leaves its float64 answer. On white noise that happens, on
+radiographs it did not. So a difference up to twice the network's own rounding on the same input is not held against
+the export; where the network is sure of itself, the tolerance is as it stands.
 """
 
 import contextlib
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,24 +72,32 @@ def prove(model: bytes, where: str, net: nn.Module, contract: Contract, inputs: 
         When an output differs by more than the tolerance, or a decision in more than one pixel of ten thousand.
     """
     session = open_session(model, where, contract, SessionOptions(device=Device.CPU, threads=1))
+    precise = copy.deepcopy(net).eval().double()
     worst = 0.0
     for batch in inputs:
         answers = session.run(batch)
         with torch.no_grad():
             wanted = net.eval()(torch.from_numpy(batch))._asdict()
+            exact = precise(torch.from_numpy(batch).double())._asdict()
         for name, answer in answers.items():
-            worst = max(worst, _difference(name, answer, wanted[name].numpy(), where))
+            rounding = float((wanted[name] - exact[name]).abs().max())
+            worst = max(worst, _difference(name, answer, wanted[name].numpy(), rounding, where))
     log.info("%s answers as the network does: largest relative difference %.1e.", where, worst)
     return worst
 
 
-def _difference(name: str, answer: Array, wanted: Array, where: str) -> float:
+def _difference(name: str, answer: Array, wanted: Array, rounding: float, where: str) -> float:
     scale = max(1.0, float(np.abs(wanted).max()))
     difference = float(np.abs(answer - wanted).max()) / scale
-    if difference > TOLERANCE:
+    allowed = max(TOLERANCE, 2.0 * rounding / scale)
+    if allowed > TOLERANCE:
+        log.info(
+            "%s: %s is unsure of itself by %.1e on this input; twice that is allowed.", where, name, rounding / scale
+        )
+    if difference > allowed:
         raise UnequalExport(
             f"{where}: {name} differs from the network by {difference:.1e} of its largest value, more than "
-            f"{TOLERANCE:.0e}. No bundle was written. Export with the pinned versions of torch, onnx and onnxscript."
+            f"{allowed:.0e}. No bundle was written. Export with the pinned versions of torch, onnx and onnxscript."
         )
     flipped = float((_decided(answer) != _decided(wanted)).mean())
     if flipped > PIXELS:

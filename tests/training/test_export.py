@@ -1,5 +1,6 @@
 """An exported graph answers as its network, or is refused; a card reads back as it was written."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from training.knee import bundle
 from training.knee.contract import contract
 from training.knee.nets import NetSpec, Outputs, SegUNet
 from training.knee.recipe import SMALL
+from training.knee.serving import Served, ServeSpec
 
 SIDE = 32
 TINY = NetSpec(
@@ -64,10 +66,31 @@ def test_the_file_is_whole_of_opset_20_and_states_its_contract(model: bytes, car
     assert stated["name"] == "tiny"
 
 
+def test_a_smaller_look_and_a_mirror_are_exported_too(net: SegUNet, card) -> None:
+    served = Served(net, ServeSpec(side=16, mirrored=True)).eval()
+    model = export(served, SIDE, Outputs._fields, contract_of(card, "global"))
+    assert prove(model, "tiny.onnx", served, contract(card, "global"), inputs(1, 4)) < 1e-4
+
+
+def test_a_mirrored_image_gets_the_mirrored_answer(net: SegUNet) -> None:
+    served, image = Served(net, ServeSpec(side=SIDE, mirrored=True)).eval(), torch.from_numpy(inputs(2)[0])
+    straight, turned = served(image), served(image.flip(3))
+    assert torch.allclose(straight.class_logits, turned.class_logits, atol=1e-5)
+    assert torch.allclose(straight.mask_logits, turned.mask_logits.flip(3), atol=1e-4)
+
+
 def test_other_weights_are_refused(model: bytes, card) -> None:
     torch.manual_seed(4)
     with pytest.raises(UnequalExport, match="differs from the network"):
         prove(model, "tiny.onnx", SegUNet(TINY).eval(), contract(card, "global"), inputs(2))
+
+
+def test_a_small_error_is_refused_where_the_network_is_sure(net: SegUNet, model: bytes, card) -> None:
+    altered = copy.deepcopy(net)
+    with torch.no_grad():
+        altered.class_head.bias += 3e-4
+    with pytest.raises(UnequalExport, match="class_logits differs"):
+        prove(model, "tiny.onnx", altered, contract(card, "global"), inputs(2))
 
 
 def test_a_file_for_the_other_role_is_refused(net: SegUNet, model: bytes, card) -> None:
@@ -76,11 +99,11 @@ def test_a_file_for_the_other_role_is_refused(net: SegUNet, model: bytes, card) 
 
 
 def test_a_bundle_that_fails_its_proof_is_not_written(net: SegUNet, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("training.export.TOLERANCE", -1.0)
+    monkeypatch.setattr("training.export.PIXELS", -1.0)
     recipe = replace(SMALL, side=SIDE, net=TINY)
     with pytest.raises(UnequalExport):
         bundle.write(
-            {"global": net, "patch": net},
+            {role: Served(net, ServeSpec(SIDE, False)) for role in ("global", "patch")},
             recipe,
             tmp_path / "knee",
             version="0.0.1",

@@ -28,8 +28,9 @@ from training.export import export, prove
 from training.knee.calibrate import Choice
 from training.knee.contract import contract
 from training.knee.evaluate import Figures
-from training.knee.nets import CLASSES, Outputs, SegUNet
+from training.knee.nets import CLASSES, Outputs
 from training.knee.recipe import Recipe
+from training.knee.serving import Served
 
 BODY_PARTS = (
     "knee", "femur", "thigh", "tibia", "fibula", "lower_leg", "ankle", "foot", "hip", "pelvis",
@@ -41,11 +42,12 @@ INTENDED_USE = (
     "says how likely the image shows none, a benign or a malignant one. It decides nothing."
 )
 LIMITATIONS = (
-    "Trained on one public collection, BTXRD, in a copy shrunk to 256 x 256 without its proportions; the body part of "
-    "its tumour images is not given, so how it does at the knee alone is not known. Small tumours are missed more "
-    "often. The patch network has seen no detail finer than that copy. Never tested on another hospital's "
-    "images. Fractures, implants, infections and growing bones were not studied apart. Not for the spine, skull or "
-    "chest, not for other modalities, and not for any clinical decision."
+    "Trained on one public collection, BTXRD, in a copy shrunk to 256 x 256 without its proportions; the body part "
+    "of its tumour images is not given, so how it does at the knee alone is not known. Few tumours are outlined, "
+    "small ones hardly ever: see tumours_found. Where A6 applies, normal is given exactly 0. The patch network has "
+    "seen no detail finer than that copy. Never tested on another hospital's images. Fractures, implants, "
+    "infections and growing bones were not studied apart. Not for the spine, skull or chest, not for other "
+    "modalities, and not for any clinical decision."
 )
 PHANTOM_LIMITATIONS = (
     "Trained on phantoms, radiographs drawn from formulas. It shows that the way from image to report works; what it "
@@ -62,7 +64,7 @@ Facts = Mapping[str, str | int | float | bool | list[str | int | float | bool]]
 
 
 def write(
-    nets: Mapping[str, SegUNet],
+    nets: Mapping[str, Served],
     recipe: Recipe,
     folder: Path,
     *,
@@ -128,7 +130,7 @@ def record(bundle: Bundle, *, choice: Choice | None = None, measured: Figures | 
     return card
 
 
-def _file(net: SegUNet, card: Card, role: str, folder: Path, real: Sequence[npt.NDArray[np.float32]]) -> bytes:
+def _file(net: Served, card: Card, role: str, folder: Path, real: Sequence[npt.NDArray[np.float32]]) -> bytes:
     side = card.preprocess.size[0]
     stated = contract_of(card, role) | {
         "name": card.name,

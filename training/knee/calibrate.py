@@ -26,7 +26,7 @@ from training.knee.evaluate import Case, examine
 
 log = logging.getLogger(__name__)
 
-MASK_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+MASK_THRESHOLDS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)
 TIMID = 1e-3
 """Keeps temperature and bias finite where a few validation images are all told right."""
 NORMAL_TOTALS = (1.0, 0.9, 0.8, 0.6, 0.4, 0.2)

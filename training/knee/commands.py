@@ -14,6 +14,7 @@ from training.knee.dataset import Radiographs, read
 from training.knee.montage import montage
 from training.knee.nets import CLASSES
 from training.knee.recipe import RECIPES
+from training.knee.serving import Served, ServeSpec
 from training.split import BLOCK, EDGE
 
 SIDE = 256
@@ -43,6 +44,10 @@ def run_export(args: argparse.Namespace) -> str:
     nets = fit.load(recipe, args.run)
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
+    specs = {
+        "global": ServeSpec(args.global_side or recipe.side, args.mirror),
+        "patch": ServeSpec(args.patch_side or recipe.side, mirrored=False),
+    }
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": args.kind,
@@ -51,9 +56,12 @@ def run_export(args: argparse.Namespace) -> str:
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{minutes}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
+        "looks_at_px": [specs[name].side for name in fit.STAGES],
+        "mirrored": [specs[name].mirrored for name in fit.STAGES],
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
     }
-    bundle.write(nets, recipe, args.bundle, version=args.version, real=real, facts=facts)
+    served = {name: Served(net, specs[name]) for name, net in nets.items()}
+    bundle.write(served, recipe, args.bundle, version=args.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 
 
