@@ -118,6 +118,8 @@ UNPAIRED = frozenset(
 )
 """Parts that have no side: their objects carry no *Laterality* (0020,0060), not even an empty one (PS3.3 C.7.3.1)."""
 
+PAIRED = frozenset(BODY_PARTS) - UNPAIRED
+
 SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY"}
 """By system: the region that holds for every image it takes, for when neither route nor header name a part."""
 

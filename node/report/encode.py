@@ -3,19 +3,24 @@
 Elements of our own are ASCII; what a source gave (node/report/patient.py) is set in as the bytes it was.
 """
 
+import struct
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass
+from typing import Any
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
-from pydicom.tag import BaseTag
+from pydicom.filewriter import correct_ambiguous_vr, write_file_meta_info
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.report.request import Kind
 
+_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 PREAMBLE = b"\0" * 128 + b"DICM"
 
 
@@ -42,8 +47,9 @@ def encoded(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> bytes:
     carried
         Elements already encoded; each replaces the data set's own.
     """
-    correct_ambiguous_vr(ds, True)
-    parts = {tag: _element(ds, tag) for tag in ds.keys() if tag not in carried}  # noqa: SIM118 (a Dataset iterates elements)
+    if "ContentSequence" not in ds:  # a document has no element whose VR hangs on another
+        correct_ambiguous_vr(ds, True)
+    parts = {element.tag: _element(element) for element in ds if element.tag not in carried}
     parts.update(carried)
     return b"".join(parts[tag] for tag in sorted(parts))
 
@@ -83,9 +89,39 @@ def ascii_text(text: str, longest: int = 10_240) -> str:
     return "".join(character if character.isprintable() else " " for character in plain).replace("\\", "/")[:longest]
 
 
-def _element(ds: Dataset, tag: BaseTag) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = False
-    write_data_element(buffer, ds.get_item(tag), ["ascii"])
-    return bytes(buffer.getvalue())
+def _element(element: DataElement) -> bytes:
+    """One element, Explicit VR Little Endian (PS3.5 7.1.2), sequences and items with explicit lengths."""
+    tag, vr = element.tag, str(element.VR)
+    value = _value(vr, element.value)
+    head = struct.pack("<HH2s", tag.group, tag.element, vr.encode("ascii"))
+    if vr in EXPLICIT_VR_LENGTH_32:
+        return b"".join((head, struct.pack("<2xI", len(value)), value))
+    return b"".join((head, struct.pack("<H", len(value)), value))
+
+
+def _value(vr: str, value: Any) -> bytes:
+    """The value, padded to even length.
+
+    Raises
+    ------
+    UnicodeEncodeError
+        When a string of ours is not ASCII: it could not be read under every character set.
+    """
+    if vr == "SQ":
+        return b"".join(map(_item, value or ()))
+    if value is None or value == "":
+        return b""
+    several = list(value) if isinstance(value, MutableSequence) else [value]
+    if vr in _NUMBERS:
+        return struct.pack(f"<{len(several)}{_NUMBERS[vr]}", *several)
+    if vr == "AT":
+        return b"".join(struct.pack("<HH", Tag(each).group, Tag(each).element) for each in several)
+    if isinstance(value, bytes):
+        return value + b"\0" * (len(value) % 2)
+    text = "\\".join(map(str, several)).encode("ascii")
+    return text + (b"\0" if vr == "UI" else b" ") * (len(text) % 2)
+
+
+def _item(item: Dataset) -> bytes:
+    body = b"".join(map(_element, item))
+    return struct.pack("<HHI", 0xFFFE, 0xE000, len(body)) + body

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from models.findings import ModelIdentity
 from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, uid_of
-from node.report.codes import UNPAIRED
+from node.report.codes import PAIRED
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
 from node.report.patient import timezone_of
@@ -47,13 +47,14 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
     key
         Which source it belongs to; empty for the study.
     run_hash
-        The fingerprint of the run: with kind and key it decides the UIDs.
+        The fingerprint of the inputs: with the number of the run, kind and key it decides the UIDs, so that they are
+        the same after a crash and others when a result replaces one.
     """
     return Envelope(
         kind=kind,
         order=order,
-        series_instance_uid=uid_of(run_hash, kind, key, "series"),
-        sop_instance_uid=uid_of(run_hash, kind, key, "instance"),
+        series_instance_uid=uid_of(run_hash, str(request.run), kind, key, "series"),
+        sop_instance_uid=uid_of(run_hash, str(request.run), kind, key, "instance"),
         series_number=FIRST_SERIES_NUMBER + (request.run - 1) * SERIES_PER_RUN + order,
         series_description=ascii_text(f"AI {_DESCRIPTIONS[kind]} ({model.name} {model.version})", 64),
         moment=request.now,
@@ -101,10 +102,8 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     if anatomy is not None:
         if anatomy.body_part:
             ds.BodyPartExamined = anatomy.body_part
-        if cover.kind is not Kind.SEG and anatomy.body_part not in UNPAIRED:
-            ds.Laterality = (
-                anatomy.laterality
-            )  # of a SEG's frames the segments say it, and dciodvfy wants it there only
+        if cover.kind is not Kind.SEG and (anatomy.laterality or anatomy.body_part in PAIRED):
+            ds.Laterality = anatomy.laterality  # of a SEG the segments say it, as dciodvfy demands
 
 
 def _moment(now: datetime, offset: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ know of the image (identity, grid, geometry, grey scale), each value valid or le
 byte for byte (node/report/patient.py). The source is never changed.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ PROJECTION_MODALITIES = frozenset({"CR", "DX", "RG", "RF", "XA", "IO", "PX"})
 _EMPTY = tuple(keyword for keyword in REQUIRED if not keyword.endswith("UID"))
 _TYPE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _GREY_SCALE = ("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleSlope", "RescaleIntercept")
+_TERM = re.compile(r"[A-Z0-9_ ]{1,16}")
 _LOSSY_RATIO_UNKNOWN = "1"
 
 
@@ -102,17 +104,16 @@ def slice_thickness_of(datasets: Sequence[Dataset]) -> float:
 
 def anatomy_of(ds: Dataset, body_part: str, laterality: str, fallback: str) -> Anatomy:
     """Region and side, best first: what the route decided, the header's codes, its terms, the system's own region."""
-    term = (body_part or text_of(ds, "BodyPartExamined")).upper()
+    term = body_part.upper() if body_part.upper() in BODY_PARTS else text_of(ds, "BodyPartExamined").upper()
     region = BODY_PARTS.get(body_part.upper()) or _coded_region(ds) or BODY_PARTS.get(term)
     if region is None:
-        region = BODY_PARTS.get(fallback)
-        term = term or fallback
+        region, term = BODY_PARTS.get(fallback), term or fallback
     side = (laterality or text_of(ds, "ImageLaterality") or text_of(ds, "Laterality")).upper()
     side = "" if term in UNPAIRED else side or _coded_side(ds)
     return Anatomy(
         region=region,
         side=LATERALITIES.get(side),
-        body_part=term if term.isascii() and 0 < len(term) <= 16 else "",
+        body_part=term if _TERM.fullmatch(term) else "",
         laterality=side if side in ("R", "L") else "",
     )
 

@@ -5,21 +5,25 @@ found; the SR always, last, naming the others. "Normal" is an SR that says so an
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from highdicom._standard_utils import get_iod_module_map, get_module_attribute_map, get_sop_class_iod_map
+import numpy as np
+from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 
 from models.findings import Answer, Findings
-from node.identity import fingerprint
+from node.identity import MANUFACTURER, fingerprint, uid_of
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope, envelope
 from node.report.gsps import presentation_state
 from node.report.request import MR_KINDS, X_RAY_KINDS, Kind, Request, Source
 from node.report.sc import secondary_capture
-from node.report.seg import segmentation
+from node.report.seg import parts, segmentation
 from node.report.sr import report
 from node.report.subject import Subject, subject
+
+Builder = Callable[[Envelope], Dataset | None]
 
 
 def objects(findings: Findings, sources: Sequence[Source], request: Request) -> tuple[EncodedObject, ...]:
@@ -58,15 +62,15 @@ def _objects(findings: Findings, sources: Sequence[Source], request: Request) ->
     for kind in (Kind.SEG, Kind.GSPS, Kind.SC):
         for each in subjects:
             if kind in kinds_for(each, request):
-                cover = envelope(kind, len(made), each.key, run_hash, findings.model, request)
-                ds = _built(kind, each, findings, cover, request)
-                if ds is not None:
-                    made.append(result_of(kind, cover.order, ds, each.carried))
+                for part, build in _builders(kind, each, findings, request):
+                    cover = envelope(kind, len(made), each.key + part, run_hash, findings.model, request)
+                    ds = build(cover)
+                    if ds is not None:
+                        made.append(result_of(kind, cover.order, ds, each.carried))
     if any(Kind.SR in kinds_for(each, request) for each in subjects):
         cover = envelope(Kind.SR, len(made), "", run_hash, findings.model, request)
-        made.append(
-            result_of(Kind.SR, cover.order, report(findings, subjects, made, cover, request), subjects[0].carried)
-        )
+        ds = report(findings, subjects, made, cover, request)
+        made.append(result_of(Kind.SR, cover.order, ds, subjects[0].carried))
     return tuple(made)
 
 
@@ -79,20 +83,36 @@ def run_hash_of(findings: Findings, sources: Sequence[Source], request: Request)
 
 def kinds_for(each: Subject, request: Request) -> frozenset[Kind]:
     """What the profile wants for one source."""
-    return request.profile.kinds or (X_RAY_KINDS if each.is_projection else MR_KINDS)
+    if request.profile.kinds is not None:
+        return request.profile.kinds
+    return X_RAY_KINDS if each.is_projection else MR_KINDS
 
 
 def warm_up() -> None:
-    """Load highdicom's tables of the standard, about half a second and 65 MB, before the first study waits for them."""
-    get_sop_class_iod_map()
-    get_iod_module_map()
-    get_module_attribute_map()
+    """Let highdicom load its tables of the standard, half a second and 65 MB, before the first study waits for them."""
+    SCImage(
+        pixel_array=np.zeros((1, 1), dtype=np.uint8),
+        photometric_interpretation="MONOCHROME2",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "F"),
+        study_instance_uid=uid_of("warm up"),
+        series_instance_uid=uid_of("warm up"),
+        series_number=1,
+        sop_instance_uid=uid_of("warm up"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+    )
 
 
-def _built(kind: Kind, each: Subject, findings: Findings, cover: Envelope, request: Request) -> Dataset | None:
-    builders: dict[Kind, Callable[[], Dataset | None]] = {
-        Kind.SEG: lambda: segmentation(each, findings.model, cover, request.profile.nominal_plane),
-        Kind.GSPS: lambda: presentation_state(each, findings.model, cover),
-        Kind.SC: lambda: secondary_capture(each, findings.model, cover),
-    }
-    return builders[kind]()
+def _builders(kind: Kind, each: Subject, findings: Findings, request: Request) -> Iterator[tuple[str, Builder]]:
+    """What to build of one kind for one source: a name for the part, empty when there is but one, and how."""
+    model = findings.model
+    if kind is Kind.GSPS:
+        yield "", lambda cover: presentation_state(each, model, cover)
+    elif kind is Kind.SC:
+        yield "", lambda cover: secondary_capture(each, model, cover)
+    else:
+        for lesions in parts(each):
+            name = "" if lesions == each.lesions else f"#{lesions[0].number}"
+            yield name, partial(segmentation, each, lesions, model, request.profile.nominal_plane)

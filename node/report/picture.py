@@ -86,13 +86,24 @@ def panel_size(columns: int, rows: int, aspect: float = 1.0) -> tuple[int, int]:
 
 def _grey(display: npt.NDArray[np.generic], width: int, height: int) -> Image.Image:
     """Resized and windowed between the 0.5th and the 99.5th percentile."""
-    step = max(1, min(display.shape[0] // height, display.shape[1] // width) // 2)
-    thinned = np.ascontiguousarray(display[::step, ::step], dtype=np.float32)
-    method = Image.Resampling.BOX if thinned.shape[1] >= width else Image.Resampling.BICUBIC
-    small = np.asarray(Image.fromarray(thinned).resize((width, height), method))
+    thinned = _thinned(display, max(1, min(display.shape[0] // height, display.shape[1] // width)))
+    small = np.asarray(Image.fromarray(thinned).resize((width, height), Image.Resampling.BICUBIC))
     low, high = np.percentile(small[::4, ::4], (0.5, 99.5))
-    span = max(float(high - low), 1e-6)
-    return Image.fromarray((np.clip((small - low) / span, 0.0, 1.0) * 255.0).astype(np.uint8))
+    scaled = (small - low) * (255.0 / max(float(high - low), 1e-6))
+    return Image.fromarray(np.clip(scaled, 0.0, 255.0).astype(np.uint8))
+
+
+def _thinned(display: npt.NDArray[np.generic], step: int) -> npt.NDArray[np.float32]:
+    """One value per block of `step` pixels square: the mean of four in it, which is quicker than all and as quiet."""
+    if step == 1:
+        return np.ascontiguousarray(display, dtype=np.float32)
+    rows, columns = display.shape[0] // step * step, display.shape[1] // step * step
+    total = np.zeros((rows // step, columns // step), dtype=np.float32)
+    for row in (0, step // 2):
+        for column in (0, step // 2):
+            total += display[row:rows:step, column:columns:step]
+    total /= 4.0
+    return total
 
 
 @cache

@@ -6,12 +6,13 @@ A group without any coordinates takes the whole report down in OHIF 3.13, so the
 (TID 1501) is inferred from a region too: the border of the image it was drawn from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import highdicom.sr as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
+from pydicom.uid import Comprehensive3DSRStorage
 
 from models.findings import Answer, Findings, ModelIdentity
 from node.identity import MANUFACTURER, MODEL_NAME, uid_of
@@ -24,7 +25,7 @@ from node.report.codes import (
     X_RAY_PROCEDURE,
 )
 from node.report.encode import EncodedObject, ascii_text
-from node.report.envelope import Envelope, finish, place
+from node.report.envelope import Envelope, finish
 from node.report.request import Request
 from node.report.sr_groups import Group, answer_group, lesion_group
 from node.report.subject import Subject
@@ -51,22 +52,34 @@ def report(
         procedure_reported=_procedure(first),
         imaging_measurements=_groups(findings, subjects, cover, request),
     )
-    ds = hd.Comprehensive3DSR(
-        evidence=_evidence(subjects, others),
-        content=content,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        coding_schemes=[
-            CodingSchemeIdentificationItem(
-                PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER
-            )
-        ],
-        **place(cover),
-    )
+    ds = _document(cover)
+    ds.CodingSchemeIdentificationSequence = [
+        CodingSchemeIdentificationItem(PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER)
+    ]
+    ds.CurrentRequestedProcedureEvidenceSequence = [_references(first, _evidence(subjects, others))]
     if request.previous:
         ds.PredecessorDocumentsSequence = _predecessors(request)
+    ds.update(content[0])
     finish(ds, cover, first.first, None)
+    return ds
+
+
+def _document(cover: Envelope) -> Dataset:
+    """SR Document Series, General Equipment and SR Document General (PS3.3 C.17.1, C.17.2), as far as always the same.
+
+    Laid out here and not by highdicom's document class, which copies and checks the finished tree once more and so
+    takes four times as long as the tree itself; its templates have made every item of that tree valid.
+    """
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = Comprehensive3DSRStorage, cover.sop_instance_uid
+    ds.Modality, ds.SeriesInstanceUID, ds.InstanceNumber = "SR", cover.series_instance_uid, 1
+    ds.SeriesNumber, ds.SeriesDescription = cover.series_number, cover.series_description
+    ds.ReferencedPerformedProcedureStepSequence = []
+    ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
+    ds.DeviceSerialNumber = cover.device_uid
+    ds.ContentDate, ds.ContentTime = "", ""
+    ds.CompletionFlag, ds.VerificationFlag, ds.PreliminaryFlag = "COMPLETE", "UNVERIFIED", "PRELIMINARY"
+    ds.PerformedProcedureCodeSequence = []
     return ds
 
 
@@ -136,28 +149,48 @@ def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.A
     )
 
 
-def _evidence(subjects: Sequence[Subject], others: Sequence[EncodedObject]) -> list[Dataset]:
-    """Every image that was read and every object of this run, the first image first: its study is the report's."""
-    listed = [image for subject in subjects for image in subject.images]
+def _evidence(subjects: Sequence[Subject], others: Sequence[EncodedObject]) -> dict[str, dict[str, str]]:
+    """Every image that was read and every object of this run: SOP class by instance, by series."""
+    listed: dict[str, dict[str, str]] = {}
+    for subject in subjects:
+        for image in subject.images:
+            listed.setdefault(str(image.SeriesInstanceUID), {})[str(image.SOPInstanceUID)] = str(image.SOPClassUID)
     for other in others:
-        item = Dataset()
-        item.SOPClassUID, item.SOPInstanceUID = other.sop_class_uid, other.sop_instance_uid
-        item.StudyInstanceUID = listed[0].StudyInstanceUID
-        item.SeriesInstanceUID = other.series_instance_uid
-        listed.append(item)
+        listed.setdefault(other.series_instance_uid, {})[other.sop_instance_uid] = other.sop_class_uid
     return listed
+
+
+def _references(first: Subject, listed: Mapping[str, Mapping[str, str]]) -> Dataset:
+    """An item of the Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1): everything lies in one study."""
+    study = Dataset()
+    study.StudyInstanceUID = first.images[0].StudyInstanceUID
+    study.ReferencedSeriesSequence = [
+        _series_item(uid, [_instance_item(sop_class, sop) for sop, sop_class in instances.items()])
+        for uid, instances in listed.items()
+    ]
+    return study
+
+
+def _series_item(series_instance_uid: str, instances: list[Dataset]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = series_instance_uid
+    series.ReferencedSOPSequence = instances
+    return series
+
+
+def _instance_item(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    instance = Dataset()
+    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
+    return instance
 
 
 def _predecessors(request: Request) -> list[Dataset]:
     """*Predecessor Documents Sequence* (0040,A360): the reports that this one replaces."""
     items = []
     for document in request.previous:
-        instance, series, study = Dataset(), Dataset(), Dataset()
-        instance.ReferencedSOPClassUID = document.sop_class_uid
-        instance.ReferencedSOPInstanceUID = document.sop_instance_uid
-        series.SeriesInstanceUID = document.series_instance_uid
-        series.ReferencedSOPSequence = [instance]
+        study = Dataset()
         study.StudyInstanceUID = document.study_instance_uid
-        study.ReferencedSeriesSequence = [series]
+        instance = _instance_item(document.sop_class_uid, document.sop_instance_uid)
+        study.ReferencedSeriesSequence = [_series_item(document.series_instance_uid, [instance])]
         items.append(study)
     return items

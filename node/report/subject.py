@@ -39,8 +39,8 @@ class Subject:
 
     @property
     def lesions(self) -> tuple[Lesion, ...]:
-        """What was found, in order of number."""
-        return self.findings.lesions
+        """What was found; nothing on a source that is normal or was not assessed."""
+        return () if self.findings.answer in (Answer.NORMAL, Answer.NOT_ASSESSED) else self.findings.lesions
 
     def image(self, sop_instance_uid: str) -> Dataset:
         """The skeleton of one image."""

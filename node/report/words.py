@@ -62,9 +62,11 @@ def tumour_probability(probabilities: Mapping[Answer, float]) -> float:
 
 def lesion_line(lesion: Lesion) -> str:
     """One lesion in a few words: number, answer, probability."""
-    if lesion.malignant_probability is None:
-        return f"{lesion.number} {SHORT[lesion.answer]}, tumour {percent(lesion.probability)}"
-    return f"{lesion.number} {SHORT[lesion.answer]}, malignant {percent(lesion.malignant_probability)}"
+    cancer = lesion.malignant_probability
+    if lesion.answer is Answer.MALIGNANT and cancer is not None:
+        return f"{lesion.number}: malignant ({percent(cancer)})"
+    said = f"tumour {percent(lesion.probability)}" if cancer is None else f"cancer {percent(cancer)}"
+    return f"{lesion.number}: {SHORT[lesion.answer]} ({said})"
 
 
 def size_line(measurements: tuple[Measurement, ...]) -> str:

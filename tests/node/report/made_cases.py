@@ -278,6 +278,7 @@ def not_assessed() -> Case:
 STOCK: dict[str, Callable[[], Case]] = {
     "cr": lambda: radiograph(CR),
     "dx": lambda: radiograph(DX),
+    "dx-two-lesions": lambda: radiograph(DX, lesions=2),
     "dx-odd-width-two-lesions": lambda: radiograph(DX, shape=(301, 219), lesions=2),
     "monochrome1": lambda: radiograph(CR, PhotometricInterpretation="MONOCHROME1"),
     "calibrated": lambda: radiograph(CR, spacing=Spacing(0.2, 0.15, SpacingSource.CALIBRATED)),

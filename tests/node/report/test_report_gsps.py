@@ -81,7 +81,7 @@ def test_texts_say_what_it_is_and_who_says_so() -> None:
         "AI: more likely malignant (87 %)",
         "knee-unet 1.2, weights abababababab",
     ]
-    assert label == "1 malignant, malignant 87 %"
+    assert label == "1: malignant (87 %)"
 
 
 @pytest.mark.parametrize(("name", "shape"), [("cr", "IDENTITY"), ("monochrome1", "INVERSE")])

@@ -1,12 +1,17 @@
 """What holds for the results of a run together: which, in which order, under which names, and again the same."""
 
+import hashlib
 import itertools
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
+from models.findings import Answer
 from models.knee import SYSTEM
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.report.codes import BODY_PARTS, SYSTEM_BODY_PARTS
@@ -102,16 +107,40 @@ def test_the_order_in_which_headers_come_changes_nothing() -> None:
     "other",
     [
         lambda case: case.asking(config="threshold=0.4"),
+        lambda case: case.asking(run=2),
         lambda case: replace(case, findings=replace(case.findings, model=replace(MODEL, weights_sha256="cd" * 32))),
         lambda case: two_radiographs(),
     ],
-    ids=["settings", "weights", "images"],
+    ids=["settings", "a run that replaces it", "weights", "images"],
 )
 def test_another_run_has_other_uids(other) -> None:  # type: ignore[no-untyped-def]
     first = radiograph(CR)
     ours = {uid for each in first.made() for uid in (each.sop_instance_uid, each.series_instance_uid)}
     theirs = {uid for each in other(first).made() for uid in (each.sop_instance_uid, each.series_instance_uid)}
     assert not ours & theirs
+
+
+def test_a_run_on_the_same_images_keeps_the_tracking_of_its_lesions() -> None:
+    uids = [case.one(Kind.SEG).SegmentSequence[0].TrackingUID for case in (stock("cr"), stock("cr").asking(run=2))]
+    assert uids[0] == uids[1]
+
+
+def test_regions_on_an_image_that_is_normal_are_not_reported() -> None:
+    assert [each.kind for each in radiograph(answer=Answer.NORMAL).made()] == [Kind.SR]
+
+
+def test_a_profile_may_want_nothing() -> None:
+    assert radiograph().asking(profile=Profile(kinds=frozenset())).made() == ()
+
+
+def test_another_process_gives_the_same_bytes() -> None:
+    script = (
+        "import hashlib; from tests.node.report.made_cases import radiograph;"
+        "print(*[hashlib.sha256(each.data).hexdigest() for each in radiograph().made()])"
+    )
+    root = Path(__file__).parents[3]
+    said = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [hashlib.sha256(each.data).hexdigest() for each in radiograph().made()]
 
 
 def test_the_moment_changes_no_uid() -> None:

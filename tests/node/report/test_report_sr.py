@@ -17,6 +17,7 @@ from tests.node.report.made_cases import (
     Case,
     normal,
     radiograph,
+    read,
     stock,
     stock_one,
     stock_results,
@@ -82,10 +83,12 @@ def test_no_group_refers_to_a_segment(name: str) -> None:
 def test_a_lesion_has_one_tracking_uid_in_every_object(name: str) -> None:
     lesions = len(stock(name).findings.sources[0].lesions)
     said = tracking_uids(stock_one(name, Kind.SR))[:lesions]
-    seg = [str(each.TrackingUID) for each in stock_one(name, Kind.SEG).SegmentSequence]
-    assert seg == said
+    segments = [
+        segment for result in stock_results(name) if result.kind is Kind.SEG for segment in read(result).SegmentSequence
+    ]
+    assert [str(each.TrackingUID) for each in segments] == said
     identifiers = texts(stock_one(name, Kind.SR), "tracking")[:lesions]
-    assert [str(each.TrackingID) for each in stock_one(name, Kind.SEG).SegmentSequence] == identifiers
+    assert [str(each.TrackingID) for each in segments] == identifiers
 
 
 def test_a_tracking_uid_of_an_earlier_run_is_kept() -> None:

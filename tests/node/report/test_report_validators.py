@@ -133,8 +133,12 @@ def test_validators_find_no_error_in_results_of_bad_headers(name: str, tmp_path:
 
 @pytest.mark.parametrize("name", RADIOGRAPHS)
 def test_dcmqi_reads_the_mask_of_a_radiograph(name: str, tmp_path: Path) -> None:
-    volume = volume_of(written(stock_results(name), tmp_path)[Kind.SEG], tmp_path)
-    assert np.array_equal(volume.voxels, stock(name).findings.sources[0].mask)
+    read = []
+    for number, result in enumerate(each for each in stock_results(name) if each.kind is Kind.SEG):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        read.append(volume_of(written([result], folder)[Kind.SEG], folder).voxels > 0)
+    assert np.array_equal(sum(read) > 0, stock(name).findings.sources[0].mask > 0)
 
 
 def test_dcmqi_reads_the_mask_of_a_series_where_it_was(tmp_path: Path) -> None:
