@@ -20,8 +20,10 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from json.encoder import encode_basestring_ascii
+from operator import attrgetter
 from pathlib import Path
 
 from storage.disk import translated
@@ -72,12 +74,15 @@ class Place:
 
 
 META_FIELDS = tuple(field.name for field in fields(RecordMeta))
-_JSON = json.JSONEncoder(separators=(",", ":"))
+# a template filled by C code: on the listener's path, an encoder takes four times as long
+_NUMBER = "received_at"
+_TEXTS: Callable[[RecordMeta], tuple[str, ...]] = attrgetter(*(name for name in META_FIELDS if name != _NUMBER))
+_JSON = "{" + ",".join(f'"{name}":%s' for name in META_FIELDS if name != _NUMBER) + f',"{_NUMBER}":%r}}'
 
 
 def encode_meta(meta: RecordMeta) -> bytes:
     """The values as they are sealed: ASCII JSON, one key per field."""
-    encoded = _JSON.encode({name: getattr(meta, name) for name in META_FIELDS}).encode("ascii")
+    encoded = (_JSON % (*map(encode_basestring_ascii, _TEXTS(meta)), meta.received_at)).encode("ascii")
     if len(encoded) > _MAX_META_BYTES:
         raise ValueError(f"The values of a record take {len(encoded)} bytes, {_MAX_META_BYTES} are allowed.")
     return encoded
