@@ -29,6 +29,7 @@ __all__ = [
     "open_engine",
     "reading",
     "revision",
+    "verify",
 ]
 
 HEAD = "0001"
@@ -111,6 +112,20 @@ def engine_has_table(conn: Connection, name: str) -> bool:
     return bool(conn.dialect.has_table(conn, name))
 
 
+def verify(conn: Connection) -> None:
+    """Read the whole database for damage: SQLite's own check of its file; PostgreSQL looks after itself.
+
+    Takes about a second for 100 000 studies.
+
+    Raises
+    ------
+    Damaged
+        A page of the file is not what was written.
+    """
+    if conn.dialect.name == "sqlite" and conn.exec_driver_sql("PRAGMA quick_check(1)").scalar() != "ok":
+        raise _damaged(conn.engine.url.render_as_string(hide_password=True))
+
+
 def migrate(url: str) -> None:
     """Bring the schema to this program's revision; does nothing when it is there; safe in several processes at once.
 
@@ -182,10 +197,7 @@ def _meaning(exc: DBAPIError, engine: Engine) -> errors.StorageError:
     if code == sqlite3.SQLITE_FULL or state == "53100":
         return errors.DiskFull(f"{place}: the disk of the database is full. Make room on it.")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return errors.Damaged(
-            f"{place}: the database is damaged. Stop Osteon, move the file away and start again: "
-            "the index of what was received is rebuilt from the segments."
-        )
+        return _damaged(place)
     if "no such table" in str(exc.orig) or "no such column" in str(exc.orig) or state in ("42P01", "42703"):
         return errors.SchemaMismatch(f"{place}: its schema is not that of this version. Run the migration first.")
     if code == sqlite3.SQLITE_CANTOPEN or code == sqlite3.SQLITE_READONLY:
@@ -193,6 +205,14 @@ def _meaning(exc: DBAPIError, engine: Engine) -> errors.StorageError:
     if isinstance(exc, OperationalError):
         return errors.Unavailable(f"{place} cannot be used: {exc.orig}.")
     return errors.Broken(f"{place}: {type(exc.orig).__name__} ({state or code}). This is a fault of Osteon.")
+
+
+def _damaged(place: str) -> errors.Damaged:
+    return errors.Damaged(
+        f"{place}: the database is damaged. Restore it from a copy. Without one: stop Osteon, move the file (and those "
+        "beside it that end in -wal and -shm) away and start again: the index of what was received is rebuilt from the "
+        "segments, peers are entered anew, and studies are analysed again."
+    )
 
 
 def _user() -> str:

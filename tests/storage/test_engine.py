@@ -2,18 +2,20 @@
 
 import multiprocessing
 import os
+import random
 import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, insert, select, text
 
-from storage import errors, peers, tables
-from storage.engine import begin, database_url, reading, revision
+from storage import errors, intake, peers, tables
+from storage.engine import begin, database_url, reading, revision, verify
 from storage.events import add, timeline
 
 Opener = Callable[..., Engine]
@@ -110,6 +112,29 @@ def test_a_damaged_database_is_told_with_the_way_out(sqlite_url: str, opened: Op
     engine = opened(sqlite_url)
     with pytest.raises(errors.Damaged, match="rebuilt from the segments"), begin(engine):
         pass
+
+
+def test_an_overwritten_page_is_found(sqlite_url: str, opened: Opener, sender: Any, tmp_path: Path) -> None:
+    """Whichever of the pages it is (FAULTS 13)."""
+    engine = opened(sqlite_url)
+    with begin(engine) as conn:
+        intake.index(conn, [sender.sends(number, number % 5) for number in range(100)], 1.0)
+        verify(conn)
+    engine.dispose()
+    whole = Path(sqlite_url.removeprefix("sqlite:///")).read_bytes()
+    chance = random.Random(13)
+    for page in range(0, len(whole), 4096):
+        path = tmp_path / "overwritten.db"
+        path.write_bytes(whole[:page] + chance.randbytes(4096) + whole[page + 4096 :])
+        damaged = opened(f"sqlite:///{path}")
+        with pytest.raises(errors.Damaged, match="rebuilt from the segments"), reading(damaged) as conn:
+            verify(conn)
+        damaged.dispose()
+
+
+def test_a_sound_database_is_not_complained_of(engine: Engine) -> None:
+    with reading(engine) as conn:
+        verify(conn)
 
 
 def test_a_folder_that_is_not_there_is_told_with_path_and_user(tmp_path: Path, opened: Opener) -> None:
