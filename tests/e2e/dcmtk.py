@@ -73,10 +73,10 @@ def presentation_state_faults(path: Path) -> str:
     return "" if done.returncode == 0 else done.stdout
 
 
-def dcmqi_mask(path: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
-    """A SEG as dcmqi reads it: the first segment group as an NRRD file, and the JSON beside it."""
+def dcmqi_mask(path: Path, folder: Path) -> tuple[list[Path], dict[str, Any]]:
+    """A SEG as dcmqi reads it: an NRRD file for each segment, and the JSON beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     tool = Path(sys.executable).with_name("segimage2itkimage")  # of the package dcmqi, beside this Python
     done = called([tool, "--inputDICOM", path, "--outputDirectory", folder, "-p", "seg", "-t", "nrrd"])
     assert done.returncode == 0, done.stdout
-    return sorted(folder.glob("seg-*.nrrd"))[0], json.loads((folder / "seg-meta.json").read_text())
+    return sorted(folder.glob("seg-*.nrrd")), json.loads((folder / "seg-meta.json").read_text())
