@@ -16,9 +16,9 @@ from storage import events
 from storage.associations import close_association, close_stale_associations, open_association
 from storage.disk import translated
 from storage.events import EventKind
-from storage.journal import SUFFIX
 from storage.moves import move
 from storage.received import add_arrivals, add_conflicts, add_instances
+from storage.segment import SUFFIX, head_of, next_head
 from storage.states import RunState, StudyState
 from storage.tables import runs, segments, studies
 from storage.upsert import upsert
@@ -44,6 +44,7 @@ GROUP = 500
 _WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
 _BY_UID = select(studies).where(studies.c.study_instance_uid.in_(_WANTED)).order_by(studies.c.id).with_for_update()
 _BY_ID = select(studies).where(studies.c.id.in_(_WANTED)).order_by(studies.c.id).with_for_update()
+_INDEXED_TO = select(segments.c.name, segments.c.indexed_to).where(segments.c.name.in_(_WANTED))
 _ADD_STUDY = insert(studies)
 _ADD_ARRIVED = (
     update(studies)
@@ -96,9 +97,15 @@ def unindexed(conn: Connection, folder: Path) -> list[tuple[Path, int]]:
 
 
 def _note_segments(conn: Connection, taken: Sequence[Taken], now: float) -> None:
-    ends: dict[str, int] = {}
+    """How far each segment is indexed without a gap: what was passed over is found again at the next start."""
+    names = sorted({item.place.segment for item in taken})
+    ends = dict.fromkeys(names, 0)
+    for row in conn.execute(_INDEXED_TO, {"wanted": names}):
+        ends[row.name] = row.indexed_to
     for item in taken:
-        ends[item.place.segment] = max(item.end, ends.get(item.place.segment, 0))
+        segment = item.place.segment
+        if head_of(item.place) <= next_head(ends[segment]):
+            ends[segment] = max(ends[segment], item.end)
     note_indexed(conn, ends, now)
 
 

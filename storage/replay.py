@@ -4,14 +4,16 @@ This is also how the index is rebuilt when the database was lost: to an empty da
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
 from storage import journal
 from storage.engine import begin, reading
+from storage.errors import Broken, Damaged, DiskFailed
 from storage.intake import Taken, index, note_indexed, unindexed
+from storage.segment import head_of, next_head
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +28,12 @@ def replay(engine: Engine, folder: Path, now: float, *, group: int = 256) -> int
         waiting = unindexed(conn, folder)
     total = 0
     for path, start in waiting:
-        if not journal.is_live(path):
+        if journal.is_live(path):
+            continue
+        try:
             total += _replay_segment(engine, path, start, now, group)
+        except (Damaged, DiskFailed):  # one bad file does not keep the others from their rows
+            log.exception("Segment %s cannot be read; it is tried again at the next start.", path.name)
     return total
 
 
@@ -41,26 +47,40 @@ def unindexed_records(conn: Connection, folder: Path) -> Iterator[tuple[str, str
 
 
 def _replay_segment(engine: Engine, path: Path, start: int, now: float, group: int) -> int:
-    count, end = 0, start
+    count, end, has_gap, is_whole = 0, start, False, True
     batch: list[Taken] = []
-    for meta, place, end in journal.records(path, start):
+    for meta, place, after in journal.records(path, start):
+        has_gap |= head_of(place) > next_head(end)
+        end = after
         batch.append(Taken(meta, place, end))
         if len(batch) == group:
-            count += _index(engine, batch, now)
-    count += _index(engine, batch, now)
+            count += len(batch)
+            is_whole &= _index(engine, batch, now)
+            batch = []
+    count += len(batch)
+    is_whole &= _index(engine, batch, now)
     if count:
         log.info("Segment %s: %d objects that a stop had left unindexed were indexed.", path.name, count)
     if not journal.trim(path, end) and path.exists() and not journal.is_live(path):
         log.warning("Segment %s ends in a record that is not whole (byte %d on); it is left as it is.", path.name, end)
+        has_gap, end = True, path.stat().st_size
+    if has_gap and is_whole:
         with begin(engine) as conn:
-            note_indexed(conn, {path.name: path.stat().st_size}, now)
+            note_indexed(conn, {path.name: end}, now)
     return count
 
 
-def _index(engine: Engine, batch: list[Taken], now: float) -> int:
-    count = len(batch)
-    if batch:
-        with begin(engine) as conn:
-            index(conn, batch, now)
-        batch.clear()
-    return count
+def _index(engine: Engine, batch: Sequence[Taken], now: float) -> bool:
+    """Index a group; when it is refused, one by one, so that one record does not stop the others."""
+    try:
+        if batch:
+            with begin(engine) as conn:
+                index(conn, batch, now)
+    except Broken:
+        if len(batch) > 1:
+            alone = [_index(engine, [item], now) for item in batch]
+            return all(alone)
+        where = f"{batch[0].place.segment} from byte {batch[0].place.offset} on"
+        log.exception("An object (%s) cannot be indexed; it is kept, and tried again at the next start.", where)
+        return False
+    return True

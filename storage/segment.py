@@ -80,6 +80,16 @@ _TEXTS: Callable[[RecordMeta], tuple[str, ...]] = attrgetter(*(name for name in 
 _JSON = "{" + ",".join(f'"{name}":%s' for name in META_FIELDS if name != _NUMBER) + f',"{_NUMBER}":%r}}'
 
 
+def head_of(place: Place) -> int:
+    """Where the record of a payload begins."""
+    return place.offset - HEAD.size
+
+
+def next_head(end: int) -> int:
+    """Where the record behind one that ends at `end` begins (the first one for 0)."""
+    return max(aligned(end), ALIGNMENT)
+
+
 def encode_meta(meta: RecordMeta) -> bytes:
     """The values as they are sealed: ASCII JSON, one key per field."""
     encoded = (_JSON % (*map(encode_basestring_ascii, _TEXTS(meta)), meta.received_at)).encode("ascii")
@@ -119,7 +129,7 @@ def records(path: Path, start: int = 0) -> Iterator[tuple[RecordMeta, Place, int
 def _records(fd: int, path: Path, start: int) -> Iterator[tuple[RecordMeta, Place, int]]:
     size = os.fstat(fd).st_size
     nonce = _nonce(fd, size)
-    at, doubtful = max(aligned(start), ALIGNMENT), 0
+    at, doubtful = next_head(start), 0
     while at + HEAD.size <= size:
         found = _record_at(fd, at, size, nonce, path.name)
         if found is None:
@@ -187,7 +197,7 @@ def trim(path: Path, end: int) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _anything_sealed(fd, max(aligned(end), ALIGNMENT)):
+        if _anything_sealed(fd, next_head(end)):
             return False
         cut(fd, path, end)
     except BlockingIOError:

@@ -147,6 +147,78 @@ def test_indexing_the_same_records_again_changes_nothing(engine: Engine, folder:
     assert waiting(engine, folder) == [("again.seg", taken[-1].end)]
 
 
+def test_a_record_that_was_passed_over_is_indexed_at_the_next_start(engine: Engine, folder: Path, sender: Any) -> None:
+    segment = Journal(folder, "gap")
+    taken = receive(segment, sender, 1, 2, 3)
+    with begin(engine) as conn:
+        intake.index(conn, [taken[0], taken[2]], 200.0)
+    assert waiting(engine, folder) == [("gap.seg", taken[0].end)]
+    segment.close()
+    assert replay(engine, folder, 300.0) == 2
+    assert held(engine) == expected(*taken)
+    assert waiting(engine, folder) == []
+
+
+def test_damage_between_whole_records_costs_that_record_and_is_read_once(
+    engine: Engine, folder: Path, sender: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    segment = Journal(folder, "damage")
+    taken = receive(segment, sender, 1, 2, 3)
+    path = die(segment)
+    with path.open("r+b") as file:
+        file.seek(taken[1].place.offset)
+        file.write(b"\xff")
+    assert replay(engine, folder, 300.0) == 2
+    assert held(engine) == expected(taken[0], taken[2])
+    assert "damaged between" in caplog.text
+    assert waiting(engine, folder) == []
+
+
+def test_an_object_that_the_database_refuses_stops_no_other(
+    engine: Engine, folder: Path, sender: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = Journal(folder, "one"), Journal(folder, "two")
+    taken = receive(one, sender, 1, 2, 3)
+    others = receive(two, sender, 4, study=2)
+    for segment in (one, two):
+        die(segment)
+    refused = taken[1].meta.sop_instance_uid
+    with begin(engine) as conn:
+        for statement in REFUSE[conn.dialect.name]:
+            conn.exec_driver_sql(statement.format(uid=refused))
+    replay(engine, folder, 300.0)
+    assert held(engine) == expected(taken[0], taken[2], *others)
+    assert "tried again at the next start" in caplog.text
+    with begin(engine) as conn:
+        conn.exec_driver_sql(ALLOW[conn.dialect.name])
+    assert waiting(engine, folder) == [("one.seg", taken[0].end)]
+    replay(engine, folder, 400.0)
+    assert held(engine) == expected(*taken, *others)
+    assert waiting(engine, folder) == []
+
+
+REFUSE = {
+    "sqlite": [
+        "CREATE TRIGGER refuse BEFORE INSERT ON instances WHEN NEW.sop_instance_uid = '{uid}'"
+        " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+    ],
+    "postgresql": ["ALTER TABLE instances ADD CONSTRAINT refuse CHECK (sop_instance_uid <> '{uid}')"],
+}
+ALLOW = {"sqlite": "DROP TRIGGER refuse", "postgresql": "ALTER TABLE instances DROP CONSTRAINT refuse"}
+
+
+def test_a_segment_that_cannot_be_read_stops_no_other(
+    engine: Engine, folder: Path, sender: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "a.seg").mkdir()
+    segment = Journal(folder, "b")
+    taken = receive(segment, sender, 1)
+    die(segment)
+    assert replay(engine, folder, 300.0) == 1
+    assert held(engine) == expected(*taken)
+    assert "a.seg cannot be read" in caplog.text
+
+
 def test_an_unreadable_folder_is_told(engine: Engine, folder: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(Exception, match="segments") as caught:
