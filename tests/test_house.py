@@ -186,3 +186,11 @@ def test_the_wheel_asks_for_torch_only_in_training(wheel):
     torch = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: torch")]
     assert torch
     assert all("extra == 'train'" in line for line in torch)
+
+
+def test_no_model_file_names_a_folder_of_the_machine_it_was_made_on():
+    models = sorted((ROOT / "models" / "bundles").rglob("*.onnx"))
+    assert models
+    assert [
+        path.name for path in models if b"/site-packages/" in path.read_bytes() or b".py" in path.read_bytes()
+    ] == []

@@ -57,10 +57,20 @@ def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[
             "The exporter gave no program. Install the versions of torch and onnxscript that are pinned."
         )
     model = program.model_proto
+    _forget_where_it_was_made(model.graph)
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
+
+
+def _forget_where_it_was_made(graph: onnx.GraphProto) -> None:
+    """Drop the stack traces that the exporter leaves in every node: they name folders of the machine."""
+    graph.doc_string = ""
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.value_info):
+        part.doc_string = ""
+        del part.metadata_props[:]
 
 
 def prove(model: bytes, where: str, net: nn.Module, contract: Contract, inputs: Sequence[Array]) -> float:
