@@ -94,6 +94,16 @@ class Knee:
         self._whole = whole
         self._patch = patch
 
+    def warm_up(self) -> None:
+        """Run both networks once on nothing: the first run of a session plans its memory.
+
+        Raises
+        ------
+        InferenceError
+            The networks load but do not run here.
+        """
+        self.infer(np.zeros(self.card.preprocess.size, dtype=np.float32))
+
     def answer(self, images: Sequence[KneeImage | tuple[ImageRef, str, Radiograph, Spacing]]) -> Findings:
         """Findings for a study of one or more radiographs; the most suspicious image speaks for the study.
 

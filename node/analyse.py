@@ -21,7 +21,7 @@ from node.headers import Header, ImageFacts, facts_of, read_header
 from node.identity import fingerprint
 from node.job import Analysis, Job, Setup
 from node.report.encode import EncodedObject
-from node.report.objects import objects
+from node.report.objects import objects, warm_up
 from node.report.request import DocumentRef, Request, Source
 from node.route import Chosen, route
 from node.series import series_of
@@ -62,11 +62,13 @@ def open_desk(setup: Setup) -> "Desk":
             continue
         try:
             loaded = knee.load(bundle, options)
+            loaded.warm_up()
         except ModelsError as exc:
             told.append(f"model refused: {exc}")
             continue
         systems[card_facts(bundle.card).label] = loaded
         told.append(f"model {bundle.card.name} {bundle.card.version} is ready on {loaded.identity.provider}")
+    warm_up()
     return Desk(setup, systems, tuple(told))
 
 

@@ -21,7 +21,7 @@ from storage.intake import Taken
 log = logging.getLogger(__name__)
 
 _SHORTEST_PAUSE_S = 0.005
-_LONGEST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 0.5
 _MAX_GROUP = 500
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 5.0
@@ -119,8 +119,8 @@ class Indexer:
             self._in_work = len(group)
             self._index(group)
             self._in_work = 0
-            # Larger groups under load: at most a quarter of the time goes into transactions.
-            pause = min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, 3 * (time.monotonic() - started)))
+            # Larger groups under load: at most an eleventh of the time goes into transactions, which hold up receiving.
+            pause = min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, 10 * (time.monotonic() - started)))
 
     def _next_group(self, pause: float) -> list[Event]:
         """Wait for an event, then a little for others; empty when ending, or when stuck ones are due."""

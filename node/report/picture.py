@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from models.findings import Answer
 
-MAX_SIDE = 2000
+MAX_SIDE = 1440
 """Pixels of the whole picture's longer side, about: enough to read, small enough to load at once."""
 MIN_PANEL_WIDTH = 480
 """A panel narrower than this cannot hold its words: small images are enlarged."""

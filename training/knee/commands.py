@@ -45,7 +45,7 @@ def run_export(args: argparse.Namespace) -> str:
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
-        "global": ServeSpec(args.global_side or recipe.side, args.mirror),
+        "global": ServeSpec(args.global_side or recipe.looks, args.mirror),
         "patch": ServeSpec(args.patch_side or recipe.side, mirrored=False),
     }
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"

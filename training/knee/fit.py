@@ -18,6 +18,7 @@ from training.knee.losses import total
 from training.knee.nets import SegUNet
 from training.knee.recipe import Recipe, Stage
 from training.knee.scores import answers
+from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ def _stage(
         return total(trained(batch.images), batch.targets, recipe.loss)
 
     def observe(average: nn.Module, step: int, share: float) -> float:
-        classes, dices = answers(average, data, examined)
+        assert isinstance(average, SegUNet)  # what went in is what is averaged
+        classes, dices = answers(Served(average, ServeSpec(recipe.looks, mirrored=False)), data, examined)
         score = roc_auc(1.0 - classes[:, 0], data.labels[list(examined)] > 0)
         log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, 100 * share, score, np.nanmean(dices))
         return score
