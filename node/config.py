@@ -6,6 +6,7 @@ node runs (peers and what they receive) is not here but in the database.
 
 import dataclasses
 import os
+import re
 import tomllib
 import types
 import typing
@@ -59,6 +60,13 @@ class ListenSection:
     """For one whole object."""
     reserve_mb: int = _number(1024, 0, 1048576, "MB")
     """Free disk space below which images are refused with 0xA700, so that the sender tries again later."""
+    name: str = "listener"
+    """Its lasting name in the database; two listeners on one database need two."""
+    tls_certificate: str = ""
+    """PEM file, relative to the configuration file; with it and its key the port speaks TLS only (PS3.15 B.12)."""
+    tls_key: str = ""
+    tls_authority: str = ""
+    """PEM file; with it a caller must show a certificate that this authority signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +147,16 @@ class Config:
         """The SQLAlchemy URL."""
         return self.database.url or f"sqlite:///{self.data_folder / 'osteon.sqlite'}"
 
+    def file(self, named: str) -> Path:
+        """A file that a section names, from the folder of the configuration on."""
+        return (self.folder / named).resolve()
+
     @property
     def models_folder(self) -> Path:
         """The folder of model bundles."""
         if not self.work.models_folder:
             return BUNDLED_MODELS
-        return (self.folder / self.work.models_folder).resolve()
+        return self.file(self.work.models_folder)
 
 
 def read_config(path: Path | None) -> Config:
@@ -237,6 +249,7 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
             f"node.ae_title: {title!r} has {len(title)} characters; DICOM allows 1 to {AE_TITLE_LIMIT} printable ASCII "
             "characters without backslash. Shorten it here and in the PACS."
         )
+    _check_listen(config.listen, faults)
     if config.node.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         faults.append(f"node.log_level: {config.node.log_level!r} is none of DEBUG, INFO, WARNING, ERROR.")
     if config.work.provider not in ("auto", "cpu", "cuda"):
@@ -246,6 +259,15 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
         faults.append("database.url: it must start with sqlite:/// or postgresql://.")
     if config.settle.cap_s < config.settle.patience_s:
         faults.append("settle.cap_s: it must not be shorter than settle.patience_s.")
+
+
+def _check_listen(section: ListenSection, faults: list[str]) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", section.name):
+        faults.append(f"listen.name: {section.name!r} is not 1 to 64 letters, digits, '_', '.' and '-'.")
+    if bool(section.tls_certificate) != bool(section.tls_key):
+        faults.append("listen.tls_certificate and listen.tls_key: name both files, or neither.")
+    if section.tls_authority and not section.tls_certificate:
+        faults.append("listen.tls_authority: it needs listen.tls_certificate and listen.tls_key beside it.")
 
 
 def config_path(argument: str | None) -> Path | None:

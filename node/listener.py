@@ -6,14 +6,24 @@ from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from node.config import Config
 from node.database import open_database
 from node.listen.server import run as run_server
-from node.listen.settings import ListenSettings
+from node.listen.settings import ListenSettings, TlsFiles
+from storage.engine import reading, verify
 
 _MB = 1024 * 1024
 
 
 def run(config: Config, stop: threading.Event) -> None:
-    """Receive until `stop` is set."""
-    open_database(config).dispose()
+    """Receive until `stop` is set.
+
+    Raises
+    ------
+    storage.errors.Damaged
+        The database is not what was written: nothing is received until a person has looked.
+    """
+    engine = open_database(config)
+    with reading(engine) as conn:
+        verify(conn)
+    engine.dispose()
     run_server(settings_from(config), config.database_url, stop)
 
 
@@ -35,4 +45,14 @@ def settings_from(config: Config) -> ListenSettings:
         pdu_timeout_s=section.pdu_timeout_s,
         idle_timeout_s=section.idle_timeout_s,
         object_timeout_s=section.object_timeout_s,
+        name=section.name,
+        tls=_tls_files(config),
     )
+
+
+def _tls_files(config: Config) -> TlsFiles | None:
+    section = config.listen
+    if not section.tls_certificate:
+        return None
+    authority = config.file(section.tls_authority) if section.tls_authority else None
+    return TlsFiles(config.file(section.tls_certificate), config.file(section.tls_key), authority)

@@ -111,7 +111,14 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
 
 def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association) -> int:
     """Send one object after the other; an object that fails holds back those that point at it (promise P4)."""
+    renewed = time.monotonic()
     for sent, (delivery_id, result) in enumerate(parcel.items):
+        if time.monotonic() - renewed > _LEASE_S / 3:  # a slow peer, not a dead sender
+            renewed = time.monotonic()
+            with begin(desk.engine) as conn:
+                if not deliveries.renew(conn, parcel, _LEASE_S, time.time()):
+                    log.warning("study %d: another sender has its parcel by now; this one stops", parcel.study_id)
+                    return sent
         try:
             data = desk.store.read(result.path, result.sha256)
             status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)

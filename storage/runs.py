@@ -3,9 +3,8 @@
 A claim is lost when its lease runs out and another process notices, or when an image arrives: its ending is refused.
 """
 
-import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,15 +97,6 @@ def is_any_due(conn: Connection, now: float) -> bool:
     """Whether a study waits to be claimed: a look that takes no lock."""
     due = and_(studies.c.state == StudyState.READY, or_(studies.c.not_before.is_(None), studies.c.not_before <= now))
     return conn.execute(select(studies.c.id).where(due).limit(1)).first() is not None
-
-
-def fingerprint(images: Iterable[tuple[str, str]], model_version: str, configuration: str) -> str:
-    """What a result depends on: (SOP Instance UID, SHA-256) of each image used, the model, a hash of the settings."""
-    digest = hashlib.sha256()
-    for part in (*(text for image in sorted(images) for text in image), model_version, configuration):
-        encoded = part.encode()
-        digest.update(len(encoded).to_bytes(8, "little") + encoded)
-    return digest.hexdigest()
 
 
 def claim_ready(conn: Connection, owner: str, lease_s: float, now: float) -> Claim | None:

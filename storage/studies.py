@@ -11,52 +11,7 @@ from storage.deliveries import unpark
 from storage.events import EventKind
 from storage.journal import Place
 from storage.moves import locked, move
-from storage.results import ResultFile
-from storage.runs import (
-    Claim,
-    Ending,
-    claim_ready,
-    crashed,
-    expire_leases,
-    fingerprint,
-    finish,
-    former_results,
-    heartbeat,
-    last_fingerprint,
-    release,
-    unchanged,
-)
 from storage.states import Outcome, StudyState
-
-__all__ = [
-    "Arrival",
-    "Claim",
-    "Conflict",
-    "Ending",
-    "Instance",
-    "ResultFile",
-    "Study",
-    "arriving",
-    "claim_ready",
-    "conflicts",
-    "counts",
-    "crashed",
-    "expire_leases",
-    "fingerprint",
-    "finish",
-    "former_results",
-    "heartbeat",
-    "held",
-    "instances",
-    "last_fingerprint",
-    "mark_ready",
-    "release",
-    "retry",
-    "studies",
-    "study",
-    "study_by_uid",
-    "unchanged",
-]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ REGIONS: dict[Region, RegionFacts] = {
     _R.THUMB: RegionFacts("76505004", "Thumb", (_R.FINGER,)),
     _R.PELVIS: RegionFacts("816092008", "Pelvis"),
     _R.SACROILIAC_JOINT: RegionFacts("39723000", "Sacroiliac joint", (_R.PELVIS,)),
-    _R.HIP: RegionFacts("29836001", "Hip", (_R.LOWER_LIMB, _R.PELVIS)),
+    _R.HIP: RegionFacts("29836001", "Hip", (_R.PELVIS,)),
     _R.THIGH: RegionFacts("68367000", "Thigh", (_R.LOWER_LIMB,)),
     _R.FEMUR: RegionFacts("71341001", "Femur", (_R.THIGH,)),
     _R.KNEE: RegionFacts("72696002", "Knee", (_R.LOWER_LIMB,)),
@@ -210,6 +210,7 @@ PAIRED = frozenset(region for region in Region if Region.LIMB in spans(region)) 
     Region.SCAPULA,
     Region.SACROILIAC_JOINT,
     Region.BREAST,
+    Region.HIP,
 }
 """Regions of which a person has a left and a right one."""
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import postgresql
 from tests.e2e.node_process import Node, Settings
 from tests.e2e.orthanc import ORTHANC, Orthanc
 from tests.e2e.processes import system_tool
+from tests.postgresql import MISSING, Server, is_installed
 
 TOOLS = (ORTHANC, "dcmsend", "storescu", "echoscu", "dsrdump", "dcmpschk", "dciodvfy")
 
@@ -58,8 +58,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def postgresql_url() -> Iterator[str]:
     """The URL of a PostgreSQL of this test run."""
-    programs = postgresql.programs()
-    if programs is None:
-        pytest.skip("PostgreSQL is not installed (Debian package postgresql)")
-    with postgresql.running(programs) as url:
-        yield url
+    if not is_installed():
+        pytest.skip(MISSING)
+    server = Server()
+    yield server.url()
+    server.stop()

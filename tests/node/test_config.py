@@ -6,6 +6,8 @@ import pytest
 
 from node.config import Config, read_config
 from node.errors import ConfigurationError
+from node.listen.settings import TlsFiles
+from node.listener import settings_from
 
 
 def written(folder: Path, text: str) -> Path:
@@ -58,6 +60,9 @@ max_associations = "many"
         pytest.param("[node]\nlog_level = 'LOUD'\n", "node.log_level", id="unknown level"),
         pytest.param("[listen]\nport = true\n", "listen.port", id="true for a number"),
         pytest.param("[listen]\nport = 1.5\n", "listen.port", id="fraction for a whole number"),
+        pytest.param("[listen]\nname = 'two words'\n", "listen.name", id="a name with a space"),
+        pytest.param("[listen]\ntls_key = 'a.pem'\n", "listen.tls_certificate", id="a key without certificate"),
+        pytest.param("[listen]\ntls_authority = 'a.pem'\n", "listen.tls_authority", id="an authority alone"),
         pytest.param("[work]\nprovider = 'tpu'\n", "work.provider", id="unknown provider"),
         pytest.param("[database]\nurl = 'mysql://x'\n", "database.url", id="unknown database"),
         pytest.param("[settle]\ncap_s = 10\n", "settle.cap_s", id="cap below patience"),
@@ -77,3 +82,13 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
 
 def test_without_a_file_the_defaults_hold() -> None:
     assert read_config(None).listen == Config().listen
+
+
+def test_the_listener_gets_its_name_and_its_tls_files_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    plain = settings_from(read_config(written(tmp_path, "")))
+    assert (plain.name, plain.tls) == ("listener", None)
+    text = '[listen]\nname = "second"\ntls_certificate = "node.pem"\ntls_key = "secret/node.key"\n'
+    settings = settings_from(read_config(written(tmp_path, text)))
+    folder = tmp_path.resolve()
+    assert settings.name == "second"
+    assert settings.tls == TlsFiles(folder / "node.pem", folder / "secret" / "node.key", None)

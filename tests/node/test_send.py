@@ -192,3 +192,22 @@ def test_a_result_file_that_was_changed_is_never_sent(
     outbox.send()
     assert pacs.came == []
     assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_SEND)
+
+
+def test_a_slow_peer_keeps_its_parcel_and_a_sender_that_lost_its_own_stops(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "_LEASE_S", 0.0)
+    asked: list[int] = []
+
+    def renew(_conn: object, parcel: deliveries.Parcel, _lease_s: float, _now: float) -> bool:
+        asked.append(parcel.id)
+        return len(asked) < 2
+
+    monkeypatch.setattr(deliveries, "renew", renew)
+    pacs = serve_pacs()
+    outbox = outbox_for(pacs.port)
+    assert outbox.send()
+    assert len(asked) == 2
+    assert [sop_class for sop_class, _ in pacs.came] == [SEG]
+    assert outbox.lines()[0].state is DeliveryState.DELIVERED

@@ -5,29 +5,24 @@ summary says so.
 """
 
 import contextlib
-import getpass
 import hashlib
-import os
 import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from storage import tables
 from storage.engine import begin, migrate, open_engine
 from storage.journal import Place, RecordMeta
 from storage.verdicts import Taken
+from tests.postgresql import MISSING, Server, is_installed
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
-_BINARIES = Path("/usr/lib/postgresql")
 _missing: list[str] = []
 _TABLES = tables.metadata.sorted_tables
 _EMPTY = [
@@ -36,52 +31,11 @@ _EMPTY = [
 ]
 
 
-class Server:
-    """A PostgreSQL of our own: unix socket in a temporary folder, 127.0.0.1 on a free port, no fsync."""
-
-    def __init__(self) -> None:
-        self.bin = max(_BINARIES.glob("*/bin"), key=lambda path: int(path.parent.name))
-        self.folder = Path(tempfile.mkdtemp(prefix="osteon-pg-"))
-        self.account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
-        self.role = "postgres" if self.account else getpass.getuser()
-        if self.account:
-            shutil.chown(self.folder, "postgres", "postgres")
-        self._run("initdb", "-A", "trust", "-N", "-E", "UTF8", "--locale=C", "--no-instructions")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        settings = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off -c shared_buffers=32MB"
-        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", settings, "start")
-
-    def url(self, database: str) -> str:
-        return f"postgresql://{self.role}@127.0.0.1:{self.port}/{database}"
-
-    def create(self, database: str) -> str:
-        url = self.url("postgres").replace("postgresql:", "postgresql+psycopg:")
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as conn:
-            conn.execute(text(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)"))
-            conn.execute(text(f"CREATE DATABASE {database}"))
-        engine.dispose()
-        return self.url(database)
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self.bin / program), "-D", str(self.folder / "data"), *arguments]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **self.account
-        )
-        assert done.returncode == 0, done.stderr.decode()
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    if not list(_BINARIES.glob("*/bin/initdb")):
-        _missing.append("Debian's package 'postgresql' is not installed")
-        pytest.skip(_missing[0])
+    if not is_installed():
+        _missing.append(MISSING)
+        pytest.skip(MISSING)
     server = Server()
     yield server
     with contextlib.suppress(AssertionError):

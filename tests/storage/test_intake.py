@@ -237,7 +237,7 @@ def test_a_study_without_images_is_received_and_settles(engine: Engine, sender: 
         [arrival] = studies.arriving(conn)
         assert (arrival.image_count, arrival.instance_count, arrival.modalities) == (0, 1, ())
         assert studies.mark_ready(conn, 1, "It is quiet.", 300.0)
-        assert studies.claim_ready(conn, "worker", 60.0, 301.0) is not None
+        assert runs.claim_ready(conn, "worker", 60.0, 301.0) is not None
 
 
 @pytest.mark.parametrize("sop_class", ANALYSABLE, ids=lambda uid: ANALYSABLE[uid])

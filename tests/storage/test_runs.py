@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from storage import errors, intake, moves, peers, runs, studies, tables
+from storage import errors, intake, moves, runs, studies, tables
 from storage.engine import begin, reading
 from storage.events import EventKind, timeline
 from storage.runs import Claim, Ending, ResultFile
@@ -362,39 +362,3 @@ def test_settling_looks_twice(engine: Engine, sender: Any) -> None:
         assert not studies.mark_ready(conn, 1, "It is quiet.", 110.0, seen=99.0)
         assert studies.mark_ready(conn, 1, "It is quiet.", 110.0, seen=100.0)
         assert not studies.mark_ready(conn, 1, "It is quiet.", 111.0)
-
-
-def test_a_fingerprint_knows_no_order_and_everything_else() -> None:
-    images = [("1.2", "aa"), ("1.3", "bb")]
-    same = runs.fingerprint(images, "1.0", "settings")
-    assert runs.fingerprint(images[::-1], "1.0", "settings") == same
-    others = [
-        runs.fingerprint(images[:1], "1.0", "settings"),
-        runs.fingerprint([("1.2", "aa"), ("1.3", "bc")], "1.0", "settings"),
-        runs.fingerprint([("1.2a", "a"), ("1.3", "bb")], "1.0", "settings"),
-        runs.fingerprint(images, "1.1", "settings"),
-        runs.fingerprint(images, "1.0", "other"),
-        runs.fingerprint(images, "1.0s", "ettings"),
-    ]
-    assert len({same, *others}) == 7
-
-
-def test_counts_are_told_for_every_state(engine: Engine, sender: Any) -> None:
-    for number in (1, 2, 3):
-        receive(engine, sender, number)
-    claimed(engine)
-    with reading(engine) as conn:
-        counted = studies.counts(conn)
-        assert [study.id for study in studies.studies(conn, state=StudyState.READY, limit=1)] == [3]
-    assert {state: count for state, count in counted.items() if count} == {StudyState.READY: 2, StudyState.ANALYSING: 1}
-    assert set(counted) == set(StudyState)
-
-
-def test_a_run_with_destinations_is_sending_until_they_have_it(ready: Engine) -> None:
-    with begin(ready) as conn:
-        peer = peers.add(conn, peers.Peer(0, "pacs", "PACS", "localhost", 104, results="all"), 100.0)
-    to_pacs = Ending(Outcome.OK_FINDINGS, "A lesion.", results=FINDINGS.results, destinations=(peer.id, peer.id))
-    assert finish(ready, claimed(ready), to_pacs)
-    assert the_study(ready).state is StudyState.SENDING
-    with reading(ready) as conn:
-        assert len(conn.execute(select(tables.deliveries)).all()) == 2

@@ -33,21 +33,21 @@ from training.knee.recipe import Recipe
 from training.knee.serving import Served
 
 BODY_PARTS = (
-    "knee", "femur", "thigh", "tibia", "fibula", "lower_leg", "ankle", "foot", "hip", "pelvis",
+    "knee", "femur", "thigh", "tibia", "fibula", "lower_leg", "ankle", "foot",
     "hand", "wrist", "radius", "ulna", "forearm", "elbow", "humerus", "upper_arm", "shoulder", "limb",
 )  # fmt: skip
 """Keys of the node's body regions."""
 INTENDED_USE = (
-    "Research. Points a reader at regions of a plain radiograph of a limb or the pelvis that may be a bone tumour, and "
+    "Research. Points a reader at regions of a plain radiograph of a limb that may be a bone tumour, and "
     "says how likely the image shows none, a benign or a malignant one. It decides nothing."
 )
 LIMITATIONS = (
     "Trained on one public collection, BTXRD, in a copy shrunk to 256 x 256 without its proportions; the body part "
-    "of its tumour images is not given, so how it does at the knee alone is not known. Few tumours are outlined, "
-    "small ones hardly ever: see tumours_found. Where A6 applies, normal is given exactly 0. The patch network has "
-    "seen no detail finer than that copy. Never tested on another hospital's images. Fractures, implants, "
-    "infections and growing bones were not studied apart. Not for the spine, skull or chest, not for other "
-    "modalities, and not for any clinical decision."
+    "of its tumour images is not given, so how it does at the knee alone is not known. Hip and pelvis were among the "
+    "images, and are not claimed. Small tumours are seldom outlined: see tumours_found. Where A6 applies, normal is "
+    "given exactly 0. The patch network has seen no detail finer than that copy. Never tested on another hospital's "
+    "images. Fractures, implants, infections and growing bones were not studied apart. Not for the spine, skull or "
+    "chest, not for other modalities, and not for any clinical decision."
 )
 PHANTOM_LIMITATIONS = (
     "Trained on phantoms, radiographs drawn from formulas. It shows that the way from image to report works; what it "
