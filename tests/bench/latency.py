@@ -64,7 +64,9 @@ def measure(studies: int) -> Latency:
 def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float]:
     """Send one study and wait for its report: its UID, and when it was sent and accepted (unix seconds)."""
     names = radiographs.real_names("malignant", 24) if radiographs.BTXRD.is_dir() else []
-    pixels = radiographs.real_pixels(names[seed % 24], ROWS, COLUMNS) if names else _phantom()
+    pixels = (
+        radiographs.real_pixels(names[seed % 24], ROWS, COLUMNS) if names else radiographs.any_pixels(ROWS, COLUMNS)
+    )
     item = item_of(radiographs.radiograph(pixels))
     before = pacs.get("/statistics")["CountInstances"]
     assert flood.send(node.port, [[item]], calling=SENDER, called=node.ae_title).statuses == (0,)
@@ -76,10 +78,6 @@ def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float]:
 
     until(report_there, 120, lambda: f"no report came; log:\n{node.log()[-3000:]}", every_s=0.01)
     return item.study_instance_uid, sent, time.time()
-
-
-def _phantom() -> radiographs.Pixels:
-    return radiographs.phantom_pixels(3, ROWS, COLUMNS)
 
 
 def _note(found: Latency, node: Node, uid: str, sent: float, accepted: float) -> None:

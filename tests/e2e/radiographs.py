@@ -52,11 +52,11 @@ def any_pixels(rows: int, columns: int) -> Pixels:
     """A radiograph with a tumour: the real one with the largest mask where there is one, else a phantom."""
     if BTXRD.is_dir():
         return real_pixels(real_names("malignant", 1)[0], rows, columns)
-    return phantom_pixels(3, rows, columns)
+    return phantom_pixels(rows=rows, columns=columns)
 
 
 @functools.cache
-def phantom_pixels(seed: int = 3, rows: int = 1024, columns: int = 848) -> Pixels:
+def phantom_pixels(seed: int = 0, rows: int = 1024, columns: int = 848) -> Pixels:
     """A made radiograph of a knee with a tumour, 12 bits."""
     from models.findings import Answer
     from training.phantoms.knee import knee_phantom
