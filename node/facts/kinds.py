@@ -1,11 +1,14 @@
 """What kind of object an instance is, by its SOP class first and its *Modality* (0008,0060) second (DICOM.md §3.1)."""
 
+import re
 from enum import StrEnum
 
 from pydicom import config
 from pydicom.uid import UID
 
 from node.facts.values import Reader
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
 class Kind(StrEnum):
@@ -98,6 +101,8 @@ def class_name(sop_class_uid: str) -> str:
 
 def _registered_name(uid: str) -> str:
     """The name in the registry of PS3.6, "" for a UID that is not in it."""
+    if not _UID.fullmatch(uid):
+        return ""  # pydicom would name it by what is left when blanks are cut off
     name = UID(uid, config.IGNORE).name
     return "" if name == uid else name
 

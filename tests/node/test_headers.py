@@ -15,7 +15,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from node.facts.kinds import Kind
+from node.facts.kinds import Kind, class_name
 from node.facts.xray import View
 from node.headers import ImageFacts, facts_of, read_header, read_header_of_file
 from tests.node.made_headers import AXIAL, CLASSES, code, facts, header, item, mr, on_the_wire
@@ -349,3 +349,13 @@ def test_facts_are_values():
     assert found == replace(found)
     assert hash(found)
     assert CLASSES["DX"] == found.sop_class_uid
+
+
+@pytest.mark.parametrize("uid", ["\x01\x0b", "1.2 ", "\n1.2.840.10008.5.1.4.1.1.7", "\u3000"])
+def test_a_class_that_is_no_uid_is_not_repeated(uid: str) -> None:
+    assert class_name(uid) == "unknown to DICOM"
+
+
+def test_a_class_of_the_standard_has_its_name() -> None:
+    assert class_name("1.2.840.10008.5.1.4.1.1.7") == "Secondary Capture Image"
+    assert class_name("") == "not given"

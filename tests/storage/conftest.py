@@ -23,7 +23,6 @@ from tests.postgresql import MISSING, Server, is_installed
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 SR = "1.2.840.10008.5.1.4.1.1.88.34"
-_missing: list[str] = []
 _TABLES = tables.metadata.sorted_tables
 _EMPTY = [
     *(str(table.delete()) for table in reversed(_TABLES)),
@@ -34,7 +33,6 @@ _EMPTY = [
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     if not is_installed():
-        _missing.append(MISSING)
         pytest.skip(MISSING)
     server = Server()
     yield server
@@ -145,6 +143,6 @@ def sender() -> Sender:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _missing:
+    if not is_installed():
         terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
-        terminalreporter.line(f"{_missing[0]}: every storage test ran on SQLite only.")
+        terminalreporter.line(f"{MISSING}: every storage test ran on SQLite only.")
