@@ -77,7 +77,9 @@ class Thresholds:
     """Where the numbers of the networks become answers."""
 
     mask: float
-    """From this fused probability on, a pixel is tumour."""
+    """From this fused probability on, a pixel is tumour, in an image that reads as tumour."""
+    mask_alone: float
+    """The same in an image that as a whole reads as normal: what is outlined there makes it undecided."""
     region_min_px: float
     """Smallest region where no millimetres are known, in pixels of a 256 x 256 grid of the image."""
     region_min_mm2: float
@@ -239,6 +241,7 @@ def _check(card: Card, place: Place) -> None:
             )
     for name in ("mask", "beta", "tumour"):
         place.within(f"thresholds.{name}", getattr(card.thresholds, name), 0.0, 1.0)
+    place.within("thresholds.mask_alone", card.thresholds.mask_alone, card.thresholds.mask, 1.0)
     place.within("thresholds.normal_total", card.thresholds.normal_total, -1.0, 1.0)
     place.within("calibration.temperature", card.calibration.temperature, 0.01, 100.0)
     for side in card.preprocess.size:

@@ -196,12 +196,14 @@ class Knee:
 
     def _findings(self, image: KneeImage, answer: KneeAnswer) -> SourceFindings:
         shape = image.radiograph.pixels.shape
-        mask = mask_on(answer.tumour, shape, self.card.thresholds.mask)
+        thresholds = self.card.thresholds
+        reads_as_tumour = answer.probabilities[1] + answer.probabilities[2] >= thresholds.tumour
+        mask = mask_on(answer.tumour, shape, thresholds.mask if reads_as_tumour else thresholds.mask_alone)
         if image.radiograph.valid is not None:
             mask &= image.radiograph.valid
         found = regions(mask, self._least_pixels(shape, image.spacing))
         lesions = tuple(self._lesion(number, region, image, answer) for number, region in enumerate(found, start=1))
-        said, sentence = verdict.image_answer(answer.probabilities, len(found), self.card.thresholds.tumour)
+        said, sentence = verdict.image_answer(answer.probabilities, len(found), thresholds.tumour)
         notes = [*image.radiograph.notes, *image.notes, *([sentence] if sentence else [])]
         if len(found) == MAX_REGIONS:
             notes.append(f"Only the {MAX_REGIONS} largest regions are listed.")

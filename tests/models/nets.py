@@ -37,6 +37,7 @@ sha256 = "{patch_sha256}"
 
 [thresholds]
 mask = 0.5
+mask_alone = 0.5
 region_min_px = 20
 region_min_mm2 = 25.0
 normal_total = 0.2

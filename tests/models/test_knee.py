@@ -20,6 +20,7 @@ from tests.models.films import film
 
 ONE_THREAD = SessionOptions(Device.CPU, threads=1)
 UNKNOWN = Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
+NETWORKS = (("whole", "global"), ("patch", "patch"))
 N, B, M, U, X = Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT, Answer.UNDECIDED, Answer.NOT_ASSESSED
 
 
@@ -157,6 +158,20 @@ def test_a_region_on_a_normal_image_is_undecided_and_shown(tmp_path):
     assert source.mask.any()
     assert [lesion.answer for lesion in source.lesions] == [U]
     assert "look at the region" in source.notes[-1]
+
+
+def test_an_image_that_reads_as_normal_needs_a_surer_region(tmp_path):
+    faint = {"whole": {"bright": 0.94, "steepness": 4.0}, "patch": {"bright": 0.94, "steepness": 4.0}}
+
+    def source(folder, logits, alone):
+        made = {role: nets.net(name, logits=logits, **faint[role]) for role, name in NETWORKS}
+        card = nets.CARD.replace("mask_alone = 0.5", f"mask_alone = {alone}")
+        return opened(tmp_path / folder, card=card, **made).answer([image(limb())]).sources[0]
+
+    normal, tumour = [3.0, 0, 0], [0.0, 3, 0]
+    assert source("a", normal, 0.5).answer is U
+    assert source("b", normal, 0.9).answer is N
+    assert source("c", tumour, 0.9).lesions
 
 
 def test_a_malignant_image_says_malignant_for_its_lesion(tmp_path):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from models.card import Calibration, Thresholds
 from models.findings import Answer
 from models.fusion import calibrate
-from training.knee.calibrate import fit_calibration, with_rule, youden
+from training.knee.calibrate import Choice, fit_calibration, pick, with_rule, youden
 from training.knee.evaluate import Case, figures
 
 
@@ -46,6 +47,30 @@ def test_the_rule_of_a6_is_applied_to_what_was_fused_without_it() -> None:
     sure = case(1, (0.2, 0.5, 0.3), whole=(0.1, 0.6, 0.3))
     assert np.allclose(with_rule(sure, 0.5), (0.0, 0.625, 0.375))
     assert np.allclose(with_rule(sure, 1.0), (0.2, 0.5, 0.3))
+
+
+def chosen(mask: float) -> Choice:
+    thresholds = Thresholds(mask, mask, 20.0, 25.0, 1.0, 2 / 3, tumour=0.5)
+    return Choice(thresholds, Calibration(1.0, (0.0, 0.0, 0.0)), 0.0, 0.0)
+
+
+def test_the_mask_is_cut_where_outlines_fit_best_among_images_that_read_as_tumour() -> None:
+    tumour, missed, normal = (0.2, 0.7, 0.1), (0.9, 0.05, 0.05), (0.8, 0.1, 0.1)
+
+    def cases(fits: float, misses: float, regions: int) -> list[Case]:
+        return [
+            case(1, tumour, overlap=fits, regions=1),
+            case(1, missed, overlap=misses, regions=1),
+            case(0, normal, regions=regions),
+            case(0, tumour, regions=1),
+        ]
+
+    examined = [cases(0.3, 0.9, 2), cases(0.6, 0.1, 1), cases(0.5, 0.1, 1), cases(0.1, 0.0, 0)]
+    made = pick([chosen(mask) for mask in (0.2, 0.4, 0.6, 0.8)], examined)
+    assert made.thresholds.mask == 0.4
+    assert made.thresholds.mask_alone == 0.8
+    loud = [cases(0.6, 0.1, 1), cases(0.5, 0.1, 1)]
+    assert pick([chosen(0.4), chosen(0.6)], loud).thresholds.mask_alone == 0.6
 
 
 def test_figures_of_cases_worked_out_by_hand() -> None:

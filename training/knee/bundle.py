@@ -109,7 +109,13 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> Card:
         files={},
         classes=CLASSES,
         thresholds=Thresholds(
-            mask=0.5, region_min_px=20.0, region_min_mm2=25.0, normal_total=1.0, beta=round(BETA, 7), tumour=0.5
+            mask=0.5,
+            mask_alone=0.5,
+            region_min_px=20.0,
+            region_min_mm2=25.0,
+            normal_total=1.0,
+            beta=round(BETA, 7),
+            tumour=0.5,
         ),
         calibration=Calibration(temperature=1.0, bias=(0.0, 0.0, 0.0)),
         measured={},

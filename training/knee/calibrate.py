@@ -1,8 +1,9 @@
 """Chooses the thresholds and the calibration of a card on the validation blocks, through the node's own pipeline.
 
-In this order: the mask threshold (mean Dice of tumours plus the share of normal images without a region), T of A6,
-temperature and bias (least negative log-likelihood), and the decision threshold (highest sum of sensitivity and
-specificity).
+For each candidate of the mask threshold: T of A6, temperature and bias (least negative log-likelihood), and the
+decision threshold (highest sum of sensitivity and specificity). Of the candidates the one with the highest mean Dice of
+tumours, where an image that does not read as tumour counts zero. Then the threshold for images that read as normal:
+the lowest at which few normal ones are outlined.
 """
 
 import logging
@@ -26,7 +27,9 @@ from training.knee.evaluate import Case, examine
 
 log = logging.getLogger(__name__)
 
-MASK_THRESHOLDS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95)
+MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+OUTLINED_NORMALS = 0.05
+"""Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 TIMID = 1e-3
 """Keeps temperature and bias finite where a few validation images are all told right."""
 NORMAL_TOTALS = (1.0, 0.9, 0.8, 0.6, 0.4, 0.2)
@@ -64,13 +67,40 @@ class _Remembering(Session):
 def choose(bundle: Bundle, data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
     """Thresholds and calibration for a bundle, from the images at `indices`."""
     base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0])
-    cards = [_card(bundle.card, replace(base, mask=mask)) for mask in MASK_THRESHOLDS]
-    knees = _pipelines(bundle, cards)
-    examined = examine(knees, data, folder, indices)
-    best = max(range(len(cards)), key=lambda place: _mask_score(examined[place]))
-    for card, cases in zip(cards, examined, strict=True):
-        log.info("Mask threshold %.2f scores %.3f.", card.thresholds.mask, _mask_score(cases))
-    return _calibrated(cards[best].thresholds, examined[best])
+    cards = [_card(bundle.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
+    examined = examine(_pipelines(bundle, cards), data, folder, indices)
+    choices = [_calibrated(card.thresholds, cases) for card, cases in zip(cards, examined, strict=True)]
+    return pick(choices, examined)
+
+
+def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choice:
+    """The best of choices that differ by their mask threshold, lowest first, each with its cases."""
+    scores = [_mean_overlap(choice, cases) for choice, cases in zip(choices, examined, strict=True)]
+    for choice, score in zip(choices, scores, strict=True):
+        log.info("Mask threshold %.2f: mean Dice of tumours %.3f.", choice.thresholds.mask, score)
+    best = int(np.argmax(scores))
+    alone = _mask_alone(choices[best:], examined[best:])
+    return replace(choices[best], thresholds=replace(choices[best].thresholds, mask_alone=alone))
+
+
+def _mean_overlap(choice: Choice, cases: Sequence[Case]) -> float:
+    """Mean Dice over tumour images as the node would outline them, which is nothing where it reads normal."""
+    return float(np.mean([case.overlap if _reads_as_tumour(choice, case) else 0.0 for case in cases if case.label]))
+
+
+def _mask_alone(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> float:
+    """The lowest threshold at which few normal images that the first choice reads as normal are outlined."""
+    for choice, cases in zip(choices, examined, strict=True):
+        outlined = [case.regions > 0 for case in cases if not case.label and not _reads_as_tumour(choices[0], case)]
+        if float(np.mean(outlined or [False])) <= OUTLINED_NORMALS:
+            return choice.thresholds.mask
+    return choices[-1].thresholds.mask
+
+
+def _reads_as_tumour(choice: Choice, case: Case) -> bool:
+    raw = with_rule(case, choice.thresholds.normal_total)
+    said = calibrate(raw, choice.calibration.temperature, choice.calibration.bias)
+    return bool(1.0 - said[0] >= choice.thresholds.tumour)
 
 
 def _pipelines(bundle: Bundle, cards: Sequence[Card]) -> list[Knee]:
@@ -134,12 +164,6 @@ def with_rule(case: Case, total: float) -> Vector:
         return case.raw
     fused = case.raw * (0.0, 1.0, 1.0)
     return np.asarray(fused / fused.sum())
-
-
-def _mask_score(cases: Sequence[Case]) -> float:
-    of_tumours = [case.overlap for case in cases if case.label]
-    silent = [case.regions == 0 for case in cases if not case.label]
-    return float(np.nanmean(of_tumours)) + float(np.mean(silent))
 
 
 def _card(card: Card, thresholds: Thresholds) -> Card:
