@@ -40,7 +40,7 @@ def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # a gap in torch's stubs
     example = torch.zeros((2, 1, side, side))
     batch = torch.export.Dim("b", min=1, max=64)
-    with _quiet(), torch.no_grad():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             net,
             (example,),
@@ -57,14 +57,14 @@ def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[
             "The exporter gave no program. Install the versions of torch and onnxscript that are pinned."
         )
     model = program.model_proto
-    _forget_where_it_was_made(model.graph)
+    forget_where_it_was_made(model.graph)
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
 
 
-def _forget_where_it_was_made(graph: onnx.GraphProto) -> None:
+def forget_where_it_was_made(graph: onnx.GraphProto) -> None:
     """Drop the stack traces that the exporter leaves in every node: they name folders of the machine."""
     graph.doc_string = ""
     del graph.metadata_props[:]
@@ -120,7 +120,7 @@ def _decided(logits: Array) -> npt.NDArray[np.intp]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter warns of its own internals, which tell a user nothing."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnx_ir", "onnxscript")]
     levels = [logger.level for logger in loggers]

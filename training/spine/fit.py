@@ -1,0 +1,178 @@
+"""Trains the two networks of the spine system: the detector on slices, the classifier on crops of sequences."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.metrics import roc_auc
+from models.spine_input import largest
+from models.wff import age_table
+from training.errors import RunFault
+from training.loop import Plan, fit, progress_of
+from training.spine import classifier_batches, detector_batches
+from training.spine.classifier import Classifier
+from training.spine.cutmix import Pasted
+from training.spine.dataset import Case, Scan, split
+from training.spine.detection import Detected, average_precision
+from training.spine.detector import Detector
+from training.spine.detector_loss import losses
+from training.spine.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+STAGES = ("detector", "classifier")
+RUN, AGES = "run.json", "ages.json"
+EXAMINED = 160
+"""While training, this many validation slices are looked at: enough to see where it goes."""
+
+
+class Nets(NamedTuple):
+    """Both trained networks, and the age statistics of the patients they trained on."""
+
+    detector: Detector
+    classifier: Classifier
+    ages: tuple[float, ...]
+
+
+def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> Nets:
+    """Train, or go on with, both networks; their averaged weights end in `folder`/detector.pt and classifier.pt.
+
+    Parameters
+    ----------
+    minutes
+        The budget of both together; None takes the steps of the recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, recipe, minutes)
+    parts = split(cases)
+    shares = (1.0 - recipe.classifier_share, recipe.classifier_share)
+    plans = [
+        plan if minutes is None else replace(plan, steps=None, minutes=minutes * share)
+        for plan, share in zip((recipe.detector_plan, recipe.classifier_plan), shares, strict=True)
+    ]
+    detector = _detector(parts.train, parts.validation, recipe, plans[0], folder / "detector")
+    torch.save(detector.state_dict(), folder / "detector.pt")
+    classifier = _classifier(parts.train, parts.validation, recipe, plans[1], folder / "classifier")
+    torch.save(classifier.state_dict(), folder / "classifier.pt")
+    ages = ages_of(parts.train)
+    (folder / AGES).write_text(json.dumps(ages), encoding="utf-8")
+    return Nets(detector, classifier, ages)
+
+
+def ages_of(cases: Sequence[Case]) -> tuple[float, ...]:
+    """The age statistics of the patients with a tumour whose age is known."""
+    told = [(case.age, case.kind == 2) for case in cases if case.kind and case.age is not None]
+    return age_table([age for age, _ in told], [malignant for _, malignant in told])
+
+
+def load(recipe: Recipe, folder: Path) -> Nets:
+    """The trained networks of a run."""
+    detector, classifier = Detector(recipe.detector), Classifier(recipe.classifier)
+    for name, net in zip(STAGES, (detector, classifier), strict=True):
+        path = folder / f"{name}.pt"
+        if not path.is_file():
+            raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
+        net.load_state_dict(torch.load(path, weights_only=True))
+        net.eval()
+    return Nets(detector, classifier, tuple(json.loads((folder / AGES).read_text(encoding="utf-8"))))
+
+
+def run_of(folder: Path) -> dict[str, str | float | None]:
+    """What a run was told: the recipe's name and digest, and its minutes."""
+    path = folder / RUN
+    if not path.is_file():
+        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
+    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def spent(folder: Path) -> dict[str, list[int]]:
+    """Seconds and steps of both stages of a run."""
+    states = [progress_of(folder / name) for name in STAGES]
+    return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
+
+
+def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
+    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
+    path = folder / RUN
+    if path.is_file() and run_of(folder) != wanted:
+        raise RunFault(
+            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
+        )
+    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+
+
+def _detector(train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe, plan: Plan, folder: Path) -> Detector:
+    torch.manual_seed(plan.seed)
+    drawer = detector_batches.Drawer(train_on, recipe.detector.size, recipe.detector_batches, plan.seed)
+    examined = _examined(look_at, recipe.detector.size)
+
+    def loss_of(net: nn.Module, batch: detector_batches.Batch) -> Tensor:
+        assert isinstance(net, Detector)  # what went in is what is trained
+        return torch.stack(losses(net, batch.image, batch.truth, recipe.detector_loss)).sum()
+
+    def observe(average: nn.Module, step: int, share: float) -> float:
+        score = average_precision(_detections(average, examined))
+        log.info("Step %d, %.0f %%: AP50 on %d validation slices %.3f.", step, 100 * share, len(examined), score)
+        return score
+
+    averaged = fit(Detector(recipe.detector), drawer, loss_of, plan, folder, observe=observe)
+    assert isinstance(averaged, Detector)  # what went in is what is averaged
+    return averaged
+
+
+def _classifier(
+    train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe, plan: Plan, folder: Path
+) -> Classifier:
+    torch.manual_seed(plan.seed)
+    spec = recipe.classifier_batches
+    drawer = classifier_batches.Drawer(train_on, spec, plan.seed)
+    scans = [(scan, case.kind == 2) for case in look_at for scan in case.scans if len(scan.boxes)]
+    positive = np.array([malignant for _, malignant in scans])
+
+    def loss_of(net: nn.Module, batch: classifier_batches.Crops) -> Tensor:
+        said = net(batch.image).class_logits
+        return functional.cross_entropy(said, batch.classes, label_smoothing=recipe.classifier_smoothing)
+
+    def observe(average: nn.Module, step: int, share: float) -> float:
+        scores = np.array([_malignant(average, scan, spec.margin) for scan, _ in scans])
+        score = roc_auc(scores, positive)
+        log.info("Step %d, %.0f %%: AUC on %d validation sequences %.3f.", step, 100 * share, len(scans), score)
+        return score
+
+    averaged = fit(Classifier(recipe.classifier), drawer, loss_of, plan, folder, observe=observe)
+    assert isinstance(averaged, Classifier)  # what went in is what is averaged
+    return averaged
+
+
+def _examined(cases: Sequence[Case], size: tuple[int, int]) -> list[Pasted]:
+    """Validation slices, evenly chosen."""
+    places = [(case, scan, place) for case in cases for scan in case.scans for place in range(len(scan.stack))]
+    step = max(1, len(places) // EXAMINED)
+    return [detector_batches.looked_at(scan, place, case.kind, size) for case, scan, place in places[::step]]
+
+
+@torch.no_grad()
+def _detections(net: nn.Module, examined: Sequence[Pasted]) -> list[Detected]:
+    found = []
+    for each in examined:
+        said = net(torch.from_numpy(each.image)[None, None])
+        scores = 1.0 - said.probabilities[0, :, 0].numpy()
+        real = said.probabilities[0].sum(dim=-1).numpy() > 0.5
+        found.append(Detected(said.boxes[0].numpy()[real], scores[real], each.boxes))
+    return found
+
+
+@torch.no_grad()
+def _malignant(net: nn.Module, scan: Scan, margin: float) -> float:
+    box = scan.boxes[largest(scan.boxes)].astype(np.float64)
+    image = classifier_batches.cut(scan, box, classifier_batches.chosen(scan, by_index=False), margin)
+    return float(net(torch.from_numpy(image)[None]).class_logits.softmax(-1)[0, 1])
