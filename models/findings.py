@@ -112,6 +112,16 @@ class ImageRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """One voice of a weighted sum, for example the detector's, the classifier's or the patient's age."""
+
+    name: str
+    weight: float
+    malignant_probability: float | None
+    """None where the voice was missing, and the others carried its weight."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFindings:
     """What was found on one source: one radiograph, or one MR series."""
 
@@ -127,6 +137,8 @@ class SourceFindings:
     lesions: tuple[Lesion, ...]
     notes: tuple[str, ...] = ()
     """Sentences a reader must see, for example "sizes are measured in the detector plane"."""
+    terms: tuple[Term, ...] = ()
+    """What was weighed for this source, where a model weighs voices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +166,7 @@ class Findings:
     sources: tuple[SourceFindings, ...]
     timings_s: Mapping[str, float] = field(default_factory=dict)
     """Seconds per stage: read, decode, inference, ..."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the study as a whole."""
+    terms: tuple[Term, ...] = ()
+    """What was weighed for the study, where a model weighs voices."""
