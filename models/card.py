@@ -16,123 +16,59 @@ import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from models.cardhead import CARD, Card, FileEntry, Input, Scalar, Stage
 from models.cardreader import Place, read_table
 from models.errors import BundleDamagedError, BundleError, BundleMissingError, CardError, ContractError
+from models.knee_card import NORMALISATION, Calibration, InputSpec, KneeCard, Preprocess, Thresholds
+from models.knee_card import SYSTEM as KNEE
 from models.onnxfile import has_external_data
+from models.stack_card import SYSTEMS as STACKS
+from models.stack_card import StackCard
 
-CARD = "card.toml"
+__all__ = [
+    "CARD",
+    "NORMALISATION",
+    "Bundle",
+    "Calibration",
+    "Card",
+    "DamagedBundle",
+    "FileEntry",
+    "Input",
+    "InputSpec",
+    "KneeCard",
+    "Preprocess",
+    "Scalar",
+    "Shelf",
+    "StackCard",
+    "Stage",
+    "Thresholds",
+    "bundles",
+    "contract_of",
+    "of_kind",
+    "parse_card",
+    "read_bundle",
+    "weights_sha256",
+]
+
 MAX_FILE_BYTES = 2**31 - 1
 """A protobuf message cannot be longer."""
-NORMALISATION = "content-percentiles"
-"""The grey value preparation of models/pixels.py; a card that asks for another one is for another version."""
 
-Scalar = str | int | float | bool
+_KINDS: dict[str, type[Card]] = {KNEE: KneeCard} | dict.fromkeys(STACKS, StackCard)
+"""By system: what its card holds."""
 
-
-class Stage(StrEnum):
-    """How far a bundle may go."""
-
-    RESEARCH = "research"
-    """Runs; every result says that it is research."""
-    SHADOW = "shadow"
-    """Runs and is recorded; results are not sent."""
-    ACTIVE = "active"
-    """Runs and its results are sent as a released product's."""
-    RETIRED = "retired"
-    """Kept for its record; does not run."""
+C = TypeVar("C", bound=Card, covariant=True)
+_K = TypeVar("_K", bound=Card)
 
 
 @dataclass(frozen=True, slots=True)
-class InputSpec:
-    """Which images the model is for."""
-
-    modalities: tuple[str, ...]
-    body_parts: tuple[str, ...]
-    min_side_px: int
-    """Images with a shorter side are not assessed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preprocess:
-    """How an image becomes the input of the networks."""
-
-    size: tuple[int, int]
-    """Rows and columns."""
-    normalisation: str
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file of the bundle, as the card names it."""
-
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Where the numbers of the networks become answers."""
-
-    mask: float
-    """From this fused probability on, a pixel is tumour, in an image that reads as tumour."""
-    mask_alone: float
-    """The same in an image that as a whole reads as normal: what is outlined there makes it undecided."""
-    region_min_px: float
-    """Smallest region where no millimetres are known, in pixels of a 256 x 256 grid of the image."""
-    region_min_mm2: float
-    """Smallest region where they are."""
-    normal_total: float
-    """T of A6."""
-    beta: float
-    """Of A5 and A6: the global model's share."""
-    tumour: float
-    """From this calibrated probability on, an image has a tumour."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """softmax(log(p) / temperature + bias) of the fused classes."""
-
-    temperature: float
-    bias: tuple[float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What a bundle says of itself; `measured` and `training` hold what its maker chose to state."""
-
-    name: str
-    system: str
-    version: str
-    stage: Stage
-    created: str
-    intended_use: str
-    limitations: str
-    licence: str
-    input: InputSpec
-    preprocess: Preprocess
-    files: Mapping[str, FileEntry]
-    classes: tuple[str, ...]
-    thresholds: Thresholds
-    calibration: Calibration
-    measured: Mapping[str, Scalar | list[Scalar]]
-    training: Mapping[str, Scalar | list[Scalar]]
-
-    @property
-    def training_kind(self) -> str:
-        """ "real" or "phantom": what the weights were trained on."""
-        return str(self.training["kind"])
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Generic[C]):
     """A card with the verified bytes of its files."""
 
     folder: Path
-    card: Card
+    card: C
     files: Mapping[str, bytes]
     """By the card's names ("global", "patch")."""
     weights_sha256: str
@@ -154,7 +90,7 @@ class DamagedBundle:
 class Shelf:
     """What lies in a folder of bundles."""
 
-    sound: tuple[Bundle, ...]
+    sound: tuple[Bundle[Card], ...]
     damaged: tuple[DamagedBundle, ...]
 
 
@@ -172,7 +108,7 @@ def bundles(folder: Path) -> Shelf:
     return Shelf(tuple(sound), tuple(damaged))
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: Path) -> Bundle[Card]:
     """Read and verify one bundle.
 
     Raises
@@ -193,6 +129,22 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, card, files, weights_sha256(hashes))
 
 
+def of_kind(bundle: Bundle[Card], kind: type[_K]) -> Bundle[_K]:
+    """The same bundle, known to be of a kind of card.
+
+    Raises
+    ------
+    ContractError
+        It is of another system.
+    """
+    if not isinstance(bundle.card, kind):
+        systems = " or ".join(system for system, each in _KINDS.items() if each is kind)
+        raise ContractError(
+            f"{bundle.folder} is of the system {bundle.card.system!r}; one of {systems} is needed. Name another bundle."
+        )
+    return Bundle(bundle.folder, bundle.card, bundle.files, bundle.weights_sha256)
+
+
 def weights_sha256(hashes: Mapping[str, str]) -> str:
     """One hash for a bundle, from the hexadecimal SHA-256 of each file by its name."""
     return hashlib.sha256("".join(hashes[name] for name in sorted(hashes)).encode("ascii")).hexdigest()
@@ -200,14 +152,7 @@ def weights_sha256(hashes: Mapping[str, str]) -> str:
 
 def contract_of(card: Card, role: str) -> dict[str, str]:
     """What `metadata_props` of the ONNX file for `role` ("global", "patch") must say, key by key."""
-    rows, columns = card.preprocess.size
-    return {
-        "system": card.system,
-        "role": role,
-        "classes": ",".join(card.classes),
-        "size": f"{rows}x{columns}",
-        "normalisation": card.preprocess.normalisation,
-    }
+    return card.contract(role)
 
 
 def parse_card(raw: bytes, path: Path) -> Card:
@@ -217,37 +162,12 @@ def parse_card(raw: bytes, path: Path) -> Card:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise CardError(f"{path} cannot be read: {exc}. Restore it from where the bundle came.") from exc
     place = Place(path)
-    card = read_table(Card, table, place)
-    _check(card, place)
+    kind = _KINDS.get(str(table.get("system")))
+    if kind is None:
+        raise place.refused("system", table.get("system", "nothing"), f"this version has {', '.join(_KINDS)}")
+    card = read_table(kind, table, place)
+    card.check(place)
     return card
-
-
-def _check(card: Card, place: Place) -> None:
-    """The rules that a type cannot say."""
-    if card.preprocess.normalisation != NORMALISATION:
-        raise place.refused(
-            "preprocess.normalisation", card.preprocess.normalisation, f'this version has "{NORMALISATION}"'
-        )
-    if not card.files:
-        raise place.refused("files", "nothing", "a bundle has at least one file")
-    if len({entry.path for entry in card.files.values()} | {CARD}) != len(card.files) + 1:
-        raise place.refused("files", "one path twice", "each file has its own path")
-    for name, entry in card.files.items():
-        if Path(entry.path).name != entry.path or entry.path in (".", ".."):
-            raise place.refused(f"files.{name}.path", entry.path, "a file lies in the bundle's own folder")
-        if len(entry.sha256) != 64 or not set(entry.sha256) <= set("0123456789abcdef"):
-            raise place.refused(
-                f"files.{name}.sha256", entry.sha256, "a SHA-256 has 64 hexadecimal digits in lower case"
-            )
-    for name in ("mask", "beta", "tumour"):
-        place.within(f"thresholds.{name}", getattr(card.thresholds, name), 0.0, 1.0)
-    place.within("thresholds.mask_alone", card.thresholds.mask_alone, card.thresholds.mask, 1.0)
-    place.within("thresholds.normal_total", card.thresholds.normal_total, -1.0, 1.0)
-    place.within("calibration.temperature", card.calibration.temperature, 0.01, 100.0)
-    for side in card.preprocess.size:
-        place.within("preprocess.size", side, 16, 4096)
-    if card.training.get("kind") not in ("real", "phantom"):
-        raise place.refused("training.kind", card.training.get("kind", "absent"), 'it is "real" or "phantom"')
 
 
 def _verified(path: Path, entry: FileEntry) -> bytes:

@@ -1,4 +1,4 @@
-"""Reads a TOML table into a frozen dataclass: every key known, every key there, every value of its type.
+"""Reads a TOML table into a frozen dataclass: every key known, none missing that has no default, each of its type.
 
 Only the types that a card uses: text, numbers, enums, tuples of those, tables, and tables whose keys are free.
 """
@@ -6,7 +6,7 @@ Only the types that a card uses: text, numbers, enums, tuples of those, tables, 
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import EnumMeta
 from math import isfinite
 from pathlib import Path
@@ -57,10 +57,10 @@ def read_table(kind: type[_T], table: object, place: Place) -> _T:
     for key in table:
         if key not in known:
             raise place.refused(key, table[key], f"this version knows no such key; it knows {', '.join(known)}")
-    for key in known:
-        if key not in table:
-            raise place.refused(key, "nothing", "the key is missing")
-    return kind(**{key: _value(hint, table[key], place.inside(key)) for key, hint in known.items()})
+    for field in fields(kind):  # type: ignore[arg-type]  # kind is a dataclass
+        if field.name not in table and field.default is MISSING:
+            raise place.refused(field.name, "nothing", "the key is missing")
+    return kind(**{key: _value(hint, table[key], place.inside(key)) for key, hint in known.items() if key in table})
 
 
 def _value(hint: Any, value: Any, place: Place) -> Any:
@@ -74,6 +74,8 @@ def _value(hint: Any, value: Any, place: Place) -> Any:
     if origin is tuple:
         return _tuple(arguments, value, place)
     if origin in (typing.Union, types.UnionType):
+        if arguments[-1] is types.NoneType:
+            return _value(arguments[0], value, place)
         return _free_value(value, place)
     return _plain(hint, value, place)
 

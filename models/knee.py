@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models import patches, verdict
-from models.card import Bundle, Card, contract_of
+from models.card import Bundle, Card, contract_of, of_kind
 from models.errors import ContractError
 from models.findings import (
     Answer,
@@ -32,11 +32,11 @@ from models.findings import (
 from models.fusion import calibrate, fuse_classes, fuse_masks
 from models.grid import mask_on
 from models.images import Radiograph
+from models.knee_card import SYSTEM, KneeCard
 from models.pixels import normalise, resize
 from models.regions import MAX_REGIONS, Region, measurements, outline, paint, regions
 from models.session import Contract, Session, SessionOptions, open_session
 
-SYSTEM = "knee-seg-unet"
 ROLES = ("global", "patch")
 LEVELS = 5
 """Distance levels: background, tumour, and three rings from near to far (appendix A2)."""
@@ -88,7 +88,7 @@ class Examination:
 class Knee:
     """An open knee bundle; see `load`."""
 
-    def __init__(self, card: Card, identity: ModelIdentity, whole: Session, patch: Session) -> None:
+    def __init__(self, card: KneeCard, identity: ModelIdentity, whole: Session, patch: Session) -> None:
         self.card = card
         self.identity = identity
         self._whole = whole
@@ -240,7 +240,7 @@ class Knee:
         )
 
 
-def load(bundle: Bundle, options: SessionOptions | None = None) -> Knee:
+def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Knee:
     """Open both networks of a verified bundle.
 
     Raises
@@ -249,8 +249,8 @@ def load(bundle: Bundle, options: SessionOptions | None = None) -> Knee:
         The bundle is of another system, or a network does not fit its card.
     RuntimeMissingError, ProviderError, InferenceError
     """
-    card = bundle.card
-    if card.system != SYSTEM or set(card.files) != set(ROLES) or card.classes != tuple(verdict.CLASSES):
+    card = of_kind(bundle, KneeCard).card
+    if set(card.files) != set(ROLES) or card.classes != tuple(verdict.CLASSES):
         raise ContractError(
             f"{bundle.folder} is {card.system!r} with the files {', '.join(card.files)} and the classes "
             f"{', '.join(card.classes)}; a knee bundle is {SYSTEM!r} with {' and '.join(ROLES)} and "

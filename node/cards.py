@@ -1,14 +1,36 @@
 """From a model's card to what routing needs to know of it."""
 
-from models.card import Card
-from node.suitable import CardFacts
+from models.card import Card, StackCard
+from models.stack_card import NeedSpec
+from node.suitable import CardFacts, Need
 
 
 def card_facts(card: Card) -> CardFacts:
     """The routing side of a card."""
+    needs: tuple[Need, ...] = ()
+    takes_derived = False
+    if isinstance(card, StackCard):
+        needs = tuple(map(_need, card.input.needs))
+        takes_derived = card.input.takes_derived
     return CardFacts(
         name=card.name,
         version=card.version,
         modalities=frozenset(card.input.modalities),
         body_parts=frozenset(card.input.body_parts),
+        needs=needs,
+        takes_derived=takes_derived,
+    )
+
+
+def _need(spec: NeedSpec) -> Need:
+    return Need(
+        name=spec.name,
+        weightings=frozenset(spec.weightings),
+        planes=frozenset(spec.planes),
+        b_values=spec.b_values,
+        b_best=spec.b_best,
+        min_slices=spec.min_slices,
+        may_be_contrasted=spec.may_be_contrasted,
+        is_optional=spec.is_optional,
+        instead_of=spec.instead_of,
     )

@@ -23,10 +23,11 @@ def as_text(series: Sequence[SeriesFacts], decision: Decision) -> str:
 def as_dict(series: Sequence[SeriesFacts], decision: Decision) -> dict[str, object]:
     """The same for `--json`; every value can be written as JSON."""
     chosen = decision.chosen
-    used = set(chosen.images) if chosen else set()
+    used = {uid for answer in decision.answers for uid in answer.images}
     return {
         "model": chosen.card.name if chosen else None,
         "version": chosen.card.version if chosen else None,
+        "models": [answer.card.label for answer in decision.answers],
         "outcome": decision.outcome.value if decision.outcome else None,
         "summary": decision.summary,
         "explanation": list(decision.explanation),

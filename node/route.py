@@ -20,6 +20,9 @@ __all__ = ["CardFacts", "Chosen", "Decision", "Need", "RouteRules", "SeriesVerdi
 MAX_SENTENCES = 60
 """An explanation is for reading; a study of thousands of odd images is cut short and says so."""
 
+MAX_LEADS = 8
+"""Stacks of one kind that are tried in turn for one with companions on its slices."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -47,11 +50,19 @@ class Decision:
     """Exactly one of `chosen` and `outcome` is set."""
 
     chosen: Chosen | None
+    """The model that fits best."""
     outcome: Outcome | None
     summary: str
     series: tuple[SeriesVerdict, ...] = ()
     warnings: tuple[str, ...] = ()
     """What a reader of the result must know: text burned in, header fields that contradict each other."""
+    further: tuple[Chosen, ...] = ()
+    """Models that answer as well, each from images that no other was given."""
+
+    @property
+    def answers(self) -> tuple[Chosen, ...]:
+        """All that are to be run, the best first."""
+        return (self.chosen, *self.further) if self.chosen else ()
 
     @property
     def explanation(self) -> tuple[str, ...]:
@@ -85,8 +96,9 @@ def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: Rout
     series
         Of one study, from node.series.series_of.
     cards
-        The models that are loaded. Where several could answer, the one that names the body part most exactly is
-        taken, then the one that uses more images, then the first by name.
+        The models that are loaded. Where several could answer from the same images, the one that names the body part
+        most exactly is taken, then the one that uses more images, then the first by name; those that answer from
+        other images answer too.
     rules
         What an admin may set.
     """
@@ -103,7 +115,7 @@ def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: Rout
     attempts = [_attempt(series, card, rules) for card in sorted(cards, key=lambda card: (card.name, card.version))]
     able = [attempt for attempt in attempts if attempt.used]
     if able:
-        return _chosen(series, max(able, key=_merit), attempts)
+        return _chosen(series, sorted(able, key=_merit, reverse=True))
     return _none(series, attempts)
 
 
@@ -143,24 +155,51 @@ def _attempt(series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules) 
 def _attempt_stacks(
     series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules, refusals: dict[str, Refusal]
 ) -> _Attempt:
-    """Every input of the model gets the best stack that serves it; without a stack for each it cannot run."""
-    used: list[ImageFacts] = []
-    inputs: dict[str, tuple[str, ...]] = {}
-    missing: Refusal | None = None
-    for need in card.needs:
-        ranked = candidates(series, card, need, rules)
-        _note_refusals(ranked, refusals, card, need)
-        if not ranked or ranked[0].refusal:
-            missing = missing or _missing(card, need, ranked)
+    """Every input of the model gets the best stack that serves it; without a stack for each it cannot run.
+
+    All inputs lie on the slices of the first one found; where that has no companions, the next best leads.
+    """
+    needs = sorted(card.needs, key=lambda need: (bool(need.instead_of), need.is_optional))
+    able = [each for each in candidates(series, card, needs[0], rules) if each.refusal is None]
+    attempts = (_attempt_from(series, card, rules, dict(refusals), needs, lead) for lead in able[:MAX_LEADS] or (None,))
+    first = next(attempts)
+    return first if first.used else next((attempt for attempt in attempts if attempt.used), first)
+
+
+def _attempt_from(
+    series: Sequence[SeriesFacts],
+    card: CardFacts,
+    rules: RouteRules,
+    refusals: dict[str, Refusal],
+    needs: Sequence[Need],
+    lead: Candidate | None,
+) -> _Attempt:
+    """The inputs beside one stack; one that stands in for others is looked for only where one of those has none."""
+    found: dict[str, Candidate] = {}
+    missing: dict[str, Refusal] = {}
+    for need in needs:
+        if need.instead_of and not missing.keys() & set(need.instead_of):
             continue
-        chosen = ranked[0].stack.images
-        inputs[need.name] = tuple(image.sop_instance_uid for image in chosen)
-        used += [image for image in chosen if image not in used]
-    if missing:
-        return _Attempt(card, (), {}, refusals, missing)
-    for image in used:
-        refusals.pop(image.sop_instance_uid, None)
-    return _Attempt(card, tuple(used), inputs, refusals)
+        ranked = candidates(series, card, need, rules, next(iter(found.values()), None))
+        if need is needs[0] and lead is not None:
+            ranked = (lead, *(each for each in ranked if each.stack is not lead.stack))
+        _note_refusals(ranked, refusals, card, need)
+        if ranked and ranked[0].refusal is None:
+            found[need.name] = ranked[0]
+            for replaced in need.instead_of:
+                missing.pop(replaced, None)
+        else:
+            missing[need.name] = _missing(card, need, ranked)
+    lacking = [
+        missing[need.name] for need in needs if need.name in missing and not (need.is_optional or need.instead_of)
+    ]
+    if lacking or not found:
+        return _Attempt(card, (), {}, refusals, lacking[0] if lacking else next(iter(missing.values()), None))
+    used = {image.sop_instance_uid: image for candidate in found.values() for image in candidate.stack.images}
+    for uid in used:
+        refusals.pop(uid, None)
+    inputs = {name: _uids(candidate.stack.images) for name, candidate in found.items()}
+    return _Attempt(card, tuple(used.values()), inputs, refusals)
 
 
 def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], card: CardFacts, need: Need) -> None:
@@ -199,22 +238,36 @@ def _merit(attempt: _Attempt) -> tuple[int, int]:
     return sum(named), len(attempt.used)
 
 
-def _chosen(series: Sequence[SeriesFacts], best: _Attempt, attempts: Sequence[_Attempt]) -> Decision:
-    used = {image.sop_instance_uid for image in best.used}
+def _chosen(series: Sequence[SeriesFacts], able: Sequence[_Attempt]) -> Decision:
+    """The best model answers, and with it each next one that wants none of the images given away already."""
+    best: list[_Attempt] = []
+    others: list[str] = []
+    given: list[ImageFacts] = []
+    for attempt in able:
+        if any(image in given for image in attempt.used):
+            others.append(attempt.card.label)
+        else:
+            best.append(attempt)
+            given += attempt.used
     total = len(_images(series))
-    others = [attempt.card.label for attempt in attempts if attempt.used and attempt is not best]
-    summary = f"{best.card.label} answers, with {len(used)} of {total} image{'s' if total != 1 else ''}."
+    shares = [f"{attempt.card.label} answers, with {len(set(_uids(attempt.used)))}" for attempt in best]
+    summary = f"{', and '.join(shares)} of {total} image{'s' if total != 1 else ''}."
     if others:
-        summary += f" {' and '.join(others)} could too, but fits less well."
-    verdicts = tuple(_verdict(one, best, [best], used) for one in series)
-    images = tuple(image.sop_instance_uid for image in best.used)
-    return Decision(Chosen(best.card, images, best.inputs), None, summary, verdicts, _warnings(series, best.used))
+        summary += f" {' and '.join(others)} could too, but fit{'s' if len(others) == 1 else ''} less well."
+    used = set(_uids(given))
+    verdicts = tuple(_verdict(one, best, best, used) for one in series)
+    first, *further = (Chosen(attempt.card, _uids(attempt.used), attempt.inputs) for attempt in best)
+    return Decision(first, None, summary, verdicts, _warnings(series, given), tuple(further))
+
+
+def _uids(images: Iterable[ImageFacts]) -> tuple[str, ...]:
+    return tuple(image.sop_instance_uid for image in images)
 
 
 def _none(series: Sequence[SeriesFacts], attempts: Sequence[_Attempt]) -> Decision:
     """The image or stack that came nearest to being used tells the outcome."""
     reasons = [reason for attempt in attempts for reason in (*_missing_of(attempt), *attempt.refusals.values())]
-    verdicts = tuple(_verdict(one, None, attempts, set()) for one in series)
+    verdicts = tuple(_verdict(one, (), attempts, set()) for one in series)
     if not reasons:
         return Decision(None, Outcome.NOT_APPLICABLE_MODALITY, "The study holds no image.", verdicts)
     nearest = max(reasons, key=lambda reason: reason.stage)
@@ -228,11 +281,16 @@ def _missing_of(attempt: _Attempt) -> tuple[Refusal, ...]:
     return (attempt.missing,) if attempt.missing and is_told else ()
 
 
-def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Attempt], used: set[str]) -> SeriesVerdict:
+def _verdict(
+    series: SeriesFacts, best: Sequence[_Attempt], attempts: Sequence[_Attempt], used: set[str]
+) -> SeriesVerdict:
     """The sentences for one series: what is used of it first, then what is not, equal reasons together."""
     name = series_name(series)
-    taken = [image for image in series.images if image.sop_instance_uid in used]
-    sentences = [f"{name}: {_taken_words(series, taken)} → {best.card.label}."] if best and taken else []
+    sentences = []
+    for attempt in best:
+        mine = set(_uids(attempt.used))
+        if taken := [image for image in series.images if image.sop_instance_uid in mine]:
+            sentences.append(f"{name}: {_taken_words(series, taken)} → {attempt.card.label}.")
     refused: dict[str, list[str]] = {}
     for place, image in enumerate(series.images):
         reason = _furthest(image, attempts)
@@ -241,7 +299,7 @@ def _verdict(series: SeriesFacts, best: _Attempt | None, attempts: Sequence[_Att
     for reason_words, names in refused.items():
         whole = len(names) == len(series.images)
         sentences.append(f"{name}{'' if whole else f', {_few(names)}'}: {reason_words}, not used.")
-    return SeriesVerdict(series.number, len(taken), tuple(sentences))
+    return SeriesVerdict(series.number, sum(uid in used for uid in _uids(series.images)), tuple(sentences))
 
 
 def _furthest(image: ImageFacts, attempts: Sequence[_Attempt]) -> Refusal | None:

@@ -29,8 +29,14 @@ class Need:
     """Values of node.facts.geometry.Plane."""
     b_values: tuple[float, float] | None = None
     """Lowest and highest b-value that serves, s/mm2."""
+    b_best: float | None = None
+    """Of several that serve, the one nearest to this is taken."""
     min_slices: int = 1
     may_be_contrasted: bool = True
+    is_optional: bool = False
+    """The model answers without it."""
+    instead_of: tuple[str, ...] = ()
+    """Serves when one of these needs has no stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,8 @@ class CardFacts:
     needs: tuple[Need, ...] = ()
     """The inputs of an MR model; a radiograph model takes every radiograph that fits."""
     takes_for_processing: bool = False
+    takes_derived: bool = False
+    """Whether an MR model takes images whose *Image Type* (0008,0008) says DERIVED; projections it never gets."""
 
     @property
     def label(self) -> str:
@@ -150,8 +158,22 @@ def _origin(image: ImageFacts, card: CardFacts, rules: RouteRules) -> Iterator[R
     if image.is_derived:
         outcome = Outcome.NOT_APPLICABLE_SEQUENCE_MISSING if image.kind in MR else Outcome.NOT_APPLICABLE_VIEW
         yield Refusal(Stage.ORIGIN, outcome, f"made from other images ({image.derived})")
+    if card.needs and not card.takes_derived and _says_derived(image):
+        yield Refusal(
+            Stage.ORIGIN,
+            Outcome.NOT_APPLICABLE_SEQUENCE_MISSING,
+            f"a derived image (ImageType), and {card.label} takes images as acquired",
+        )
     if image.is_burned_in and rules.refuse_burned_in:
         yield Refusal(Stage.ORIGIN, Outcome.REJECTED_BURNED_IN, "text is burned into its pixels (BurnedInAnnotation)")
+
+
+def _says_derived(image: ImageFacts) -> bool:
+    """Whether an MR image calls itself derived; a trace and an ADC map always are, and are asked for as such."""
+    mr = image.mr
+    if mr is None or image.image_type[:1] != ("DERIVED",):
+        return False
+    return not (mr.diffusion.is_trace or mr.diffusion.is_adc)
 
 
 def _body_part(image: ImageFacts, card: CardFacts) -> Iterator[Refusal]:

@@ -1,14 +1,18 @@
 """Which stack of an MR study serves an input of a model, and why others do not. Pure."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from node.facts.describe import stack_words
-from node.facts.geometry import Plane
+from node.facts.describe import series_name, stack_words
+from node.facts.geometry import Plane, Vector
 from node.facts.mr import Weighting
 from node.series import SeriesFacts, Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, refusal
 from storage.states import Outcome
+
+SAME_PLACE_MM = 0.1
+"""By how much the corners of two slices may differ that are one and the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +24,74 @@ class Candidate:
     refusal: Refusal | None
 
 
-def candidates(series: Sequence[SeriesFacts], card: CardFacts, need: Need, rules: RouteRules) -> tuple[Candidate, ...]:
-    """Every stack of the study, the best first: what serves before what does not, more slices before fewer."""
-    found = [Candidate(one, stack, _refusal(one, stack, card, need, rules)) for one in series for stack in one.stacks]
-    return tuple(sorted(found, key=_rank))
+def candidates(
+    series: Sequence[SeriesFacts], card: CardFacts, need: Need, rules: RouteRules, beside: Candidate | None = None
+) -> tuple[Candidate, ...]:
+    """Every stack of the study, the best first: what serves before what does not, then the nearest b-value, then more
+    slices before fewer.
+
+    Parameters
+    ----------
+    beside
+        What another need of the model was given: this one must lie on the same slices, best in the same series.
+    """
+    found = [
+        Candidate(one, stack, _refusal(one, stack, card, need, rules, beside)) for one in series for stack in one.stacks
+    ]
+    return tuple(sorted(found, key=lambda candidate: _rank(candidate, need, beside)))
 
 
-def _rank(candidate: Candidate) -> tuple[bool, int, int]:
+def _rank(candidate: Candidate, need: Need, beside: Candidate | None) -> tuple[float, ...]:
+    stack = candidate.stack
     stage = candidate.refusal.stage if candidate.refusal else 0
-    return candidate.refusal is not None, -stage, -candidate.stack.slices
+    far = abs(stack.b_value - need.b_best) if need.b_best is not None and stack.b_value is not None else 0.0
+    elsewhere = beside is not None and candidate.series is not beside.series
+    return candidate.refusal is not None, -stage, far, elsewhere, _is_directional(stack), -stack.slices
 
 
-def _refusal(series: SeriesFacts, stack: Stack, card: CardFacts, need: Need, rules: RouteRules) -> Refusal | None:
+def _is_directional(stack: Stack) -> bool:
+    """One direction of diffusion shows less of a tumour than their trace."""
+    mr = stack.images[0].mr
+    return bool(mr and not mr.diffusion.is_trace and mr.diffusion.directionality == "DIRECTIONAL")
+
+
+def _refusal(
+    series: SeriesFacts, stack: Stack, card: CardFacts, need: Need, rules: RouteRules, beside: Candidate | None
+) -> Refusal | None:
     if series.localizer:
         return Refusal(Stage.ORIGIN, Outcome.REJECTED_LOCALIZER_ONLY, f"a localizer ({series.localizer})")
     for image in stack.images:
         reason = refusal(image, card, rules)
         if reason:
             return reason
-    return next(_stack_refusals(stack, card, need), None)
+    found = next(_stack_refusals(stack, card, need), None)
+    if found is None and beside is not None and not _on_one_grid(stack, beside.stack):
+        words = f"{stack_words(stack)}, whose slices are not those of {series_name(beside.series)}"
+        return Refusal(Stage.SELECTION, Outcome.REJECTED_GEOMETRY, words)
+    return found
+
+
+def _on_one_grid(one: Stack, other: Stack) -> bool:
+    """Whether the slices of both lie at the same places, pixel on pixel."""
+    first, second = one.images[0], other.images[0]
+    same = (first.pixels.rows, first.pixels.columns, one.slices) == (
+        second.pixels.rows,
+        second.pixels.columns,
+        other.slices,
+    )
+    if not same or first.geometry.frame_of_reference_uid != second.geometry.frame_of_reference_uid:
+        return False
+    places = list(zip(_places(one), _places(other), strict=False))
+    return bool(places) and all(math.dist(here, there) <= SAME_PLACE_MM for here, there in places)
+
+
+def _places(stack: Stack) -> list[Vector]:
+    """Of each slice, sorted along the normal."""
+    geometry = stack.images[0].geometry
+    if stack.images[0].pixels.frames > 1:
+        normal = geometry.normal or (0.0, 0.0, 1.0)
+        return sorted(geometry.positions, key=lambda place: sum(a * b for a, b in zip(normal, place, strict=True)))
+    return [image.geometry.position for image in stack.images if image.geometry.position is not None]
 
 
 def _stack_refusals(stack: Stack, card: CardFacts, need: Need) -> Iterator[Refusal]:

@@ -43,7 +43,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _table(items: dict[str, Any], name: str, lines: list[str]) -> None:
-    plain = {key: value for key, value in items.items() if not _is_table(value)}
+    plain = {key: value for key, value in items.items() if value is not None and not _is_table(value)}
     if name and (plain or not items):
         lines += ["", f"[{name}]"]
     lines += [f"{key} = {_value(value)}" for key, value in plain.items()]
@@ -57,6 +57,9 @@ def _value(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, StrEnum | str):
         return json.dumps(str(value), ensure_ascii=False)
+    if is_dataclass(value):
+        told = {key: each for key, each in _items(value).items() if each is not None}
+        return "{" + ", ".join(f"{key} = {_value(each)}" for key, each in told.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(each) for each in value) + "]"
     return repr(value)

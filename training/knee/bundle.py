@@ -13,16 +13,17 @@ from models.card import (
     NORMALISATION,
     Bundle,
     Calibration,
-    Card,
     FileEntry,
     InputSpec,
+    KneeCard,
     Preprocess,
     Stage,
     Thresholds,
     contract_of,
 )
 from models.fusion import BETA
-from models.knee import ROLES, SYSTEM
+from models.knee import ROLES
+from models.knee_card import SYSTEM
 from training import card_writer
 from training.export import export, prove
 from training.knee.calibrate import Choice
@@ -71,7 +72,7 @@ def write(
     version: str,
     real: Sequence[npt.NDArray[np.float32]],
     facts: Facts,
-) -> Card:
+) -> KneeCard:
     """Export both networks, prove them equal on random and real input, then write files and card.
 
     Parameters
@@ -92,10 +93,10 @@ def write(
     return card
 
 
-def blank(recipe: Recipe, version: str, facts: Facts) -> Card:
+def blank(recipe: Recipe, version: str, facts: Facts) -> KneeCard:
     """The card of a bundle that was neither exported, calibrated nor measured yet."""
     is_real = facts["kind"] == "real"
-    return Card(
+    return KneeCard(
         name="knee",
         system=SYSTEM,
         version=version,
@@ -123,7 +124,7 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> Card:
     )
 
 
-def record(bundle: Bundle, *, choice: Choice | None = None, measured: Figures | None = None) -> Card:
+def record(bundle: Bundle[KneeCard], *, choice: Choice | None = None, measured: Figures | None = None) -> KneeCard:
     """Write into the card what calibration chose, or what evaluation measured."""
     card = bundle.card
     if choice is not None:
@@ -136,7 +137,7 @@ def record(bundle: Bundle, *, choice: Choice | None = None, measured: Figures | 
     return card
 
 
-def _file(net: Served, card: Card, role: str, folder: Path, real: Sequence[npt.NDArray[np.float32]]) -> bytes:
+def _file(net: Served, card: KneeCard, role: str, folder: Path, real: Sequence[npt.NDArray[np.float32]]) -> bytes:
     side = card.preprocess.size[0]
     stated = contract_of(card, role) | {
         "name": card.name,

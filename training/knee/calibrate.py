@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.optimize
 
-from models.card import Bundle, Calibration, Card, Thresholds
+from models.card import Bundle, Calibration, KneeCard, Thresholds
 from models.findings import ModelIdentity
 from models.fusion import calibrate
 from models.knee import ROLES, Knee
@@ -64,7 +64,7 @@ class _Remembering(Session):
         return self._last[1]
 
 
-def choose(bundle: Bundle, data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
+def choose(bundle: Bundle[KneeCard], data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
     """Thresholds and calibration for a bundle, from the images at `indices`."""
     base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0])
     cards = [_card(bundle.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
@@ -103,7 +103,7 @@ def _reads_as_tumour(choice: Choice, case: Case) -> bool:
     return bool(1.0 - said[0] >= choice.thresholds.tumour)
 
 
-def _pipelines(bundle: Bundle, cards: Sequence[Card]) -> list[Knee]:
+def _pipelines(bundle: Bundle[KneeCard], cards: Sequence[KneeCard]) -> list[Knee]:
     """One pipeline per card, all on the same two networks."""
     options = SessionOptions(device=Device.CPU, threads=1)
     whole, patch = (
@@ -166,5 +166,5 @@ def with_rule(case: Case, total: float) -> Vector:
     return np.asarray(fused / fused.sum())
 
 
-def _card(card: Card, thresholds: Thresholds) -> Card:
+def _card(card: KneeCard, thresholds: Thresholds) -> KneeCard:
     return replace(card, thresholds=thresholds, calibration=Calibration(1.0, (0.0, 0.0, 0.0)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from models.card import read_bundle
+from models.card import KneeCard, of_kind, read_bundle
 from models.knee import load
 from models.session import Device, SessionOptions
 from training.knee import bundle, calibrate, evaluate, fit
@@ -67,7 +67,7 @@ def run_export(args: argparse.Namespace) -> str:
 
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
-    sound, data = read_bundle(args.bundle), _data(args)
+    sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     choice = calibrate.choose(sound, data, args.data, data.split().validation)
     bundle.record(sound, choice=choice)
     return (
@@ -80,7 +80,7 @@ def run_calibrate(args: argparse.Namespace) -> str:
 
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
-    sound, data = read_bundle(args.bundle), _data(args)
+    sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
     indices = getattr(data.split(), args.part)
     cases = evaluate.examine([knee], data, args.data, indices)[0]

@@ -1,0 +1,143 @@
+"""The parameters of the systems that look at stacks of MR slices (limb, diffusion), as their card.toml holds them.
+
+One network over the slices of a stack. Its channels are the inputs of `[[input.needs]]`, or what is made of them, in
+the order of `preprocess.channels`; each channel comes with its `neighbours` slices on both sides.
+"""
+
+from dataclasses import dataclass
+
+from models.cardhead import Card, Input, Limits, Preprocessing, Scaling
+from models.cardreader import Place
+
+LIMB, DIFFUSION = "limb-unet", "diffusion-unet"
+SYSTEMS = (LIMB, DIFFUSION)
+ROLE = "net"
+NORMALISATION = "volume-percentiles"
+"""The preparation of models/slices.py; a card that asks for another one is for another version."""
+CLASSES = ("normal", "tumour")
+ADC = "adc"
+"""The channel, and the need, that is an apparent diffusion coefficient."""
+LOW, HIGH = "low", "high"
+"""The needs, and the channels, that are diffusion-weighted images of b near 0 and of the high b-value."""
+PLANES = ("axial", "sagittal", "coronal")
+
+
+@dataclass(frozen=True, slots=True)
+class NeedSpec:
+    """One input of the model: which stack it wants. What is left out does not restrict."""
+
+    name: str
+    weightings: tuple[str, ...] = ()
+    planes: tuple[str, ...] = ()
+    b_values: tuple[float, float] | None = None
+    """Lowest and highest b-value that serves, s/mm2."""
+    b_best: float | None = None
+    """Of several that serve, the one nearest to this is taken."""
+    min_slices: int = 1
+    may_be_contrasted: bool = True
+    is_optional: bool = False
+    """The model answers without it."""
+    instead_of: tuple[str, ...] = ()
+    """Serves when one of these needs has no stack: a vendor's ADC map instead of a pair of b-values."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackInput(Input):
+    """Which MR studies the model is for."""
+
+    needs: tuple[NeedSpec, ...]
+    takes_derived: bool = False
+    """Whether images whose *Image Type* (0008,0008) says DERIVED may be given to it; a trace or ADC map may."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackPreprocess(Preprocessing):
+    """How slices become the input of the network; see models/slices.py."""
+
+    spacing_mm: float
+    """In-plane distance of pixels, rows and columns alike; slices stay where they are."""
+    neighbours: int
+    """Slices on each side that a slice is seen with; the outermost is repeated beyond the ends of the stack."""
+    channels: tuple[str, ...] = ()
+    """Names of needs, or "adc" for the map made of "low" and "high"; nothing means the needs in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackThresholds(Limits):
+    """`mask` is of the calibrated probability of a voxel."""
+
+    region_min_mm3: float
+    """Smallest region."""
+    tumour: float
+    """From this mean of its voxels' probabilities on, a region is a tumour."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackCalibration(Scaling):
+    """sigmoid(logit / temperature + bias) of a voxel."""
+
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class StackCard(Card):
+    """The card of a limb or diffusion bundle."""
+
+    input: StackInput
+    preprocess: StackPreprocess
+    thresholds: StackThresholds
+    calibration: StackCalibration
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """What the network sees, in its order, without the neighbours."""
+        return self.preprocess.channels or tuple(need.name for need in self.input.needs if not need.is_optional)
+
+    @property
+    def input_channels(self) -> int:
+        """How many channels the network takes: each with its neighbours."""
+        return len(self.channels) * (2 * self.preprocess.neighbours + 1)
+
+    def contract(self, role: str) -> dict[str, str]:
+        """That of every card, and what the channels are."""
+        return Card.contract(self, role) | {
+            "channels": ",".join(self.channels),
+            "neighbours": str(self.preprocess.neighbours),
+            "spacing_mm": f"{self.preprocess.spacing_mm:g}",
+        }
+
+    def check(self, place: Place) -> None:
+        """The rules of every card, and of these."""
+        if self.preprocess.normalisation != NORMALISATION:
+            raise place.refused(
+                "preprocess.normalisation", self.preprocess.normalisation, f'this version has "{NORMALISATION}"'
+            )
+        Card.check(self, place)
+        self._check_needs(place)
+        place.within("preprocess.spacing_mm", self.preprocess.spacing_mm, 0.05, 10.0)
+        place.within("preprocess.neighbours", self.preprocess.neighbours, 0, 8)
+        place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
+        place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
+        place.within("calibration.bias", self.calibration.bias, -100.0, 100.0)
+        if self.classes != CLASSES:
+            raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")
+
+    def _check_needs(self, place: Place) -> None:
+        names = [need.name for need in self.input.needs]
+        if not names or len(set(names)) != len(names):
+            raise place.refused("input.needs", names, "a model has at least one input, each with a name of its own")
+        for number, need in enumerate(self.input.needs, start=1):
+            key = f"input.needs, number {number}"
+            for plane in need.planes:
+                if plane not in PLANES:
+                    raise place.refused(f"{key}, planes", plane, f"it is one of {', '.join(PLANES)}")
+            for other in need.instead_of:
+                if other not in names or other == need.name:
+                    raise place.refused(f"{key}, instead_of", other, "it names another need")
+            if need.b_values and need.b_values[0] > need.b_values[1]:
+                raise place.refused(f"{key}, b_values", list(need.b_values), "the lowest comes first")
+        made = {ADC} if {LOW, HIGH} <= set(names) else set()
+        for channel in self.channels:
+            if channel not in made | set(names):
+                rule = 'a channel is the name of a need, or "adc" where "low" and "high" are needs'
+                raise place.refused("preprocess.channels", channel, rule)
