@@ -83,31 +83,36 @@ def _deform(values: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, stride
     taps = torch.arange(TAPS, device=device, dtype=dtype)[:, None, None]
     down = torch.arange(out_rows, device=device, dtype=dtype)[None, :, None] * stride - 1 + taps.div(3).floor()
     right = torch.arange(out_columns, device=device, dtype=dtype)[None, None, :] * stride - 1 + taps.remainder(3)
-    wander = offset.view(batch, TAPS, 2, out_rows, out_columns)
+    wander = offset.reshape(batch, TAPS, 2, out_rows, out_columns)
     down, right = down + wander[:, :, 0], right + wander[:, :, 1]
     grid = torch.stack(((2 * right + 1) / columns - 1, (2 * down + 1) / rows - 1), dim=-1)
     seen = functional.grid_sample(values, grid.flatten(1, 2), padding_mode="zeros", align_corners=False)
-    seen = seen.view(batch, channels, TAPS, out_rows * out_columns) * mask.view(batch, 1, TAPS, -1)
+    seen = seen.view(batch, channels, TAPS, out_rows * out_columns) * mask.reshape(batch, 1, TAPS, -1)
     seen = seen.view(batch, groups, channels // groups * TAPS, -1)
     kernel = weight.view(1, groups, weight.shape[0] // groups, -1)
     return (kernel @ seen).view(batch, weight.shape[0], out_rows, out_columns)
 
 
 def _align(values: Tensor, boxes: Tensor, scale: float, size: int, sampling: int) -> Tensor:
+    """By two products: points of a box that stands upright form a grid, so their weights are those of its two axes."""
     batch, channels, rows, columns = values.shape
-    count, points = boxes.shape[1], size * sampling
-    share = (torch.arange(points, device=values.device, dtype=values.dtype) + 0.5) / points
-    left, top, right, bottom = (boxes * scale).unbind(-1)
-    across = left[..., None] + (right - left)[..., None] * share
-    down = top[..., None] + (bottom - top)[..., None] * share
-    shape = (batch, count, points, points)
-    grid = torch.stack(
-        ((2 * across / columns - 1)[:, :, None, :].expand(shape), (2 * down / rows - 1)[:, :, :, None].expand(shape)),
-        -1,
-    )
-    seen = functional.grid_sample(values, grid.flatten(1, 2), padding_mode="border", align_corners=False)
-    seen = functional.avg_pool2d(seen.flatten(0, 1)[:, None], sampling).view(batch, channels, count, size, size)
-    return seen.transpose(1, 2).contiguous()
+    count = boxes.shape[1]
+    left, top, right, bottom = (boxes.to(values.dtype) * scale).unbind(-1)
+    down = _axis(top, bottom, rows, size, sampling).view(batch, count * size, rows)
+    across = _axis(left, right, columns, size, sampling).view(batch * count, size, columns)
+    seen = down @ values.transpose(1, 2).reshape(batch, rows, channels * columns)
+    seen = seen.view(batch * count, size * channels, columns) @ across.transpose(1, 2)
+    return seen.view(batch, count, size, channels, size).transpose(2, 3)
+
+
+def _axis(low: Tensor, high: Tensor, points: int, size: int, sampling: int) -> Tensor:
+    """How much each point of an axis counts for each bin: `(b, n, size, points)`."""
+    share = (torch.arange(size * sampling, device=low.device, dtype=low.dtype) + 0.5) / (size * sampling)
+    at = low[..., None] + (high - low)[..., None] * share - 0.5
+    at = at.clamp(0.0, points - 1.0)
+    away = at[..., None] - torch.arange(points, device=low.device, dtype=low.dtype)
+    weights = (1.0 - away.abs()).clamp(min=0.0)
+    return weights.view(*low.shape, size, sampling, points).mean(dim=-2)
 
 
 def _survive(boxes: Tensor, scores: Tensor, overlap: float, most: int) -> Tensor:
@@ -147,7 +152,7 @@ def _deform_shape(values: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, 
 
 @torch.library.custom_op("osteon::roi_align", mutates_args=())
 def _align_op(values: Tensor, boxes: Tensor, scale: float, size: int, sampling: int) -> Tensor:
-    return _align(values, boxes, scale, size, sampling)
+    return _align(values, boxes, scale, size, sampling).contiguous()
 
 
 @_align_op.register_fake
