@@ -39,7 +39,7 @@ class Fall(StrEnum):
     """How the learning rate falls."""
 
     COSINE = "cosine"
-    """To zero at the end of the budget, after a linear warm-up."""
+    """To zero at the end of each cycle, after a linear warm-up (Loshchilov and Hutter 2017, SGDR)."""
     PLATEAU = "plateau"
     """By a factor when the observed score has not risen for some observations; stops early after more of them."""
 
@@ -58,8 +58,10 @@ class Plan:
     observe_every: int
     """Steps between two observations (the paper preset: one epoch)."""
     momentum: float = 0.9
+    cycles: int = 1
+    """How often the rate falls to zero (cosine): a net that stopped learning for want of a rate goes on learning."""
     warm_up: float = 0.03
-    """Share of the budget over which the rate rises."""
+    """Share of a cycle over which the rate rises."""
     ema: float = 0.998
     """Of the averaged weights; 0 keeps the last weights."""
     clip: float = 5.0
@@ -149,9 +151,10 @@ def rate_at(share: float, falls: int, plan: Plan) -> float:
     """The learning rate at this share of the budget, after so many falls of a plateau."""
     if plan.fall is Fall.PLATEAU:
         return plan.rate * plan.factor**falls
-    if share < plan.warm_up:
-        return plan.rate * max(share / plan.warm_up, 0.01)
-    return plan.rate * 0.5 * (1.0 + math.cos(math.pi * (share - plan.warm_up) / (1.0 - plan.warm_up)))
+    within = 1.0 if share >= 1.0 else share * plan.cycles % 1.0
+    if within < plan.warm_up:
+        return plan.rate * max(within / plan.warm_up, 0.01)
+    return plan.rate * 0.5 * (1.0 + math.cos(math.pi * (within - plan.warm_up) / (1.0 - plan.warm_up)))
 
 
 def _step(

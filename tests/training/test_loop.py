@@ -80,6 +80,14 @@ def test_the_cosine_rises_and_falls_to_nothing() -> None:
     assert rate_at(1.0, 0, plan) == pytest.approx(0.0)
 
 
+def test_each_cycle_rises_and_falls_again() -> None:
+    plan = replace(PLAN, warm_up=0.1, cycles=2)
+    assert rate_at(0.275, 0, plan) == rate_at(0.775, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(0.4999, 0, plan) == pytest.approx(0.0, abs=1e-6)
+    assert rate_at(0.55, 0, plan) == pytest.approx(1e-2)
+    assert rate_at(1.0, 0, plan) == pytest.approx(0.0)
+
+
 def test_a_plateau_lowers_the_rate_and_then_ends_the_run(tmp_path: Path) -> None:
     plan = replace(PLAN, fall=Fall.PLATEAU, steps=400, observe_every=2, patience=3, stop_after=7)
     fit(net(), batch_of, loss_of, plan, tmp_path, observe=lambda average, step, share: 1.0)

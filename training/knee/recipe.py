@@ -95,12 +95,22 @@ SMALL = Recipe(
     global_stage=Stage(
         BatchSpec(
             composition=(8, 6, 2),
-            phases=(Phase(0.0, 128, 1.0), Phase(0.5, 192, 1.0)),
+            phases=(Phase(0.0, 128, 1.0), Phase(0.25, 192, 1.0)),
             tumour_windows=0.0,
             least_tumour_px=0,
         ),
         _WIDE_VIEWS,
-        Plan(Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=6600, minutes=None, observe_every=600, ema=0.998),
+        Plan(
+            Optimiser.ADAMW,
+            Fall.COSINE,
+            1.5e-3,
+            0.05,
+            steps=13_200,
+            minutes=None,
+            observe_every=600,
+            cycles=2,
+            ema=0.998,
+        ),
     ),
     patch_stage=Stage(
         BatchSpec(composition=(5, 7, 4), phases=(Phase(0.0, 128, 0.5),), tumour_windows=0.7, least_tumour_px=60),
