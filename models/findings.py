@@ -22,6 +22,8 @@ class Answer(StrEnum):
     """A tumour, more likely benign."""
     MALIGNANT = "malignant"
     """A tumour, more likely malignant."""
+    TUMOUR = "tumour"
+    """A tumour; the model does not tell kinds apart."""
     UNDECIDED = "undecided"
     """A tumour is likelier than not, or no answer reaches the confidence that the card demands."""
     NOT_ASSESSED = "not_assessed"
@@ -32,6 +34,8 @@ class MeasurementKind(StrEnum):
     """What was measured; coded in node/report/codes.py."""
 
     AREA = "area"
+    DIAMETER = "diameter"
+    """The largest distance of two points of a volume, in any direction."""
     LONG_AXIS = "long_axis"
     SHORT_AXIS = "short_axis"
     VOLUME = "volume"

@@ -65,8 +65,8 @@ def resize(image: Float, shape: tuple[int, int]) -> Float:
     rows, columns = image.shape
     if (rows, columns) == shape:
         return image.astype(np.float32, copy=True)
-    by_rows = _weights(rows, shape[0]) @ np.ascontiguousarray(image, dtype=np.float32)
-    by_both = _weights(columns, shape[1]) @ np.ascontiguousarray(by_rows.T)
+    by_rows = axis_weights(rows, shape[0]) @ np.ascontiguousarray(image, dtype=np.float32)
+    by_both = axis_weights(columns, shape[1]) @ np.ascontiguousarray(by_rows.T)
     return np.ascontiguousarray(by_both.T)
 
 
@@ -88,7 +88,7 @@ def _between(sample: Float, ends: tuple[float, float], margin: float) -> Float:
 
 
 @lru_cache(maxsize=32)
-def _weights(source: int, target: int) -> scipy.sparse.csr_array:
+def axis_weights(source: int, target: int) -> scipy.sparse.csr_array:
     """The `(target, source)` matrix that resamples one axis; each row sums to 1."""
     dense_rows, dense_columns, values = _area(source, target) if target < source else _linear(source, target)
     return scipy.sparse.csr_array(

@@ -60,7 +60,7 @@ def regions(mask: npt.NDArray[np.bool_], min_pixels: float) -> tuple[Region, ...
     labels, _ = ndimage.label(mask[window], structure=_EIGHT)
     found = []
     for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        filled = _filled(labels[box] == number)
+        filled = without_holes(labels[box] == number)
         pixels = int(np.count_nonzero(filled))
         if pixels >= min_pixels:
             found.append(Region(window[0].start + box[0].start, window[1].start + box[1].start, filled, pixels))
@@ -133,7 +133,7 @@ def _window(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice] | None:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _filled(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def without_holes(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """`mask` with the background that no path of edge neighbours leads out of filled."""
     labels, count = ndimage.label(np.pad(~mask, 1, constant_values=True))
     if count == 1:

@@ -20,6 +20,7 @@ CLASSES = (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)
 
 _SUSPICION = {
     Answer.MALIGNANT: 4,
+    Answer.TUMOUR: 3,
     Answer.BENIGN: 3,
     Answer.UNDECIDED: 2,
     Answer.NORMAL: 1,

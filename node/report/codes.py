@@ -22,6 +22,7 @@ ANSWERS: dict[Answer, Code] = {
     Answer.NORMAL: Code("17621005", "SCT", "Normal"),  # CID 222, 242
     Answer.BENIGN: Code("30807003", "SCT", "Benign"),  # CID 6063
     Answer.MALIGNANT: Code("21594007", "SCT", "Malignant"),  # CID 6063
+    Answer.TUMOUR: Code("108369006", "SCT", "Neoplasm"),  # CID 7151
     Answer.UNDECIDED: Code("280416009", "SCT", "Indeterminate result"),  # CID 6063
     Answer.NOT_ASSESSED: Code("373121007", "SCT", "Not Evaluated"),  # CID 3703
 }
@@ -39,6 +40,7 @@ PROBABILITIES: dict[Answer, Code] = {
 # Sizes: CID 7469
 MEASUREMENTS: dict[MeasurementKind, Code] = {
     MeasurementKind.AREA: Code("42798000", "SCT", "Area"),
+    MeasurementKind.DIAMETER: Code("81827009", "SCT", "Diameter"),
     MeasurementKind.LONG_AXIS: Code("103339001", "SCT", "Long axis"),
     MeasurementKind.SHORT_AXIS: Code("103340004", "SCT", "Short axis"),
     MeasurementKind.VOLUME: Code("118565006", "SCT", "Volume"),
@@ -120,10 +122,10 @@ UNPAIRED = frozenset(
 
 PAIRED = frozenset(BODY_PARTS) - UNPAIRED
 
-SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY"}
+SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY", "limb-unet": "EXTREMITY"}
 """By system: the region that holds for every image it takes, for when neither route nor header name a part."""
 
 
 def finding_of(answer: Answer) -> Code:
-    """Neoplasm where the model calls a region benign or malignant, else the weaker Lesion."""
-    return NEOPLASM if answer in (Answer.BENIGN, Answer.MALIGNANT) else LESION
+    """Neoplasm where the model calls a region a tumour of any kind, else the weaker Lesion."""
+    return NEOPLASM if answer in (Answer.BENIGN, Answer.MALIGNANT, Answer.TUMOUR) else LESION

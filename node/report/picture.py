@@ -20,7 +20,11 @@ MIN_PANEL_WIDTH = 480
 """A panel narrower than this cannot hold its words: small images are enlarged."""
 
 Colour = tuple[int, int, int]
-COLOURS: dict[Answer, Colour] = {Answer.MALIGNANT: (255, 80, 70), Answer.BENIGN: (64, 208, 240)}
+COLOURS: dict[Answer, Colour] = {
+    Answer.MALIGNANT: (255, 80, 70),
+    Answer.BENIGN: (64, 208, 240),
+    Answer.TUMOUR: (255, 150, 60),
+}
 OTHER_COLOUR: Colour = (255, 200, 50)
 _BACKGROUND: Colour = (18, 20, 24)
 _WHITE: Colour = (240, 240, 240)

@@ -28,6 +28,7 @@ from node.report.subject import Subject, name_of
 COLOURS: dict[Answer, tuple[float, float, float]] = {  # CIELab (PS3.3 C.10.7.1.1) of the colours in picture.py
     Answer.MALIGNANT: (60.0, 66.0, 47.0),
     Answer.BENIGN: (80.0, -30.0, -20.0),
+    Answer.TUMOUR: (73.0, 33.0, 60.0),
 }
 OTHER_COLOUR = (83.0, 12.0, 76.0)
 

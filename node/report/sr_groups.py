@@ -46,7 +46,14 @@ Group = (
 
 MAX_POINTS = 4000
 """A polyline lives in an element with a 16-bit length: 8191 points are the end (PS3.5 7.1.2, VR FL)."""
-_SIZES_FIRST = (MeasurementKind.LONG_AXIS, MeasurementKind.SHORT_AXIS)
+_SIZES = (
+    MeasurementKind.VOLUME,
+    MeasurementKind.DIAMETER,
+    MeasurementKind.MEAN_ADC,
+    MeasurementKind.LONG_AXIS,
+    MeasurementKind.SHORT_AXIS,
+    MeasurementKind.AREA,
+)
 
 
 def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdentification) -> Group:
@@ -179,7 +186,7 @@ def _source_images(subjects: Sequence[Subject]) -> list[hd.SourceImageForMeasure
 def _lesion_measurements(
     lesion: Lesion, regions: Sequence[hd.CoordinatesForMeasurement] | None
 ) -> list[hd.Measurement]:
-    """Probabilities first, then axes: OHIF prints five lines."""
+    """Probabilities first, then sizes, those that matter most first: OHIF prints five lines."""
     numbers: list[tuple[Code, float]] = []
     if lesion.malignant_probability is not None:
         numbers.append((PROBABILITY_OF_CANCER, lesion.malignant_probability))
@@ -187,7 +194,7 @@ def _lesion_measurements(
     found = [
         hd.Measurement(code, percentage(value), PERCENT, referenced_coordinates=regions) for code, value in numbers
     ]
-    ordered = sorted(lesion.measurements, key=lambda each: each.kind not in _SIZES_FIRST)
+    ordered = sorted(lesion.measurements, key=lambda each: _SIZES.index(each.kind))
     return [*found, *(_size(each, regions) for each in ordered)]
 
 

@@ -90,7 +90,7 @@ def key_slice(findings: SourceFindings) -> int:
 
 def name_of(lesion: Lesion) -> str:
     """How people call a lesion; its answer is part of the name, because viewers show the name at the outline."""
-    words = {Answer.UNDECIDED: "tumour, undecided"}
+    words = {Answer.UNDECIDED: "tumour, undecided", Answer.TUMOUR: "tumour"}
     return f"AI lesion {lesion.number}: {words.get(lesion.answer, lesion.answer.value)}"
 
 

@@ -13,6 +13,7 @@ SHORT: dict[Answer, str] = {
     Answer.NORMAL: "normal",
     Answer.BENIGN: "benign",
     Answer.MALIGNANT: "malignant",
+    Answer.TUMOUR: "tumour",
     Answer.UNDECIDED: "undecided",
     Answer.NOT_ASSESSED: "not assessed",
 }
@@ -26,6 +27,7 @@ _SPACING_NOTES: dict[SpacingSource, tuple[str, str]] = {  # a word that says it,
 }
 _UNITS = {"{pixels}": "px", "10-6.mm2/s": "x 10-6 mm2/s"}
 _SIZES = {
+    MeasurementKind.DIAMETER: "diameter",
     MeasurementKind.LONG_AXIS: "long axis",
     MeasurementKind.SHORT_AXIS: "short axis",
     MeasurementKind.AREA: "area",
@@ -49,6 +51,7 @@ def headline(answer: Answer, probabilities: Mapping[Answer, float]) -> str:
         Answer.NORMAL: f"no tumour found ({percent(probabilities.get(Answer.NORMAL, 0.0))})",
         Answer.BENIGN: f"more likely benign (cancer {malignant})",
         Answer.MALIGNANT: f"more likely malignant ({malignant})",
+        Answer.TUMOUR: f"tumour ({percent(tumour_probability(probabilities))})",
         Answer.UNDECIDED: f"undecided (tumour {percent(tumour_probability(probabilities))})",
         Answer.NOT_ASSESSED: "not assessed, unlike the images that the model knows",
     }[answer]
@@ -65,6 +68,8 @@ def lesion_line(lesion: Lesion) -> str:
     cancer = lesion.malignant_probability
     if lesion.answer is Answer.MALIGNANT and cancer is not None:
         return f"{lesion.number}: malignant ({percent(cancer)})"
+    if lesion.answer is Answer.TUMOUR:
+        return f"{lesion.number}: tumour ({percent(lesion.probability)})"
     said = f"tumour {percent(lesion.probability)}" if cancer is None else f"cancer {percent(cancer)}"
     return f"{lesion.number}: {SHORT[lesion.answer]} ({said})"
 

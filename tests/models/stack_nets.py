@@ -87,7 +87,7 @@ LIMB = _HEAD.replace("{name}", "limb").replace("{sha256}", NO_HASH) + _LIMB
 DIFFUSION = _HEAD.replace("{name}", "diffusion").replace("{sha256}", NO_HASH) + _DIFFUSION
 
 
-def net(card, channel=1, bright=0.8, steepness=40.0, is_darker=False):
+def net(card, channel=1, bright=0.5, steepness=40.0, is_darker=False):
     """A network that takes every pixel of one channel brighter (or darker) than `bright` for tumour."""
     rows, columns = card.preprocess.size
     nodes = [
