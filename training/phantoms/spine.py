@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from training.phantoms.scanner import noisy, resampling
 from training.phantoms.spine_anatomy import Canvas, Column, column, draw, smooth
 from training.phantoms.spine_lesions import (
     BENIGN,
@@ -175,11 +176,11 @@ def _series(made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.ra
     side = int(source * rng.uniform(0.75, 1.0)) // 2 * 2
     shift = rng.normal(0.0, 1.0, 2)
     blur = rng.uniform(0.45, 0.75)
-    rows, columns = (_resampling(source, side, float(move), blur) for move in shift)
+    rows, columns = (resampling(source, side, float(move), blur) for move in shift)
     volume = _signal(made, tissues, told, rng)
     image: Floats = np.asarray(rows @ volume @ columns.T, dtype=np.float32)
     image *= _coil(image.shape[1:], rng)
-    pixels = _noisy(image, rng)
+    pixels = noisy(image, rng)
     scale = side / source
     boxes = _boxes(made.truth, scale, (float(shift[0]), float(shift[1])), step)
     spread = np.interp((np.arange(side) + 0.5) / scale + shift[0], np.arange(source) + 0.5, made.spine.middle / step)
@@ -217,32 +218,11 @@ def _signal(made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.ra
     return np.ascontiguousarray(volume.reshape(slices, THIN, side, side).mean(axis=1))
 
 
-def _resampling(source: int, target: int, shift: float, blur: float) -> Floats:
-    """The matrix `(target, source)` that looks at one axis through the scanner's point spread, moved by `shift`."""
-    at = (np.arange(target) + 0.5) * source / target + shift
-    width = max(source / target, 1.0) * blur
-    away = (np.arange(source) + 0.5)[None, :] - at[:, None]
-    weights = np.exp(-0.5 * (away / width) ** 2)
-    return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6), dtype=np.float32)
-
-
 def _coil(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """A surface coil at the back is brighter there; the rest is a slow swell."""
     swell = 0.12 * smooth(rng, (1, shape[0], shape[1]), (1, 3, 3))[0]
     ramp = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32) * rng.uniform(0.0, 1.2)
     return np.asarray(np.exp(swell + ramp[None, :]), dtype=np.float32)
-
-
-def _noisy(image: Floats, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
-    """Rician noise, a ghost now and then, and a vendor's own scale."""
-    level = float(np.percentile(image, 99.0))
-    if rng.random() < 0.3:
-        image = image + np.float32(rng.uniform(0.01, 0.05)) * np.roll(image, int(rng.integers(20, 100)), axis=1)
-    sigma = level / rng.uniform(22.0, 60.0)
-    real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    imaginary = sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    magnitude = np.sqrt(real * real + imaginary * imaginary)
-    return np.asarray(np.clip(magnitude * (rng.uniform(200, 2000) / level), 0, 65535), dtype=np.uint16)
 
 
 def _boxes(truth: npt.NDArray[np.uint8], scale: float, shift: tuple[float, float], step: float) -> tuple[Box, ...]:

@@ -9,6 +9,7 @@ Legend: T1, T2, TR, TE and TI in ms; a table has one entry per label.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,9 @@ class Label(IntEnum):
 
 
 LABELS = 23
+
+L = TypeVar("L", bound=IntEnum)
+"""The labels of a body, all below `LABELS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,7 @@ def jittered(tissue: Tissue, rng: np.random.Generator, share: float = 0.08) -> T
     return replace(tissue, density=density, t1=t1, t2=t2)
 
 
-def signals(tissues: Mapping[Label, Tissue], told: Sequence) -> tuple[Floats, Floats]:
+def signals(tissues: Mapping[L, Tissue], told: Sequence) -> tuple[Floats, Floats]:
     """The signal of water and that of fat, by label."""
     water, fat = np.zeros(LABELS, dtype=np.float32), np.zeros(LABELS, dtype=np.float32)
     fat_alone = _signal(FAT_T1, FAT_T2 * (1.5 if told.te > 40 else 1.0), told) * told.leak
