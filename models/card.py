@@ -25,6 +25,8 @@ from models.errors import BundleDamagedError, BundleError, BundleMissingError, C
 from models.knee_card import NORMALISATION, Calibration, InputSpec, KneeCard, Preprocess, Thresholds
 from models.knee_card import SYSTEM as KNEE
 from models.onnxfile import has_external_data
+from models.spine_card import SYSTEM as SPINE
+from models.spine_card import SpineCard
 from models.stack_card import SYSTEMS as STACKS
 from models.stack_card import StackCard
 
@@ -42,6 +44,7 @@ __all__ = [
     "Preprocess",
     "Scalar",
     "Shelf",
+    "SpineCard",
     "StackCard",
     "Stage",
     "Thresholds",
@@ -56,7 +59,7 @@ __all__ = [
 MAX_FILE_BYTES = 2**31 - 1
 """A protobuf message cannot be longer."""
 
-_KINDS: dict[str, type[Card]] = {KNEE: KneeCard} | dict.fromkeys(STACKS, StackCard)
+_KINDS: dict[str, type[Card]] = {KNEE: KneeCard, SPINE: SpineCard} | dict.fromkeys(STACKS, StackCard)
 """By system: what its card holds."""
 
 C = TypeVar("C", bound=Card, covariant=True)

@@ -30,7 +30,6 @@ from models.wff import (
     without_background,
 )
 
-SYSTEM = "spine-wff"
 ROLES = ("detector", "classifier")
 DETECTED = ("background", "benign", "malignant")
 BOXES = 8

@@ -126,7 +126,7 @@ STRONG = Recipe(
         bins=7,
         hidden=1024,
         overlap=0.3,
-        boxes=16,
+        boxes=8,
     ),
     detector_loss=DetectorLossSpec(
         anchors=256,
@@ -177,7 +177,7 @@ PAPER = Recipe(
         bins=7,
         hidden=1024,
         overlap=0.5,
-        boxes=20,
+        boxes=8,
     ),
     detector_loss=DetectorLossSpec(
         anchors=256, is_object=0.7, is_nothing=0.3, regions=512, is_region=0.5, candidates=2000, proposals=1000

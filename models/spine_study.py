@@ -1,0 +1,97 @@
+"""An open spine bundle, and its answer for the sequences of one study."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.card import Bundle, contract_of, of_kind
+from models.cardhead import Card
+from models.findings import Findings, ModelIdentity
+from models.session import Contract, SessionOptions, open_session
+from models.spine import BOXES, DETECTED, ROLES, SpineNets, SpineSequence, examine, is_assessable
+from models.spine_card import CLASSES, SpineCard
+from models.spine_findings import findings, not_assessed
+from models.spine_input import CROP, SLICES
+
+
+class Spine:
+    """An open spine bundle; see `load`."""
+
+    def __init__(self, card: SpineCard, identity: ModelIdentity, nets: SpineNets) -> None:
+        self.card = card
+        self.identity = identity
+        self.nets = nets
+
+    def warm_up(self) -> None:
+        """Run both networks once on nothing: the first run of a session plans its memory.
+
+        Raises
+        ------
+        InferenceError
+            The networks load but do not run here.
+        """
+        self.nets.detector.run(np.zeros((1, 1, *self.card.preprocess.size), dtype=np.float32))
+        self.nets.classifier.run(np.zeros((1, SLICES, CROP, CROP), dtype=np.float32))
+
+    def answer(self, sequences: Sequence[SpineSequence], age: float | None) -> Findings:
+        """Findings for the sagittal sequences of one study.
+
+        Parameters
+        ----------
+        age
+            Years; None when it is not known, and then the other two terms carry its weight.
+
+        Raises
+        ------
+        InferenceError
+            A network broke or gave numbers that are no numbers; then nothing is said of the study.
+        """
+        if not sequences:
+            raise ValueError("a study without sequences has no answer")
+        started = time.perf_counter()
+        reasons = [is_assessable(sequence.stack) for sequence in sequences]
+        assessed = [sequence for sequence, reason in zip(sequences, reasons, strict=True) if reason is None]
+        refused = [
+            not_assessed(sequence, reason) for sequence, reason in zip(sequences, reasons, strict=True) if reason
+        ]
+        timings = {"check": time.perf_counter() - started}
+        rules = self.card.rules
+        answer = examine(self.nets, [sequence.stack for sequence in assessed], age, rules, timings)
+        return findings(self.identity, rules, assessed, answer, refused, timings)
+
+
+def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Spine:
+    """Open both networks of a verified bundle.
+
+    Raises
+    ------
+    ContractError
+        The bundle is of another system, or a network does not fit its card.
+    RuntimeMissingError, ProviderError, InferenceError
+    """
+    sound = of_kind(bundle, SpineCard)
+    card = sound.card
+    sessions = {
+        role: open_session(
+            bundle.files[role], str(bundle.folder / card.files[role].path), contract(card, role), options
+        )
+        for role in ROLES
+    }
+    identity = ModelIdentity(
+        system=card.system,
+        name=card.name,
+        version=card.version,
+        weights_sha256=bundle.weights_sha256,
+        provider=" + ".join(dict.fromkeys(session.provider for session in sessions.values())),
+        training_data=card.training_kind,
+    )
+    return Spine(card, identity, SpineNets(sessions["detector"], sessions["classifier"]))
+
+
+def contract(card: SpineCard, role: str) -> Contract:
+    """What the file for `role` ("detector", "classifier") must say, take and give."""
+    if role == "detector":
+        outputs: dict[str, tuple[int, ...]] = {"boxes": (BOXES, 4), "probabilities": (BOXES, len(DETECTED))}
+        return Contract(contract_of(card, role), "image", (1, *card.preprocess.size), outputs)
+    return Contract(contract_of(card, role), "image", (SLICES, CROP, CROP), {"class_logits": (len(CLASSES),)})
