@@ -33,7 +33,7 @@ FIELDS_MM = {"cervical": (185.0, 235.0), "thoracic": (230.0, 290.0), "lumbar": (
 """Field of view by region."""
 THIN = 2
 """Slices of the map per slice of an image."""
-LEAST_MM2 = 16.0
+LEAST_MM2 = 40.0
 """A lesion is outlined on a slice that shows at least this much of it."""
 AGES = {"benign": (40.0, 17.0), "malignant": (54.0, 16.0), "normal": (47.0, 18.0)}
 """Mean and standard deviation, years; cut to 4-90."""

@@ -76,7 +76,7 @@ SMALL = Recipe(
         boxes=8,
     ),
     detector_loss=DetectorLossSpec(
-        anchors=128, is_object=0.6, is_nothing=0.3, regions=24, is_region=0.5, candidates=192, proposals=48
+        anchors=128, is_object=0.5, is_nothing=0.3, regions=24, is_region=0.5, candidates=192, proposals=48
     ),
     detector_batches=DetectorBatchSpec(
         images=8, empty=0.25, cutmix=0.4, scale=0.25, rotation_deg=5.0, shift=0.06, grey=0.5

@@ -1,0 +1,158 @@
+"""The whole way of the spine system on a small budget: phantoms, fit, export, calibrate, evaluate, ablate."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.card import read_bundle
+from models.findings import Answer, ImageRef, Spacing, SpacingSource
+from models.spine import Found, SequenceAnswer, SpineRules, SpineSequence, conclude
+from models.spine_study import load
+from models.wff import ABLATION, Weights
+from training.errors import RunFault
+from training.phantoms.spine import Kind, spine_patient
+from training.spine import ablate, bundle, calibrate, commands, evaluate, fit
+from training.spine.dataset import case_of, split
+from training.spine.recipe import PAPER, RECIPES, SMALL
+
+TINY = replace(
+    SMALL,
+    name="tiny",
+    detector=replace(
+        SMALL.detector,
+        size=(96, 96),
+        backbone=replace(
+            SMALL.detector.backbone,
+            stem=16,
+            inner=(8, 8, 16, 16),
+            outer=(16, 16, 32, 32),
+            depths=(1, 1, 1, 1),
+            groups=4,
+        ),
+        width=16,
+        hidden=32,
+        candidates=64,
+        proposals=16,
+    ),
+    detector_loss=replace(SMALL.detector_loss, candidates=64, proposals=16),
+    detector_batches=replace(SMALL.detector_batches, images=4),
+    detector_plan=replace(SMALL.detector_plan, steps=6, observe_every=3),
+    classifier=replace(SMALL.classifier, stem=16, inner=(8, 8, 16), outer=(16, 16, 32), depths=(1, 1, 1), groups=4),
+    classifier_batches=replace(SMALL.classifier_batches, sequences=4),
+    classifier_plan=replace(SMALL.classifier_plan, steps=6, observe_every=3),
+)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    kinds = (Kind.BENIGN, Kind.MALIGNANT, Kind.NORMAL)
+    return [case_of(spine_patient(seed, kind=kinds[seed % 3], side=96)) for seed in range(21)]
+
+
+@pytest.fixture(scope="module")
+def made(cases, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spine")
+    fit.train(cases, TINY, folder / "run")
+    commands.export(folder / "run", TINY, cases, folder / "bundle", "0.0.1", "phantom")
+    return folder
+
+
+def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made):
+    sound = read_bundle(made / "bundle")
+    choice = commands.calibrated(sound, cases, threads=1)
+    sound = read_bundle(made / "bundle")
+    assert sound.card.thresholds.mask == choice.box
+    measured = commands.measure(sound, split(cases).test, "test", 1)
+    bundle.record(sound, measured=measured)
+    card = read_bundle(made / "bundle").card
+    assert card.measured["patients"] == 3
+    assert card.measured["validation_ece_after"] == choice.ece_after
+    assert len(card.measured["patient_auc"]) == 3
+    spine = load(read_bundle(made / "bundle"))
+    spine.warm_up()
+    scan = cases[0].scans[0]
+    refs = tuple(ImageRef(f"1.{place}") for place in range(len(scan.stack)))
+    sequence = SpineSequence("1", refs, scan.stack.astype(np.float32), Spacing(1.0, 1.0, SpacingSource.CALIBRATED))
+    found = spine.answer([sequence], 50.0)
+    assert found.answer in set(Answer)
+    assert found.model.training_data == "phantom"
+    rows = ablate.ablate(spine.nets, evaluate.look(spine.nets, cases[:3], (96, 96)), spine.card.rules)
+    assert [row.name for row in rows] == list(ABLATION)
+    text = ablate.table(rows, "phantom")
+    assert "phantom" in text
+    assert "0.821 0.839 0.720 0.878" in text
+
+
+def test_a_run_of_another_recipe_is_not_continued(cases, made):
+    with pytest.raises(RunFault, match="another recipe"):
+        fit.train(cases, SMALL, made / "run")
+
+
+def test_a_run_that_did_not_end_cannot_be_exported(cases, tmp_path):
+    with pytest.raises(RunFault, match="missing"):
+        fit.load(SMALL, tmp_path)
+
+
+def test_the_presets_are_what_the_paper_says():
+    assert set(RECIPES) == {"paper", "small", "strong"}
+    assert PAPER.classifier.ndim == 3
+    assert PAPER.classifier.depths == PAPER.detector.backbone.depths == (3, 4, 23, 3)
+    assert PAPER.classifier_batches.labelled == 0.5
+    assert PAPER.classifier_batches.margin == 1.0
+    assert PAPER.detector_batches.cutmix > 0
+    assert PAPER.detector_plan.observe_every == 15778 // PAPER.detector_batches.images
+    assert PAPER.classifier_plan.observe_every == round(1625 / PAPER.classifier_batches.sequences)
+
+
+def _case(kind=2):
+    patient = next(
+        made
+        for made in (spine_patient(seed, kind=Kind.MALIGNANT, side=96) for seed in range(40))
+        if made.series[0].boxes
+    )
+    return replace(case_of(patient), kind=kind)
+
+
+def _found(slices, boxes):
+    return Found(
+        np.array(slices, dtype=np.intp),
+        np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        np.tile([0.1, 0.2, 0.7], (len(slices), 1)).reshape(-1, 3),
+    )
+
+
+def test_boxes_on_the_lesion_are_no_false_findings_and_others_count_once_for_all_sequences():
+    rules = SpineRules((96, 96), 1.0, 0.1, Weights(), (0.5,) * 10, 1.0, 0.0, 0.5)
+    case = _case()
+    true = [_found(scan.slices, scan.boxes) for scan in case.scans]
+    judged = evaluate.judged(case, conclude(true, [0.5] * len(true), case.age, rules))
+    assert judged.false_findings == 0
+    assert judged.met_lesions == judged.true_lesions > 0
+    wrong = [
+        _found([0, 1], [[0.0, 0.0, 0.1 * scan.stack.shape[2], 0.1 * scan.stack.shape[1]]] * 2) for scan in case.scans
+    ]
+    judged = evaluate.judged(case, conclude(wrong, [0.5] * len(wrong), case.age, rules))
+    assert judged.false_findings == 1, "the same place in every sequence"
+    assert judged.met_lesions == 0
+    none = [_found([], []) for _ in case.scans]
+    judged = evaluate.judged(case, conclude(none, [None] * len(none), case.age, rules))
+    assert judged.score == 0.5
+    assert ablate.row("Det", [judged]).accuracy == 0.0, "a tumour that was not found is an error"
+    assert isinstance(judged.answer.sequences[0], SequenceAnswer)
+
+
+def test_calibration_moves_a_timid_score_to_how_often_it_was_right():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 400)
+    scores = np.clip(0.5 + 0.08 * (truth * 2 - 1) + rng.normal(0, 0.06, 400), 0.01, 0.99)
+    temperature, bias = calibrate.fit_calibration(scores, truth)
+    assert temperature < 0.5
+    assert abs(bias) < 0.5
+
+
+def test_nine_of_ten_true_classes_reach_the_conformal_limit():
+    probabilities = np.arange(1, 100) / 100
+    assert calibrate.conformal(probabilities) == 0.1
+    assert (probabilities >= calibrate.conformal(probabilities)).mean() >= 0.9
+    assert calibrate.conformal(np.array([0.9, 0.8])) == 0.0, "two patients promise nothing"

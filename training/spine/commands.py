@@ -1,0 +1,151 @@
+"""What the commands of `osteon-train ... spine` do; each returns the text to print."""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.card import Bundle, Card, read_bundle
+from models.session import Device, SessionOptions
+from models.spine_input import fitted, largest
+from models.spine_study import Spine, load
+from training.spine import ablate, bundle, calibrate, evaluate, fit
+from training.spine.classifier_batches import chosen, cut
+from training.spine.dataset import KINDS, Case, Parts, read, split
+from training.spine.recipe import RECIPES, Recipe
+
+SEEN = 4
+"""Validation slices, and sequences, that an export is proved on, beside noise."""
+
+
+def run_fit(args: argparse.Namespace) -> str:
+    """Train, or go on."""
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.preset]
+    nets = fit.train(read(args.data), recipe, args.out, args.minutes)
+    parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]
+    return (
+        f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
+        f"Next: osteon-train export spine --run {args.out} --data {args.data} --bundle BUNDLE"
+    )
+
+
+def run_export(args: argparse.Namespace) -> str:
+    """Write and prove a bundle."""
+    torch.set_num_threads(args.threads)
+    told = fit.run_of(args.run)
+    export(args.run, RECIPES[str(told["preset"])], read(args.data), args.bundle, args.version, args.kind)
+    return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
+
+
+def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> Card:
+    """A bundle of a run."""
+    nets, told, parts = fit.load(recipe, run), fit.run_of(run), split(cases)
+    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
+    facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
+        "kind": kind,
+        "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {kind}",
+        "split": _split_words(parts),
+        "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "seconds": list(fit.spent(run)["seconds"]),
+        "steps": list(fit.spent(run)["steps"]),
+        "parameters": [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)],
+    }
+    return bundle.write(nets, recipe, folder, version=version, seen=seen(parts.validation, recipe), facts=facts)
+
+
+def seen(cases: Sequence[Case], recipe: Recipe) -> dict[str, npt.NDArray[np.float32]]:
+    """What the networks see of a few sequences with a tumour."""
+    scans = [scan for case in cases for scan in case.scans if len(scan.boxes)][:SEEN]
+    slices = [scan.stack[scan.slices[0]].astype(np.float32) / np.float32(255.0) for scan in scans]
+    crops = [
+        cut(
+            scan,
+            scan.boxes[largest(scan.boxes)].astype(np.float64),
+            chosen(scan, by_index=False),
+            recipe.classifier_batches.margin,
+        )
+        for scan in scans
+    ]
+    return {
+        "detector": np.stack([fitted(image, recipe.detector.size) for image in slices])[:, None],
+        "classifier": np.stack(crops),
+    }
+
+
+def run_calibrate(args: argparse.Namespace) -> str:
+    """Choose what the card decides by."""
+    sound = read_bundle(args.bundle)
+    choice = calibrated(sound, read(args.data), args.threads)
+    return (
+        f"Boxes from {choice.box} on, {choice.false_findings} false findings per patient; temperature "
+        f"{choice.temperature}, bias {choice.bias}; calibration error {choice.ece_before} before, {choice.ece_after} "
+        f"after; a class is possible from {choice.certain} on. "
+        f"Next: osteon-train evaluate spine --bundle {args.bundle} --data {args.data} --write"
+    )
+
+
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+    """Calibrate a bundle and write its card."""
+    spine = _open(sound, threads)
+    looked = evaluate.look(spine.nets, split(cases).validation, spine.card.preprocess.size)
+    choice = calibrate.choose(spine.nets, looked, spine.card.rules)
+    bundle.record(sound, choice=choice)
+    return choice
+
+
+def run_evaluate(args: argparse.Namespace) -> str:
+    """Measure, and write it down when asked to."""
+    sound = read_bundle(args.bundle)
+    measured = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads)
+    if args.write:
+        bundle.record(sound, measured=measured)
+    return "\n".join(f"{key}: {value}" for key, value in measured.items())
+
+
+def measure(sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int) -> evaluate.Figures:
+    """The figures of a bundle on patients."""
+    spine = _open(sound, threads)
+    looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
+    said = evaluate.judge(spine.nets, looked, spine.card.rules)
+    return {
+        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
+        "interval": "95 %, bootstrap over patients: [value, low, high]",
+        **evaluate.figures(looked, said, spine.card.rules),
+    }
+
+
+def run_ablate(args: argparse.Namespace) -> str:
+    """The paper's Table 3 on our patients."""
+    sound = read_bundle(args.bundle)
+    spine = _open(sound, args.threads)
+    looked = evaluate.look(spine.nets, getattr(split(read(args.data)), args.part), spine.card.preprocess.size)
+    return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), sound.card.training_kind)
+
+
+def _open(sound: Bundle[Card], threads: int) -> Spine:
+    return load(sound, SessionOptions(device=Device.CPU, threads=threads))
+
+
+def _count(cases: Sequence[Case], kind: str) -> int:
+    return sum(KINDS[case.kind] == kind for case in cases)
+
+
+def _split_words(parts: Parts) -> str:
+    return (
+        f"by patient, by a hash of the name, each class apart: {len(parts.train)} train, {len(parts.validation)} "
+        f"calibrate, {len(parts.test)} test"
+    )
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+    "fit": run_fit,
+    "export": run_export,
+    "calibrate": run_calibrate,
+    "evaluate": run_evaluate,
+    "ablate": run_ablate,
+}
