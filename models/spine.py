@@ -18,7 +18,8 @@ import numpy.typing as npt
 from models.boxes import area, chains
 from models.findings import Answer, ImageRef, Spacing
 from models.session import Session
-from models.spine_input import crop, fit_of, fitted, grown, largest, normalise, repeated
+from models.slices import normalise
+from models.spine_input import crop, fit_of, fitted, grown, largest, repeated
 from models.wff import (
     Pair,
     Vote,
@@ -151,7 +152,7 @@ def detect(nets: SpineNets, grey: Float, size: tuple[int, int]) -> Found:
     Parameters
     ----------
     grey
-        The stack, as `spine_input.normalise` gives it.
+        The stack, as `slices.normalise` gives it.
     """
     shape = (grey.shape[1], grey.shape[2])
     fit = fit_of(shape, size)

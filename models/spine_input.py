@@ -1,7 +1,8 @@
 """What the two networks of the spine system see of a sequence: one set of functions for training and service. Pure.
 
-The detector sees each slice, brought as a whole to the input's size with its proportions kept and zeros around it. The
-classifier sees one box cut out of several slices, stretched to a square (spine-wff, "Sequence classification model").
+Grey values are those of models.slices.normalise. The detector sees each slice, brought as a whole to the input's size
+with its proportions kept and zeros around it. The classifier sees one box cut out of several slices, stretched to a
+square (spine-wff, "Sequence classification model").
 
 Legend: stacks are `(slices, rows, columns)`; a box is left, top, right, bottom in pixels, 0 the outer edge of the first
 pixel.
@@ -22,9 +23,6 @@ CROP = 112
 """Rows and columns of what the classifier sees."""
 SLICES = 16
 """N of the paper."""
-LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
-FLOOR = 0.05
-"""Voxels below this share of the high percentile are air, and have no say in the scaling."""
 LEAST_SIDE_PX = 2.0
 """A box is widened to this before it is cut out."""
 
@@ -44,18 +42,6 @@ class Fit(NamedTuple):
         """Boxes `(n, 4)` of the input as boxes of the image of `shape`, cut at its borders."""
         found = (np.asarray(boxes, dtype=np.float64) - (self.left, self.top, self.left, self.top)) / self.scale
         return np.clip(found, 0.0, (shape[1], shape[0], shape[1], shape[0]))
-
-
-def normalise(stack: npt.NDArray[np.number]) -> Float:
-    """A stack scaled to 0..1 by two percentiles of what is not air ("volume-percentiles"); zeros if it is constant."""
-    values = np.asarray(stack, dtype=np.float32)
-    content = values[values > FLOOR * np.percentile(values, HIGH_PERCENTILE)]
-    if not content.size:
-        return np.zeros_like(values)
-    low, high = np.percentile(content, (LOW_PERCENTILE, HIGH_PERCENTILE))
-    if high <= low:
-        return np.zeros_like(values)
-    return np.asarray(np.clip((values - np.float32(low)) / np.float32(high - low), 0.0, 1.0), dtype=np.float32)
 
 
 def fit_of(shape: tuple[int, int], size: tuple[int, int]) -> Fit:

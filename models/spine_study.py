@@ -7,12 +7,13 @@ import numpy as np
 
 from models.card import Bundle, contract_of, of_kind
 from models.cardhead import Card
-from models.findings import Findings, ModelIdentity
+from models.findings import Findings, ModelIdentity, Spacing, SpacingSource
 from models.session import Contract, SessionOptions, open_session
 from models.spine import BOXES, DETECTED, ROLES, SpineNets, SpineSequence, examine, is_assessable
 from models.spine_card import CLASSES, SpineCard
 from models.spine_findings import findings, not_assessed
 from models.spine_input import CROP, SLICES
+from models.volume import Volume
 
 
 class Spine:
@@ -87,6 +88,13 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Spine:
         training_data=card.training_kind,
     )
     return Spine(card, identity, SpineNets(sessions["detector"], sessions["classifier"]))
+
+
+def sequence_of(volume: Volume) -> SpineSequence:
+    """A decoded stack as one sequence of a study."""
+    _, row_mm, column_mm = volume.grid.spacing
+    spacing = Spacing(row_mm, column_mm, SpacingSource.CALIBRATED)
+    return SpineSequence(volume.series_instance_uid, volume.images, volume.voxels, spacing, volume.notes)
 
 
 def contract(card: SpineCard, role: str) -> Contract:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from models.spine_input import CROP, SLICES, crop, fit_of, fitted, grown, largest, normalise, repeated
+from models.spine_input import CROP, SLICES, crop, fit_of, fitted, grown, largest, repeated
 
 
 def test_nine_slices_become_sixteen_by_repetition_in_their_order():
@@ -71,19 +71,3 @@ def test_an_image_lies_where_the_fit_says_with_its_proportions_kept():
 def test_a_box_that_comes_back_is_cut_at_the_border_of_the_image():
     back = fit_of((100, 200), (192, 192)).back(np.array([[0.0, 0.0, 192.0, 192.0]]), (100, 200))
     assert back[0].tolist() == [0, 0, 200, 100]
-
-
-def test_a_stack_is_scaled_by_what_is_not_air():
-    rng = np.random.default_rng(0)
-    stack = np.zeros((4, 50, 50))
-    stack[:, :20] = rng.uniform(100, 1100, (4, 20, 50))
-    low, high = np.percentile(stack[:, :20], (0.5, 99.5))
-    seen = normalise(stack)
-    assert seen.min() == 0.0
-    assert seen.max() == 1.0
-    assert seen[0, 0, 0] == pytest.approx(np.clip((stack[0, 0, 0] - low) / (high - low), 0, 1), abs=0.01)
-
-
-@pytest.mark.parametrize("value", [0, 7, -3])
-def test_a_constant_stack_becomes_zeros(value):
-    assert not normalise(np.full((2, 8, 8), value)).any()

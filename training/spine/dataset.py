@@ -1,7 +1,7 @@
 """A set of spinal examinations: one file per patient, `NAME.npz`, whatever it was made of; the split is by patient.
 
 `cases_of` makes it from phantoms, and the file says what any other source must give: for each sequence the stack,
-already scaled (models.spine_input.normalise) to 8 bit, its boxes, and where the spine runs.
+already scaled (models.slices.normalise) to 8 bit, its boxes, and where the spine runs.
 
 Legend: stacks `(slices, rows, columns)` uint8; boxes `(n, 4)`: left, top, right, bottom in pixels.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.spine_input import normalise
+from models.slices import normalise
 from training.errors import DataFault
 from training.phantoms.spine import Series, SpinePatient
 from training.spine.cutmix import Band
@@ -74,7 +74,7 @@ def _scan(series: Series) -> Scan:
     edges = [(box.left, box.top, box.right, box.bottom) for box in series.boxes]
     return Scan(
         series.told.weight.value,
-        np.rint(normalise(series.pixels) * 255.0).astype(np.uint8),
+        np.rint(normalise(series.pixels.astype(np.float32)) * 255.0).astype(np.uint8),
         np.array(edges, dtype=np.float32).reshape(-1, 4),
         np.array([box.slice for box in series.boxes], dtype=np.int64),
         np.array([box.lesion for box in series.boxes], dtype=np.int64),
