@@ -5,9 +5,14 @@ osteon-train export knee --run RUN --data DIR --bundle BUNDLE --version 1.0.0
 osteon-train calibrate knee --bundle BUNDLE --data DIR
 osteon-train evaluate knee --bundle BUNDLE --data DIR
 osteon-train phantoms --out DIR --count 10
+
+The same for spine, whose data are one NAME.npz per patient (phantoms --part spine --layout arrays), and beyond that:
+
+osteon-train ablate spine --bundle BUNDLE --data DIR
 """
 
 import argparse
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
@@ -17,6 +22,8 @@ from models.errors import BundleError
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
+SYSTEMS = ("knee", "spine")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, or 2 with a sentence on stderr."""
@@ -25,22 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.command == "phantoms":
             return phantoms.run(args)
-        return _knee(args)
+        return _system(args)
     except (TrainingError, BundleError) as exc:
         print(f"osteon-train: {exc}", file=sys.stderr)
         return 2
 
 
-def _knee(args: argparse.Namespace) -> int:
+def _system(args: argparse.Namespace) -> int:
     try:
-        from training.knee import commands
+        module = importlib.import_module(f"training.{args.system}.commands")
     except ImportError as exc:
         if (exc.name or "").partition(".")[0] not in ("torch", "onnx", "onnxscript"):
             raise
         raise TrainingError(
             f"{exc.name} is not installed. Install what training needs: pip install 'osteon[train,cpu]'."
         ) from exc
-    print(commands.COMMANDS[args.command](args))
+    if args.command not in module.COMMANDS:
+        raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
+    if args.command == "fit" and args.preset not in module.RECIPES:
+        raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
+    print(module.COMMANDS[args.command](args))
     return 0
 
 
@@ -48,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="osteon-train", description="Makes the weights of Osteon's models.")
     commands = parser.add_subparsers(dest="command", required=True)
     fit = _command(commands, "fit", "train both networks, or go on with a run that was interrupted")
-    fit.add_argument("--preset", choices=("small", "paper"), default="small", help="recipe (default small)")
+    fit.add_argument("--preset", choices=("small", "strong", "paper"), default="small", help="recipe (default small)")
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of both networks together; else the recipe's steps")
     export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
@@ -66,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--part", choices=("test", "validation"), default="test", help="which blocks (default test)")
     evaluate.add_argument("--write", action="store_true", help="write the figures into the card")
     evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
-    made = commands.add_parser("phantoms", help="draw radiographs from formulas")
+    ablate = _command(commands, "ablate", "the paper's table of what each part of a system is worth")
+    ablate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    ablate.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
+    made = commands.add_parser("phantoms", help="draw images from formulas")
     phantoms.add_arguments(made)
     return parser
 
@@ -75,9 +89,13 @@ def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, words: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=words, description=words)
-    parser.add_argument("system", choices=("knee",), help="which system")
+    parser.add_argument("system", choices=SYSTEMS, help="which system")
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="folder with labels.csv, images/ and masks/"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="knee: folder with labels.csv, images/ and masks/; spine: folder of NAME.npz",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from models.findings import Answer
+from training.phantoms import spine, spine_dicom
 from training.phantoms.anatomy import View
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
@@ -24,9 +25,10 @@ from training.phantoms.dicom import (
     save,
 )
 from training.phantoms.knee import Phantom, knee_phantom
+from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
-PARTS = ("knee", "chest")
+PARTS = ("knee", "chest", "spine")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the first; each further one adds 1 (default 1)")
     parser.add_argument("--answer", choices=sorted(ANSWERS), help="only this answer; drawn at random otherwise")
     parser.add_argument("--view", choices=[v.value for v in View], help="only this view; drawn at random otherwise")
-    parser.add_argument("--part", choices=PARTS, default="knee", help="knee, or chest for what a node must decline")
+    parser.add_argument("--part", choices=PARTS, default="knee", help="knee, spine (MR), or chest for a decline")
     parser.add_argument("--rows", type=int, default=2400)
     parser.add_argument("--columns", type=int, default=2000)
     parser.add_argument("--system", choices=[s.value for s in System], default="DX", help="DX or CR data set")
@@ -44,9 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--monochrome1", action="store_true", help="store bone dark, as MONOCHROME1")
     parser.add_argument(
         "--layout",
-        choices=("dicom", "pictures"),
+        choices=("dicom", "pictures", "arrays"),
         default="dicom",
-        help="dicom: NAME.dcm and NAME.mask.png; pictures: images/, masks/ and labels.csv, 8 bit, for training",
+        help="dicom: files and their truth; pictures: images/, masks/ and labels.csv, 8 bit, for training (knee); "
+        "arrays: NAME.npz, for training (spine)",
     )
     parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
 
@@ -58,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.wrap:
         _wrap(args)
+    elif args.part == "spine":
+        _each(args, _write_spine)
     elif args.part == "chest":
         _each(args, _write_chest)
     elif args.layout == "pictures":
@@ -102,6 +107,14 @@ def _write_chest(args: argparse.Namespace, seed: int) -> None:
     )
     pixels = chest_phantom(seed, rows=args.rows, columns=args.columns)
     save(compressed(image_dataset(pixels, 12, header), args.syntax), args.out / f"chest-{seed:05d}.dcm")
+
+
+def _write_spine(args: argparse.Namespace, seed: int) -> None:
+    patient = spine.spine_patient(seed, kind=spine.Kind(args.answer) if args.answer else None)
+    if args.layout == "arrays":
+        dataset.write(dataset.case_of(patient), args.out)
+    else:
+        spine_dicom.write(patient, args.out)
 
 
 def _wrap(args: argparse.Namespace) -> None:
