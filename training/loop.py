@@ -58,8 +58,8 @@ class Plan:
     observe_every: int
     """Steps between two observations (the paper preset: one epoch)."""
     momentum: float = 0.9
-    cycles: int = 1
-    """How often the rate falls to zero (cosine): a net that stopped learning for want of a rate goes on learning."""
+    cycle_ends: tuple[float, ...] = (1.0,)
+    """The shares of the budget at which the rate has fallen to zero (cosine); behind each but the last it rises."""
     warm_up: float = 0.03
     """Share of a cycle over which the rate rises."""
     ema: float = 0.998
@@ -151,7 +151,11 @@ def rate_at(share: float, falls: int, plan: Plan) -> float:
     """The learning rate at this share of the budget, after so many falls of a plateau."""
     if plan.fall is Fall.PLATEAU:
         return plan.rate * plan.factor**falls
-    within = 1.0 if share >= 1.0 else share * plan.cycles % 1.0
+    start, end = 0.0, plan.cycle_ends[0]
+    for later in plan.cycle_ends[1:]:
+        if share >= end:
+            start, end = end, later
+    within = min(1.0, (share - start) / (end - start))
     if within < plan.warm_up:
         return plan.rate * max(within / plan.warm_up, 0.01)
     return plan.rate * 0.5 * (1.0 + math.cos(math.pi * (within - plan.warm_up) / (1.0 - plan.warm_up)))

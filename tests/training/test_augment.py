@@ -9,7 +9,7 @@ import torch
 from training.knee.augment import AugmentSpec, Frame, view, whole
 from training.knee.recipe import PAPER, SMALL
 
-WIDE = SMALL.global_stage.augment
+WIDE = SMALL.global_stage.batches.phases[-1].views
 STILL = AugmentSpec(
     scale=0.0,
     aspect=0.0,
@@ -19,6 +19,7 @@ STILL = AugmentSpec(
     flip_rows=0.0,
     quarter_turn=0.0,
     grey=0.0,
+    tone=0.0,
     degrade=0.0,
     clutter=0.0,
 )
@@ -90,7 +91,9 @@ def test_the_paper_never_flips_upside_down() -> None:
     images, masks = torch.zeros(8, 1, 64, 64), torch.zeros(8, 1, 64, 64)
     images[:, :, :20] = 1.0
     for seed in range(125):
-        pixels, _ = view(images, masks, whole(8), 64, PAPER.global_stage.augment, np.random.default_rng(seed))
+        pixels, _ = view(
+            images, masks, whole(8), 64, PAPER.global_stage.batches.phases[0].views, np.random.default_rng(seed)
+        )
         assert (pixels[:, 0, :32].mean(dim=(1, 2)) > pixels[:, 0, 32:].mean(dim=(1, 2))).all()
 
 
@@ -99,3 +102,14 @@ def test_each_disturbance_changes_pixels(chance: str) -> None:
     images, masks = pictures()
     pixels, _ = view(images, masks, whole(6), 64, replace(STILL, **{chance: 1.0}), np.random.default_rng(2))
     assert ((pixels - images).abs().amax(dim=(1, 2, 3)) > 0.01).all()
+
+
+def test_a_tone_curve_keeps_the_order_of_grey_values_and_only_those_chosen_change() -> None:
+    ramp = torch.linspace(0.0, 1.0, 4096).reshape(1, 1, 64, 64).repeat(6, 1, 1, 1)
+    masks = torch.zeros_like(ramp)
+    pixels, _ = view(ramp, masks, whole(6), 64, replace(STILL, tone=1.0), np.random.default_rng(2))
+    slopes = pixels.flatten(1).diff(dim=1)
+    assert ((slopes >= -1e-6).all(dim=1) | (slopes <= 1e-6).all(dim=1)).all()
+    assert (pixels - ramp).abs().amax(dim=(1, 2, 3)).min() > 0.01
+    assert pixels.min() >= 0.0
+    assert pixels.max() <= 1.0

@@ -9,8 +9,8 @@ from training.knee.batches import BatchSpec, Drawer, Phase
 from training.knee.dataset import Radiographs, read
 from training.knee.recipe import SMALL
 
-SPEC = BatchSpec((3, 2, 2), (Phase(0.0, 16, 0.5), Phase(0.5, 32, 1.0)), 1.0, 60)
-AUGMENT = SMALL.global_stage.augment
+VIEWS = SMALL.global_stage.batches.phases[-1].views
+SPEC = BatchSpec((3, 2, 2), (Phase(0.0, 16, 0.5, VIEWS), Phase(0.5, 32, 1.0, VIEWS)), 1.0, 60)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Radiographs:
 
 
 def drawer(data: Radiographs, spec: BatchSpec = SPEC, seed: int = 1) -> Drawer:
-    return Drawer(data, range(24), spec, AUGMENT, SMALL.loss, seed)
+    return Drawer(data, range(24), spec, SMALL.loss, seed)
 
 
 def test_whole_views_hold_the_classes_as_composed(data: Radiographs) -> None:

@@ -81,10 +81,12 @@ def test_the_cosine_rises_and_falls_to_nothing() -> None:
 
 
 def test_each_cycle_rises_and_falls_again() -> None:
-    plan = replace(PLAN, warm_up=0.1, cycles=2)
-    assert rate_at(0.275, 0, plan) == rate_at(0.775, 0, plan) == pytest.approx(5e-3)
-    assert rate_at(0.4999, 0, plan) == pytest.approx(0.0, abs=1e-6)
-    assert rate_at(0.55, 0, plan) == pytest.approx(1e-2)
+    plan = replace(PLAN, warm_up=0.1, cycle_ends=(0.6, 1.0))
+    assert rate_at(0.03, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(0.33, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(0.82, 0, plan) == pytest.approx(5e-3)
+    assert rate_at(0.5999, 0, plan) == pytest.approx(0.0, abs=1e-6)
+    assert rate_at(0.64, 0, plan) == pytest.approx(1e-2)
     assert rate_at(1.0, 0, plan) == pytest.approx(0.0)
 
 

@@ -29,7 +29,7 @@ def test_the_three_losses_weigh_the_same_and_are_those_of_the_paper() -> None:
 
 
 def test_views_are_rotated_flipped_and_cropped_and_nothing_else() -> None:
-    views = PAPER.global_stage.augment
+    views = PAPER.global_stage.batches.phases[0].views
     assert views.rotation_deg > 0
     assert views.flip_columns > 0
     assert views.scale > 0

@@ -19,8 +19,8 @@ SIDE = 64
 
 
 def small(stage, steps: int):
-    batches = replace(stage.batches, phases=tuple(replace(phase, side=SIDE) for phase in stage.batches.phases[-1:]))
-    batches = replace(batches, phases=(Phase(0.0, SIDE, batches.phases[0].half_side),))
+    last = stage.batches.phases[-1]
+    batches = replace(stage.batches, phases=(Phase(0.0, SIDE, last.half_side, last.views),))
     return replace(stage, batches=batches, plan=replace(stage.plan, steps=steps, observe_every=20, rate=3e-3))
 
 

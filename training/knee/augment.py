@@ -35,6 +35,8 @@ class AugmentSpec:
     quarter_turn: float
     grey: float
     """Strength of gamma, contrast, brightness and bias field; 0 leaves the grey values alone."""
+    tone: float
+    """Chance of another tone curve with other black and white levels: every source develops its films its own way."""
     degrade: float
     """Chance of low resolution, and of noise."""
     clutter: float
@@ -107,6 +109,8 @@ def _weather(pixels: Tensor, masks: Tensor, spec: AugmentSpec, rng: Rng) -> Tens
     pixels = pixels.clamp(0.0, 1.0)
     if spec.grey:
         pixels = _greys(pixels, spec.grey, rng)
+    if spec.tone:
+        pixels = _developed(pixels, spec.tone, rng)
     for index in range(len(pixels)):
         if rng.random() < spec.degrade:
             pixels[index] = _coarse(pixels[index], rng)
@@ -135,6 +139,20 @@ def _greys(pixels: Tensor, strength: float, rng: Rng) -> Tensor:
     field = F.interpolate(field, size=(side, side), mode="bilinear", align_corners=True)
     bent = (pixels + 1e-4) ** gamma
     return ((bent - 0.5) * contrast + 0.5 + brightness) * (1.0 + field)
+
+
+_CURVES = (0.4, 0.7, 1.0, 1.5, 2.5)
+
+
+def _developed(pixels: Tensor, chance: float, rng: Rng) -> Tensor:
+    """A random mixture of gamma curves, which never reverses grey values, between random black and white levels."""
+    n, pixels = len(pixels), pixels.clamp(0.0, 1.0)
+    shares = torch.from_numpy(rng.dirichlet([0.5] * len(_CURVES), n).astype(np.float32))
+    toned = sum(shares[:, place, None, None, None] * (pixels + 1e-4) ** gamma for place, gamma in enumerate(_CURVES))
+    black = torch.from_numpy(rng.uniform(0.0, 0.2, n).astype(np.float32))[:, None, None, None]
+    white = torch.from_numpy(rng.uniform(0.8, 1.0, n).astype(np.float32))[:, None, None, None]
+    chosen = torch.from_numpy(rng.random(n) < chance)[:, None, None, None]
+    return torch.where(chosen, black + (white - black) * toned, pixels)
 
 
 def _coarse(image: Tensor, rng: Rng) -> Tensor:

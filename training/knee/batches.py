@@ -25,6 +25,7 @@ class Phase:
     """Rows and columns of a view."""
     half_side: float
     """1 for whole images; 0.5 for windows of half the side, of which tumour-free ones are called normal."""
+    views: AugmentSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,10 @@ class Drawer:
         data: Radiographs,
         indices: Sequence[int],
         spec: BatchSpec,
-        augment: AugmentSpec,
         loss: LossSpec,
         seed: int,
     ) -> None:
-        self._data, self._spec, self._augment, self._loss, self._seed = data, spec, augment, loss, seed
+        self._data, self._spec, self._loss, self._seed = data, spec, loss, seed
         chosen = np.array(indices, dtype=np.int64)
         self._members = [chosen[data.labels[chosen] == label] for label in range(len(spec.composition))]
 
@@ -72,7 +72,7 @@ class Drawer:
         indices = self._indices(step)
         images = torch.from_numpy(self._data.images[indices]).float().div_(255.0)[:, None]
         masks = torch.from_numpy(self._data.masks[indices]).float()[:, None]
-        pixels, seen = view(images, masks, self._frame(indices, phase, rng), phase.side, self._augment, rng)
+        pixels, seen = view(images, masks, self._frame(indices, phase, rng), phase.side, phase.views, rng)
         targets = self._targets(self._data.labels[indices], seen, phase)
         return Batch(pixels.contiguous(memory_format=torch.channels_last), targets)
 

@@ -107,7 +107,7 @@ def _stage(
         net.load_state_dict(start.state_dict())
     elif recipe.net.whitens:
         net.whiten(torch.from_numpy(data.images[list(train_on)[::WHITENED]]).float().div_(255.0)[:, None])
-    drawer = Drawer(data, train_on, stage.batches, stage.augment, recipe.loss, plan.seed)
+    drawer = Drawer(data, train_on, stage.batches, recipe.loss, plan.seed)
     examined = look_at[::EXAMINED]
 
     def loss_of(trained: nn.Module, batch: Batch) -> Tensor:

@@ -21,7 +21,6 @@ class Stage:
     """How one of the two models is trained."""
 
     batches: BatchSpec
-    augment: AugmentSpec
     plan: Plan
 
 
@@ -46,7 +45,7 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
 
 
-_WIDE_VIEWS = AugmentSpec(
+_LIGHT_VIEWS = AugmentSpec(
     scale=0.10,
     aspect=0.12,
     rotation_deg=7.0,
@@ -55,8 +54,22 @@ _WIDE_VIEWS = AugmentSpec(
     flip_rows=0.0,
     quarter_turn=0.0,
     grey=0.4,
+    tone=0.0,
     degrade=0.06,
     clutter=0.04,
+)
+_STRONG_VIEWS = AugmentSpec(
+    scale=0.15,
+    aspect=0.15,
+    rotation_deg=10.0,
+    shift=0.06,
+    flip_columns=0.5,
+    flip_rows=0.05,
+    quarter_turn=0.02,
+    grey=0.6,
+    tone=0.6,
+    degrade=0.12,
+    clutter=0.08,
 )
 _PLAIN_VIEWS = AugmentSpec(
     scale=0.10,
@@ -67,6 +80,7 @@ _PLAIN_VIEWS = AugmentSpec(
     flip_rows=0.0,
     quarter_turn=0.0,
     grey=0.0,
+    tone=0.0,
     degrade=0.0,
     clutter=0.0,
 )
@@ -95,32 +109,37 @@ SMALL = Recipe(
     global_stage=Stage(
         BatchSpec(
             composition=(8, 6, 2),
-            phases=(Phase(0.0, 128, 1.0), Phase(0.25, 192, 1.0)),
+            phases=(
+                Phase(0.0, 128, 1.0, _LIGHT_VIEWS),
+                Phase(0.34375, 192, 1.0, _LIGHT_VIEWS),
+                Phase(0.6875, 192, 1.0, _STRONG_VIEWS),
+            ),
             tumour_windows=0.0,
             least_tumour_px=0,
         ),
-        _WIDE_VIEWS,
         Plan(
             Optimiser.ADAMW,
             Fall.COSINE,
             1.5e-3,
             0.05,
-            steps=13_200,
+            steps=9_600,
             minutes=None,
             observe_every=600,
-            cycles=2,
+            cycle_ends=(0.6875, 1.0),
             ema=0.998,
         ),
     ),
     patch_stage=Stage(
-        BatchSpec(composition=(5, 7, 4), phases=(Phase(0.0, 128, 0.5),), tumour_windows=0.7, least_tumour_px=60),
-        _WIDE_VIEWS,
-        Plan(Optimiser.ADAMW, Fall.COSINE, 4e-4, 0.05, steps=1400, minutes=None, observe_every=700, ema=0.995, seed=2),
+        BatchSpec(
+            composition=(5, 7, 4), phases=(Phase(0.0, 128, 0.5, _STRONG_VIEWS),), tumour_windows=0.7, least_tumour_px=60
+        ),
+        Plan(Optimiser.ADAMW, Fall.COSINE, 4e-4, 0.05, steps=1000, minutes=None, observe_every=500, ema=0.995, seed=2),
     ),
     patch_share=0.12,
 )
-"""Small views come first, because a step on them is cheap. Strong views, a heavy mask term and many malignant images
-were tried: the classes are then learned several times more slowly. A window of half a 256 image has 128 pixels."""
+"""Small views come first, because a step on them is cheap, and light ones, because with strong ones the classes are
+learned several times more slowly; strong ones end it, because blocks of the collection come from different sources,
+and light views alone learned the sources. A window of half a 256 image has 128 pixels."""
 
 PAPER = Recipe(
     name="paper",
@@ -144,13 +163,15 @@ PAPER = Recipe(
         unit=Unit.LARGEST,
     ),
     global_stage=Stage(
-        BatchSpec(composition=(3, 3, 2), phases=(Phase(0.0, 416, 1.0),), tumour_windows=0.0, least_tumour_px=0),
-        _PLAIN_VIEWS,
+        BatchSpec(
+            composition=(3, 3, 2), phases=(Phase(0.0, 416, 1.0, _PLAIN_VIEWS),), tumour_windows=0.0, least_tumour_px=0
+        ),
         Plan(Optimiser.ADAM, Fall.PLATEAU, 1e-3, 0.0, steps=40_000, minutes=None, observe_every=160, ema=0.0, clip=0.0),
     ),
     patch_stage=Stage(
-        BatchSpec(composition=(3, 3, 2), phases=(Phase(0.0, 416, 0.5),), tumour_windows=0.5, least_tumour_px=500),
-        _PLAIN_VIEWS,
+        BatchSpec(
+            composition=(3, 3, 2), phases=(Phase(0.0, 416, 0.5, _PLAIN_VIEWS),), tumour_windows=0.5, least_tumour_px=500
+        ),
         Plan(
             Optimiser.SGD,
             Fall.PLATEAU,
