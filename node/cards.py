@@ -1,7 +1,7 @@
 """From a model's card to what routing needs to know of it."""
 
-from models.card import Card, StackCard
-from models.stack_card import NeedSpec
+from models.card import Card
+from models.stack_card import NeedSpec, StackInput
 from node.suitable import CardFacts, Need
 
 
@@ -9,7 +9,7 @@ def card_facts(card: Card) -> CardFacts:
     """The routing side of a card."""
     needs: tuple[Need, ...] = ()
     takes_derived = False
-    if isinstance(card, StackCard):
+    if isinstance(card.input, StackInput):
         needs = tuple(map(_need, card.input.needs))
         takes_derived = card.input.takes_derived
     return CardFacts(
