@@ -6,25 +6,28 @@ records them. No database, no network, no clock here: what a result is dated com
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from models import card, images, knee, spacing
+from models import card
 from models.errors import ImageError, ModelsError
-from models.findings import Answer, Findings, ImageRef
+from models.findings import Answer, Findings
 from models.session import Device, SessionOptions
+from models.verdict import study_answer
 from node.cards import card_facts
-from node.facts.regions import Region
-from node.headers import Header, ImageFacts, facts_of, read_header
+from node.headers import facts_of, read_header
 from node.identity import fingerprint
 from node.job import Analysis, Job, Setup
 from node.report.encode import EncodedObject
 from node.report.objects import objects, warm_up
-from node.report.request import DocumentRef, Request, Source
-from node.route import Chosen, route
+from node.report.request import DocumentRef, Request
+from node.route import Chosen, Decision, route
 from node.series import series_of
+from node.systems.opening import open_system
+from node.systems.protocol import Answered, LeftOut, Received, System
 from storage import journal
 from storage.errors import DiskFull, StorageError
 from storage.files import ResultStore
@@ -34,34 +37,34 @@ from storage.studies import Instance
 
 log = logging.getLogger(__name__)
 
-_TERMS = {  # where Body Part Examined (PS3.16 Annex L) has another word than our region
-    Region.LIMB: "EXTREMITY", Region.UPPER_LIMB: "EXTREMITY", Region.LOWER_LIMB: "EXTREMITY",
-    Region.UPPER_ARM: "ARM", Region.LOWER_LEG: "LEG", Region.SACROILIAC_JOINT: "SIJOINT", Region.SACRUM: "SSPINE",
-    Region.CERVICAL_SPINE: "CSPINE", Region.THORACIC_SPINE: "TSPINE", Region.LUMBAR_SPINE: "LSPINE",
-}  # fmt: skip
 
+@dataclass(slots=True)
+class _Work:
+    """One study while its models answer, one after the other."""
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One image of the study: where it lies, its header, and what the header says."""
+    findings: list[Findings] = field(default_factory=list)
+    results: list[ResultFile] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
 
-    instance: Instance
-    header: Header
-    facts: ImageFacts
+    def took(self, stages: Mapping[str, float]) -> None:
+        """Add the seconds of one model to those of the others."""
+        for stage, seconds in stages.items():
+            self.timings_s[stage] = self.timings_s.get(stage, 0.0) + seconds
 
 
 def open_desk(setup: Setup) -> "Desk":
     """Load every sound bundle; a damaged one is refused and named, and the others work."""
     shelf = card.bundles(Path(setup.models_folder))
     options = SessionOptions(device=Device(setup.provider), threads=setup.threads)
-    systems: dict[str, knee.Knee] = {}
+    systems: dict[str, System] = {}
     told = [f"model refused: {damaged.reason}" for damaged in shelf.damaged]
     for bundle in shelf.sound:
         if bundle.card.stage is card.Stage.RETIRED:
             told.append(f"model {bundle.card.name} {bundle.card.version} is retired and not loaded")
             continue
         try:
-            loaded = knee.load(bundle, options)
+            loaded = open_system(bundle, options)
             loaded.warm_up()
         except ModelsError as exc:
             told.append(f"model refused: {exc}")
@@ -75,7 +78,7 @@ def open_desk(setup: Setup) -> "Desk":
 class Desk:
     """The loaded models and where images and results lie."""
 
-    def __init__(self, setup: Setup, systems: Mapping[str, knee.Knee], loaded: tuple[str, ...]) -> None:
+    def __init__(self, setup: Setup, systems: Mapping[str, System], loaded: tuple[str, ...]) -> None:
         self.loaded = loaded
         self._setup = setup
         self._systems = systems
@@ -103,72 +106,61 @@ class Desk:
 
     def _analyse(self, job: Job) -> Analysis:
         started = time.perf_counter()
-        read = {each.facts.sop_instance_uid: each for each in map(self._read, job.instances)}
-        decision = route(series_of(each.facts for each in read.values()), self._cards)
+        images = {each.facts.sop_instance_uid: each for each in map(self._received, job.instances)}
+        decision = route(series_of(each.facts for each in images.values()), self._cards)
         read_s = time.perf_counter() - started
         if decision.chosen is None:
             return Analysis(decision.outcome or Outcome.FAILED_MODEL, decision.explanation, timings_s={"read": read_s})
-        system = self._systems[decision.chosen.card.label]
-        inputs = fingerprint(job.study_instance_uid, decision.chosen.images, system.identity.weights_sha256)
-        base = _named(Analysis(Outcome.OK_NORMAL, decision.explanation, fingerprint=inputs), system)
-        if inputs == job.last_fingerprint and not job.forced:
+        base = self._named(job, decision)
+        if base.fingerprint == job.last_fingerprint and not job.forced:
             return replace(base, unchanged=True)
-        return self._answered(job, base, decision.chosen, system, read, {"read": read_s})
+        work = _Work(timings_s={"read": read_s})
+        for chosen in decision.answers:
+            self._answered(job, chosen, images, work)
+        return _told(base, work)
 
-    def _answered(
-        self,
-        job: Job,
-        base: Analysis,
-        chosen: Chosen,
-        system: knee.Knee,
-        read: Mapping[str, _Read],
-        timings: dict[str, float],
-    ) -> Analysis:
-        """Decode, infer, report, store."""
-        started = time.perf_counter()
-        decoded, left_out = self._decoded([read[uid] for uid in chosen.images])
-        timings["decode"] = time.perf_counter() - started
-        if not decoded:
-            return replace(base, outcome=left_out[0].outcome, explanation=(*base.explanation, *_words(left_out)))
-        findings = system.answer(decoded)
-        timings |= findings.timings_s
-        started = time.perf_counter()
-        sources = [_source(read[image.ref.sop_instance_uid], image) for image in decoded]
-        encoded = objects(findings, sources, self._request(job))
-        timings["report"] = time.perf_counter() - started
-        started = time.perf_counter()
-        results = tuple(self._kept(each) for each in encoded)
-        timings["store"] = time.perf_counter() - started
-        return replace(
-            base,
-            outcome=_outcome(findings),
-            explanation=(*base.explanation, *_words(left_out), *_said(findings)),
-            answer=findings.answer.value,
-            probabilities={answer.value: round(p, 4) for answer, p in findings.probabilities.items()},
-            timings_s=timings,
-            results=results,
+    def _named(self, job: Job, decision: Decision) -> Analysis:
+        """Which models answer, and the fingerprint of what they answer from."""
+        identities = [self._systems[chosen.card.label].identity for chosen in decision.answers]
+        weights = "+".join(identity.weights_sha256 for identity in identities)
+        inputs = [uid for chosen in decision.answers for uid in chosen.images]
+        return Analysis(
+            Outcome.OK_NORMAL,
+            decision.explanation,
+            fingerprint=fingerprint(job.study_instance_uid, inputs, weights),
+            model_name=" + ".join(identity.name for identity in identities),
+            model_version=" + ".join(identity.version for identity in identities),
+            weights_sha256=weights,
+            provider=" + ".join(dict.fromkeys(identity.provider for identity in identities)),
         )
 
-    def _read(self, instance: Instance) -> _Read:
+    def _answered(self, job: Job, chosen: Chosen, images: Mapping[str, Received], work: _Work) -> None:
+        """Let one model answer; report and store what it says."""
+        system = self._systems[chosen.card.label]
+        try:
+            said = system.study(chosen, images)
+        except ImageError as exc:  # what one model was given; another's images may be sound
+            said = Answered(None, left_out=(LeftOut(Outcome(exc.outcome), f"{chosen.card.label}: {exc}"),))
+        work.left_out += said.left_out
+        work.took(said.timings_s)
+        if said.findings is None:
+            return
+        work.findings.append(said.findings)
+        started = time.perf_counter()
+        encoded = objects(said.findings, said.sources, self._request(job, len(work.results)))
+        work.took({"report": time.perf_counter() - started})
+        started = time.perf_counter()
+        work.results += [self._kept(each) for each in encoded]
+        work.took({"store": time.perf_counter() - started})
+
+    def _received(self, instance: Instance) -> Received:
         header = read_header(journal.read(self._journal, instance.place), instance.transfer_syntax_uid)
-        return _Read(instance, header, facts_of(header, instance.patient_key))
+        facts = facts_of(header, instance.patient_key)
+        return Received(
+            header, facts, instance.transfer_syntax_uid, partial(journal.read, self._journal, instance.place)
+        )
 
-    def _decoded(self, wanted: list[_Read]) -> tuple[list[knee.KneeImage], list["_LeftOut"]]:
-        """The pixels of each image; one that cannot be decoded is left out and named, it does not sink the others."""
-        decoded, left_out = [], []
-        for number, each in enumerate(wanted, 1):
-            data = journal.read(self._journal, each.instance.place)
-            try:
-                radiograph = images.radiograph_from_bytes(data, each.instance.transfer_syntax_uid)
-            except ImageError as exc:
-                left_out.append(_LeftOut(number, Outcome(exc.outcome), str(exc)))
-                continue
-            ruler = spacing.ruler(each.header.dataset)
-            ref = ImageRef(each.facts.sop_instance_uid)
-            decoded.append(knee.KneeImage(ref, each.facts.series_instance_uid, radiograph, ruler.spacing, ruler.notes))
-        return decoded, left_out
-
-    def _request(self, job: Job) -> Request:
+    def _request(self, job: Job, first_order: int) -> Request:
         previous = tuple(
             DocumentRef(job.study_instance_uid, file.series_instance_uid, file.sop_class_uid, file.sop_instance_uid)
             for file in job.former_results
@@ -179,6 +171,7 @@ class Desk:
             run=job.version,
             installation=self._setup.installation,
             previous=previous,
+            first_order=first_order,
         )
 
     def _kept(self, result: EncodedObject) -> ResultFile:
@@ -196,55 +189,44 @@ class Desk:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _LeftOut:
-    """An image that could not be decoded."""
-
-    number: int
-    outcome: Outcome
-    reason: str
-
-
-def _words(left_out: list[_LeftOut]) -> tuple[str, ...]:
-    return tuple(f"Image {each.number} is left out: {each.reason}" for each in left_out)
-
-
-def _named(analysis: Analysis, system: knee.Knee) -> Analysis:
-    identity = system.identity
+def _told(base: Analysis, work: _Work) -> Analysis:
+    """The analysis from what all models said; the most suspicious of them speaks for the study."""
+    words = tuple(each.sentence for each in work.left_out)
+    if not work.findings:
+        return replace(
+            base, outcome=work.left_out[0].outcome, explanation=(*base.explanation, *words), timings_s=work.timings_s
+        )
+    answer = study_answer([findings.answer for findings in work.findings])
+    speaker = next((each for each in work.findings if each.answer is answer), work.findings[0])
     return replace(
-        analysis,
-        model_name=identity.name,
-        model_version=identity.version,
-        weights_sha256=identity.weights_sha256,
-        provider=identity.provider,
+        base,
+        outcome=_outcome(answer),
+        explanation=(*base.explanation, *words, *_said(work.findings)),
+        answer=answer.value,
+        probabilities={each.value: round(p, 4) for each, p in speaker.probabilities.items()},
+        timings_s=work.timings_s,
+        results=tuple(work.results),
     )
 
 
-def _outcome(findings: Findings) -> Outcome:
-    """Only a model that looked and saw nothing gives OK_NORMAL."""
-    if findings.answer is Answer.NORMAL:
+def _outcome(answer: Answer) -> Outcome:
+    """Only models that looked and saw nothing give OK_NORMAL."""
+    if answer is Answer.NORMAL:
         return Outcome.OK_NORMAL
-    if findings.answer is Answer.NOT_ASSESSED:
+    if answer is Answer.NOT_ASSESSED:
         return Outcome.REJECTED_GEOMETRY
     return Outcome.OK_FINDINGS
 
 
-def _said(findings: Findings) -> tuple[str, ...]:
-    """The answer in a sentence, and what must be known with it."""
-    lesions = sum(len(source.lesions) for source in findings.sources)
-    shares = ", ".join(f"{answer.value} {100 * p:.0f} %" for answer, p in findings.probabilities.items())
-    regions = f"{lesions} region{'' if lesions == 1 else 's'} outlined"
-    sentence = f"The answer is {findings.answer.value.replace('_', ' ')} ({shares or 'no probabilities'}); {regions}."
-    notes = dict.fromkeys(note for source in findings.sources for note in source.notes)
-    return (sentence, *notes)
-
-
-def _source(read: _Read, image: knee.KneeImage) -> Source:
-    regions = read.facts.body_part.regions
-    term = _TERMS.get(regions[0], regions[0].value.upper()) if len(regions) == 1 else ""
-    return Source(
-        datasets=(read.header.dataset,),
-        display=image.radiograph.display,
-        body_part=term,
-        laterality=read.facts.laterality,
-    )
+def _said(several: Sequence[Findings]) -> tuple[str, ...]:
+    """Each answer in a sentence, and what must be known with it."""
+    told: list[str] = []
+    for findings in several:
+        lesions = sum(len(source.lesions) for source in findings.sources)
+        shares = ", ".join(f"{answer.value} {100 * p:.0f} %" for answer, p in findings.probabilities.items())
+        regions = f"{lesions} region{'' if lesions == 1 else 's'} outlined"
+        who = "The answer" if len(several) == 1 else f"The answer of {findings.model.name}"
+        answer = findings.answer.value.replace("_", " ")
+        told.append(f"{who} is {answer} ({shares or 'no probabilities'}); {regions}.")
+        told += [note for source in findings.sources for note in source.notes]
+    return tuple(dict.fromkeys(told))

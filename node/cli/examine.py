@@ -137,13 +137,13 @@ def _in_words(card: Card) -> str:
 
 def _provider(config: Config) -> Iterator[Finding]:
     from models.errors import ModelsError
-    from models.knee import load  # loads onnxruntime, which the other commands need not
     from models.session import Device, SessionOptions
+    from node.systems.opening import open_system  # loads onnxruntime, which the other commands need not
 
     options = SessionOptions(Device(config.work.provider), config.work.threads)
     for bundle in bundles(config.models_folder).sound:
         try:
-            provider = load(bundle, options).identity.provider
+            provider = open_system(bundle, options).identity.provider
         except ModelsError as exc:
             yield Finding("inference", False, str(exc))
         else:

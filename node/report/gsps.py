@@ -20,12 +20,13 @@ from pydicom.dataset import Dataset
 from models.findings import ImageRef, Lesion, ModelIdentity, Outline
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
-from node.report.header import numbers
+from node.report.header import numbers, rescales_differently
 from node.report.patient import cleaned
 from node.report.sr_groups import polyline
 from node.report.subject import Subject
 from node.report.words import LABEL, headline, lesion_line, model_line
 
+WINDOW_PERCENTILES = (0.5, 99.5)
 LAYER = GraphicLayer(
     layer_name="AI",
     order=1,
@@ -35,7 +36,9 @@ LAYER = GraphicLayer(
 
 
 def presentation_state(subject: Subject, model: ModelIdentity, cover: Envelope) -> Dataset | None:
-    """The presentation state of one source; None when no lesion has an outline."""
+    """The presentation state of one source; None when no lesion has an outline, or no grey scale fits all frames."""
+    if rescales_differently(list(subject.headers.values())):
+        return None
     annotations = [
         annotation
         for image in subject.findings.images
@@ -128,12 +131,22 @@ def _box(points: npt.NDArray[np.float32], columns: int, rows: int) -> tuple[floa
 
 
 def _window(subject: Subject) -> list[SoftcopyVOILUTTransformation] | None:
-    """The first window of the source for all its images; None where it has none, or a VOI LUT."""
+    """The first window of the source for all its images, or one measured; None where it has a VOI LUT."""
     source = subject.first
     centre, width = numbers(source, "WindowCenter"), numbers(source, "WindowWidth")
-    if not centre or not width or width[0] < 1 or source.get("VOILUTSequence"):
+    if source.get("VOILUTSequence"):
         return None
+    if not centre or not width or width[0] < 1:
+        return None if subject.is_projection else _measured_window(subject)
     return [SoftcopyVOILUTTransformation(window_center=centre[0], window_width=width[0])]
+
+
+def _measured_window(subject: Subject) -> list[SoftcopyVOILUTTransformation] | None:
+    """A window over nearly all values of a volume that states none, which would else be shown as good as black."""
+    if subject.source.display is None:
+        return None
+    low, high = np.percentile(subject.source.display.astype(np.float32), WINDOW_PERCENTILES)
+    return [SoftcopyVOILUTTransformation(window_center=float(low + high) / 2, window_width=max(1.0, float(high - low)))]
 
 
 def _keep_tables(ds: Dataset, source: Dataset) -> None:

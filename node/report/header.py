@@ -170,6 +170,7 @@ def _add_geometry(made: Dataset, ds: Dataset, slice_thickness: float) -> None:
         made.NumberOfFrames = int(ds.NumberOfFrames)
         made.SharedFunctionalGroupsSequence = [cleaned(item) for item in ds.SharedFunctionalGroupsSequence]
         made.PerFrameFunctionalGroupsSequence = [cleaned(item) for item in ds.PerFrameFunctionalGroupsSequence]
+        _share_planes(made, slice_thickness)
         return
     for keyword, count in (("ImageOrientationPatient", 6), ("ImagePositionPatient", 3), ("PixelSpacing", 2)):
         value = numbers(ds, keyword)
@@ -177,6 +178,48 @@ def _add_geometry(made: Dataset, ds: Dataset, slice_thickness: float) -> None:
             written = text_of(ds, keyword).split("\\")
             setattr(made, keyword, [decimal(each, text) for each, text in zip(value, written, strict=True)])
     made.SliceThickness = decimal(slice_thickness)
+
+
+def _share_planes(made: Dataset, slice_thickness: float) -> None:
+    """Orientation and pixel measures as groups shared by all frames, which the library insists on.
+
+    Many writers repeat them frame by frame (PS3.3 C.7.6.16 leaves the choice); what the frames of a volume say is the
+    same, so the first one's is taken.
+    """
+    shared, frames = made.SharedFunctionalGroupsSequence[0], made.PerFrameFunctionalGroupsSequence
+    for macro in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        if macro not in shared and frames and macro in frames[0]:
+            setattr(shared, macro, frames[0][macro].value)
+            for frame in frames:
+                frame.pop(macro, None)
+    _share_rescale(shared, frames)
+    for measures in shared.get("PixelMeasuresSequence") or ():
+        if len(numbers(measures, "SliceThickness")) != 1:
+            measures.SliceThickness = decimal(slice_thickness)
+
+
+def _share_rescale(shared: Dataset, frames: Sequence[Dataset]) -> None:
+    """One rescale for all frames where it is the same; none where it differs, see `rescales_differently`."""
+    macro = "PixelValueTransformationSequence"
+    if macro not in shared and not _differ(frames) and frames and macro in frames[0]:
+        setattr(shared, macro, frames[0][macro].value)
+    for frame in frames:
+        frame.pop(macro, None)
+
+
+def rescales_differently(datasets: Sequence[Dataset]) -> bool:
+    """Whether images or frames have slopes or intercepts of their own, which a presentation state cannot say."""
+    told = {(*numbers(ds, "RescaleSlope"), *numbers(ds, "RescaleIntercept")) for ds in datasets}
+    return len(told) > 1 or any(_differ(ds.get("PerFrameFunctionalGroupsSequence") or ()) for ds in datasets)
+
+
+def _differ(frames: Sequence[Dataset]) -> bool:
+    told = {
+        (*numbers(item, "RescaleSlope"), *numbers(item, "RescaleIntercept"))
+        for frame in frames
+        for item in frame.get("PixelValueTransformationSequence") or ()
+    }
+    return len(told) > 1
 
 
 def decimal(value: float, written: str = "") -> str:

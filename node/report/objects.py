@@ -17,8 +17,8 @@ from node.identity import MANUFACTURER, fingerprint, uid_of
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope, envelope
 from node.report.gsps import presentation_state
-from node.report.request import MR_KINDS, X_RAY_KINDS, Kind, Request, Source
-from node.report.sc import secondary_capture
+from node.report.request import Kind, Request, Source
+from node.report.sc import planes_to_show, secondary_capture
 from node.report.seg import parts, segmentation
 from node.report.sr import report
 from node.report.subject import Subject, subject
@@ -61,14 +61,16 @@ def _objects(findings: Findings, sources: Sequence[Source], request: Request) ->
     made: list[EncodedObject] = []
     for kind in (Kind.SEG, Kind.GSPS, Kind.SC):
         for each in subjects:
-            if kind in kinds_for(each, request):
+            if kind in kinds_for(request):
                 for part, build in _builders(kind, each, findings, request):
-                    cover = envelope(kind, len(made), each.key + part, run_hash, findings.model, request)
+                    cover = envelope(
+                        kind, request.first_order + len(made), each.key + part, run_hash, findings.model, request
+                    )
                     ds = build(cover)
                     if ds is not None:
                         made.append(result_of(kind, cover.order, ds, each.carried))
-    if any(Kind.SR in kinds_for(each, request) for each in subjects):
-        cover = envelope(Kind.SR, len(made), "", run_hash, findings.model, request)
+    if Kind.SR in kinds_for(request):
+        cover = envelope(Kind.SR, request.first_order + len(made), "", run_hash, findings.model, request)
         ds = report(findings, subjects, made, cover, request)
         made.append(result_of(Kind.SR, cover.order, ds, subjects[0].carried))
     return tuple(made)
@@ -81,11 +83,9 @@ def run_hash_of(findings: Findings, sources: Sequence[Source], request: Request)
     return fingerprint(study, inputs, findings.model.weights_sha256, request.config)
 
 
-def kinds_for(each: Subject, request: Request) -> frozenset[Kind]:
-    """What the profile wants for one source."""
-    if request.profile.kinds is not None:
-        return request.profile.kinds
-    return X_RAY_KINDS if each.is_projection else MR_KINDS
+def kinds_for(request: Request) -> frozenset[Kind]:
+    """What the profile wants."""
+    return frozenset(Kind) if request.profile.kinds is None else request.profile.kinds
 
 
 def warm_up() -> None:
@@ -111,7 +111,8 @@ def _builders(kind: Kind, each: Subject, findings: Findings, request: Request) -
     if kind is Kind.GSPS:
         yield "", lambda cover: presentation_state(each, model, cover)
     elif kind is Kind.SC:
-        yield "", lambda cover: secondary_capture(each, model, cover)
+        for number, plane in enumerate(planes_to_show(each)):
+            yield f"#{plane}" if number else "", partial(secondary_capture, each, plane, model)
     else:
         for lesions in parts(each):
             name = "" if lesions == each.lesions else f"#{lesions[0].number}"

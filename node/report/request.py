@@ -18,13 +18,10 @@ class Kind(StrEnum):
     GSPS = "gsps"
     """Grayscale Softcopy Presentation State with outlines and text."""
     SC = "sc"
-    """Secondary Capture: the original beside the overlay, for viewers that show nothing else."""
+    """Secondary Capture: the original beside the overlay, for viewers that show nothing else; of a volume one for each
+    slice on which a lesion is largest."""
     SR = "sr"
     """Comprehensive 3D SR, TID 1500."""
-
-
-X_RAY_KINDS = frozenset(Kind)
-MR_KINDS = frozenset({Kind.SEG, Kind.SR})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Profile:
     """What a receiver wants to get."""
 
     kinds: frozenset[Kind] | None = None
-    """None: everything for radiographs, SEG and SR for MR."""
+    """None: everything."""
     nominal_plane: bool = True
     """Give the SEG of a radiograph a nominal plane and a Frame of Reference of its own; False for strict archives."""
     content_qualification: str = "RESEARCH"
@@ -58,9 +55,10 @@ class Source:
     datasets: tuple[Dataset, ...]
     """The headers of its instances, with or without pixels, in any order. Never changed."""
     display: npt.NDArray[np.generic] | None = None
-    """`(rows, columns)` of one plane, any real type and range, bright bone; None: no Secondary Capture."""
+    """`(rows, columns)` of one plane, any real type and range, bright bone; or `(slices, rows, columns)` of a volume,
+    in the values that its window is stated in. None: no Secondary Capture."""
     display_slice: int = 0
-    """Which plane of the mask `display` shows; `key_slice` says which one to show."""
+    """Which plane of the mask a `display` of one plane shows; `key_slice` says which one to show."""
     body_part: str = ""
     """A defined term of Body Part Examined as the route decided it, e.g. KNEE; empty: as the header says."""
     laterality: str = ""
@@ -80,6 +78,8 @@ class Request:
     config: str = ""
     """The settings that change a result, as one string: part of every UID."""
     profile: Profile = field(default_factory=Profile)
+    first_order: int = 0
+    """How many results of the same run come before: another model's."""
     previous: tuple[DocumentRef, ...] = ()
     """Reports replaced by this one (Predecessor Documents Sequence)."""
     tracking_uids: Mapping[tuple[str, int], str] = field(default_factory=dict)

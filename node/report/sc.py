@@ -4,29 +4,44 @@ import numpy as np
 from highdicom.sc import SCImage
 from pydicom.dataset import Dataset
 
-from models.findings import ModelIdentity
+from models.findings import ImageRef, ModelIdentity
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
 from node.report.patient import text_of
 from node.report.picture import Caption, Mark, picture
-from node.report.subject import Subject
+from node.report.subject import Subject, largest_plane
 from node.report.words import LABEL, headline, lesion_line, model_line, notes_of, size_line, standing_notes
 
 MAX_LINES = 4
 """Lesions described in the caption; the rest are only outlined and numbered."""
 
 
-def secondary_capture(subject: Subject, model: ModelIdentity, cover: Envelope) -> Dataset | None:
-    """The picture of one source; None without lesions or without a picture to draw on."""
+def planes_to_show(subject: Subject) -> tuple[int, ...]:
+    """Of which planes of a source there are pictures: none without lesions or without anything to draw on; of a volume
+    those on which its largest lesions are largest."""
     display = subject.source.display
     if display is None or not subject.lesions:
-        return None
-    shown = subject.findings.images[subject.source.display_slice]
+        return ()
+    if display.ndim == 2:
+        return (subject.source.display_slice,)
+    mask = subject.findings.mask
+    return tuple(dict.fromkeys(largest_plane(mask, lesion.number) for lesion in subject.lesions[:MAX_LINES]))
+
+
+def secondary_capture(subject: Subject, plane: int, model: ModelIdentity, cover: Envelope) -> Dataset:
+    """The picture of one plane of a source."""
+    display = subject.source.display
+    if display is None:
+        raise ValueError("there is no picture to draw on")
+    display = display if display.ndim == 2 else display[plane]
+    shown = subject.findings.images[plane]
     header = subject.headers[shown.sop_instance_uid]
     if display.shape != (int(header.Rows), int(header.Columns)):
         raise ValueError(f"the display is {display.shape}, its image is {(int(header.Rows), int(header.Columns))}")
     spacing = subject.findings.spacing
-    pixels = picture(display, _marks(subject), _caption(subject, model, cover), spacing.row_mm / spacing.column_mm)
+    pixels = picture(
+        display, _marks(subject, shown), _caption(subject, model, cover), spacing.row_mm / spacing.column_mm
+    )
     ds = SCImage(
         pixel_array=np.ascontiguousarray(pixels),
         photometric_interpretation="RGB",
@@ -37,12 +52,12 @@ def secondary_capture(subject: Subject, model: ModelIdentity, cover: Envelope) -
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         **place(cover),
     )
-    _describe(ds, subject, header, model)
+    _describe(ds, subject, shown, header, model)
     finish(ds, cover, header, subject.anatomy)
     return ds
 
 
-def _describe(ds: Dataset, subject: Subject, header: Dataset, model: ModelIdentity) -> None:
+def _describe(ds: Dataset, subject: Subject, shown: ImageRef, header: Dataset, model: ModelIdentity) -> None:
     """What the library leaves out, and what it must not claim: two panels have no orientation."""
     ds.PatientOrientation = None
     ds.ConversionType = "WSD"
@@ -52,17 +67,15 @@ def _describe(ds: Dataset, subject: Subject, header: Dataset, model: ModelIdenti
     reference = Dataset()
     reference.ReferencedSOPClassUID = text_of(header, "SOPClassUID")
     reference.ReferencedSOPInstanceUID = text_of(header, "SOPInstanceUID")
-    frame = subject.findings.images[subject.source.display_slice].frame
-    if frame is not None:
-        reference.ReferencedFrameNumber = frame
+    if shown.frame is not None:
+        reference.ReferencedFrameNumber = shown.frame
     ds.SourceImageSequence = [reference]
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if keyword in subject.images[0]:
             setattr(ds, keyword, subject.images[0][keyword].value)
 
 
-def _marks(subject: Subject) -> list[Mark]:
-    shown = subject.findings.images[subject.source.display_slice]
+def _marks(subject: Subject, shown: ImageRef) -> list[Mark]:
     marks = []
     for lesion in subject.lesions:
         label = lesion_line(lesion)

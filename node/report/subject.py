@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -86,6 +87,11 @@ def key_slice(findings: SourceFindings) -> int:
     if planes == 1 or not findings.lesions:
         return (planes - 1) // 2
     return int(np.argmax([np.count_nonzero(plane) for plane in findings.mask]))
+
+
+def largest_plane(mask: npt.NDArray[np.uint8], number: int) -> int:
+    """The plane on which a lesion has the largest surface; the first of equals."""
+    return int(np.argmax(np.count_nonzero(mask == number, axis=(1, 2))))
 
 
 def name_of(lesion: Lesion) -> str:

@@ -1,0 +1,67 @@
+"""The knee system on the radiographs of a study."""
+
+import time
+from collections.abc import Mapping
+
+from models import images, knee, spacing
+from models.card import Card
+from models.errors import ImageError
+from models.findings import ImageRef, ModelIdentity
+from node.report.request import Source
+from node.route import Chosen
+from node.systems.protocol import Answered, LeftOut, Received, body_part_of
+from storage.states import Outcome
+
+
+class RadiographSystem:
+    """An open knee bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
+
+    def __init__(self, model: knee.Knee) -> None:
+        self._model = model
+
+    @property
+    def card(self) -> Card:
+        """Of the bundle."""
+        return self._model.card
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Of the bundle."""
+        return self._model.identity
+
+    def warm_up(self) -> None:
+        """Run both networks once."""
+        self._model.warm_up()
+
+    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+        """Look at every radiograph; one that cannot be decoded is left out and named, it does not sink the others."""
+        started = time.perf_counter()
+        decoded: list[knee.KneeImage] = []
+        left_out: list[LeftOut] = []
+        for number, uid in enumerate(chosen.images, start=1):
+            try:
+                decoded.append(_decoded(images[uid]))
+            except ImageError as exc:
+                left_out.append(LeftOut(Outcome(exc.outcome), f"Image {number} is left out: {exc}"))
+        timings = {"decode": time.perf_counter() - started}
+        if not decoded:
+            return Answered(None, (), tuple(left_out), timings)
+        findings = self._model.answer(decoded)
+        sources = tuple(_source(images[image.ref.sop_instance_uid], image) for image in decoded)
+        return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
+
+
+def _decoded(received: Received) -> knee.KneeImage:
+    radiograph = images.radiograph_from_bytes(received.data(), received.transfer_syntax_uid)
+    ruler = spacing.ruler(received.header.dataset)
+    ref = ImageRef(received.facts.sop_instance_uid)
+    return knee.KneeImage(ref, received.facts.series_instance_uid, radiograph, ruler.spacing, ruler.notes)
+
+
+def _source(received: Received, image: knee.KneeImage) -> Source:
+    return Source(
+        datasets=(received.header.dataset,),
+        display=image.radiograph.display,
+        body_part=body_part_of(received.facts),
+        laterality=received.facts.laterality,
+    )

@@ -1,0 +1,63 @@
+"""The limb and the diffusion system on the MR stacks of a study."""
+
+import time
+from collections.abc import Mapping
+
+from models import stack
+from models.card import Card
+from models.findings import ModelIdentity
+from models.stack_card import HIGH, LOW
+from models.volume import Volume, volume_from_bytes
+from node.report.request import Source
+from node.route import Chosen
+from node.systems.protocol import Answered, Received, body_part_of
+
+
+class StackSystem:
+    """An open limb or diffusion bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
+
+    def __init__(self, model: stack.StackModel) -> None:
+        self._model = model
+
+    @property
+    def card(self) -> Card:
+        """Of the bundle."""
+        return self._model.card
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Of the bundle."""
+        return self._model.identity
+
+    def warm_up(self) -> None:
+        """Run the network once."""
+        self._model.warm_up()
+
+    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+        """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
+        started = time.perf_counter()
+        volumes = {name: _volume([images[uid] for uid in uids]) for name, uids in chosen.inputs.items()}
+        timings = {"decode": time.perf_counter() - started}
+        started = time.perf_counter()
+        b_values = {name: _b_value(images[chosen.inputs[name][0]]) for name in (LOW, HIGH) if name in chosen.inputs}
+        prepared = stack.prepared(self._model.card, volumes, b_values)
+        timings["preprocess"] = time.perf_counter() - started
+        findings = self._model.answer(prepared)
+        members = [images[uid] for uid in dict.fromkeys(ref.sop_instance_uid for ref in prepared.source.images)]
+        source = Source(
+            datasets=tuple(member.header.dataset for member in members),
+            display=prepared.source.voxels,
+            body_part=body_part_of(members[0].facts),
+            laterality=members[0].facts.laterality,
+        )
+        return Answered(findings, (source,), (), timings | dict(findings.timings_s))
+
+
+def _volume(members: list[Received]) -> Volume:
+    return volume_from_bytes([(member.data(), member.transfer_syntax_uid) for member in members])
+
+
+def _b_value(member: Received) -> float:
+    """Of a stack that was chosen by its b-value: an image of a diffusion series that states none has none."""
+    mr = member.facts.mr
+    return (mr.diffusion.b_value or 0.0) if mr else 0.0
