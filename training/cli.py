@@ -22,7 +22,7 @@ from models.errors import BundleError
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
-SYSTEMS = ("knee", "spine")
+SYSTEMS = ("knee", "limb", "spine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +95,7 @@ def _command(
         type=Path,
         required=True,
         metavar="DIR",
-        help="knee: folder with labels.csv, images/ and masks/; spine: folder of NAME.npz",
+        help="knee: folder with labels.csv, images/ and masks/; limb: folder with nifti/; spine: folder of NAME.npz",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -35,10 +35,10 @@ PIXELS = 1e-4
 Array = npt.NDArray[np.float32]
 
 
-def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[str, str]) -> bytes:
-    """The ONNX file of a network from `image` `(b, 1, side, side)` to the named outputs, as bytes."""
+def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[str, str], channels: int = 1) -> bytes:
+    """The ONNX file of a network from `image` `(b, channels, side, side)` to the named outputs, as bytes."""
     net = net.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # a gap in torch's stubs
-    example = torch.zeros((2, 1, side, side))
+    example = torch.zeros((2, channels, side, side))
     batch = torch.export.Dim("b", min=1, max=64)
     with quiet(), torch.no_grad():
         program = torch.onnx.export(

@@ -15,10 +15,9 @@ import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
 from training.knee.nets import LEVELS, Outputs
+from training.losses import EPSILON, balanced_cross_entropy, soft_dice
 
 STEPS = (0.25, 0.5, 0.75)
-EPSILON = 1.0
-"""Smooth term of A3."""
 
 
 class Unit(StrEnum):
@@ -48,27 +47,6 @@ def distance_levels(mask: npt.NDArray[np.bool_], unit: Unit) -> npt.NDArray[np.u
     levels[levels == LEVELS] = 0
     levels[mask] = 1
     return levels
-
-
-def soft_dice(probability: Tensor, target: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """A3 with the smooth term above and below the line: 0 when both are empty, per leading index then averaged.
-
-    `probability` and `target` are `(..., rows, columns)`; the sums run over the last two axes.
-    """
-    overlap = (probability * target).sum(dim=(-2, -1))
-    total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
-    return (1.0 - (2.0 * overlap + epsilon) / (total + epsilon)).mean()
-
-
-def balanced_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:
-    """Half the mean over tumour pixels plus twice the mean over background: tumours are a hundredth of the pixels.
-
-    The 50 pixels added below the line keep a batch with a speck of tumour from shouting.
-    """
-    each = F.binary_cross_entropy_with_logits(logits, mask, reduction="none")
-    tumour = (each * mask).sum() / (mask.sum() + 50.0)
-    background = (each * (1.0 - mask)).sum() / (1.0 - mask).sum().clamp(min=1.0)
-    return 0.5 * tumour + 2.0 * background
 
 
 @dataclass(frozen=True, slots=True)

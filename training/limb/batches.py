@@ -1,0 +1,101 @@
+"""Draws the batches of the limb system: a window of a slice with its neighbours, seen in another way each time.
+
+Volumes are cropped about 5 cm around their tumour, a real study shows a whole limb. Windows lie partly beyond the
+volume, where they hold 0, so edges of the field of view and air are seen; muscle and bone far from a tumour are not in
+the data, and no augmentation puts them there.
+
+Everything is a function of (seed, step), so a resumed run draws the same.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # its name everywhere
+from torch import Tensor
+
+from training.limb.dataset import Prepared
+from training.limb.recipe import Recipe, Views
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Views `(batch, channels, side, side)` and their masks `(batch, 1, side, side)`."""
+
+    images: Tensor
+    masks: Tensor
+
+
+class Drawer:
+    """The batches of some patients."""
+
+    def __init__(self, patients: Sequence[Prepared], recipe: Recipe) -> None:
+        self._patients, self._recipe = patients, recipe
+        self._spots = [np.argwhere(patient.mask) for patient in patients]
+        self._canvas = max(max(patient.mask.shape[1:]) for patient in patients)
+
+    def __call__(self, step: int, share: float) -> Batch:
+        """The batch of this step."""
+        seed = (self._recipe.plan.seed, step)
+        rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(hash(seed) % 2**31)
+        count, thick = self._recipe.batch, 2 * self._recipe.neighbours + 1
+        images = torch.zeros((count, thick + 1, self._canvas, self._canvas))
+        centres = np.zeros((count, 2))
+        for place in range(count):
+            who = int(rng.integers(len(self._patients)))
+            index, centres[place] = self._place(who, rng)
+            self._put(images[place], self._patients[who], index)
+        seen = moved(images, centres, self._recipe, rng)
+        pixels = regraded(seen[:, :-1], self._recipe.views, generator)
+        return Batch(pixels.contiguous(memory_format=torch.channels_last), (seen[:, -1:] > 0.5).float())
+
+    def _place(self, who: int, rng: np.random.Generator) -> tuple[int, tuple[float, float]]:
+        """A slice and the `(row, column)` its window is drawn around."""
+        patient, spots = self._patients[who], self._spots[who]
+        if len(spots) and rng.random() < self._recipe.tumour_share:
+            index, row, column = spots[rng.integers(len(spots))]
+            return int(index), (float(row), float(column))
+        slices, rows, columns = patient.mask.shape
+        return int(rng.integers(slices)), (rng.uniform(0, rows), rng.uniform(0, columns))
+
+    def _put(self, into: Tensor, patient: Prepared, index: int) -> None:
+        slices, rows, columns = patient.mask.shape
+        beside = self._recipe.neighbours
+        seen = np.clip(np.arange(index - beside, index + beside + 1), 0, slices - 1)
+        into[:-1, :rows, :columns] = torch.from_numpy(patient.image[seen])
+        into[-1, :rows, :columns] = torch.from_numpy(patient.mask[index].astype(np.float32))
+
+
+def moved(
+    images: Tensor, centres: np.ndarray[tuple[int, ...], np.dtype[np.float64]], recipe: Recipe, rng: np.random.Generator
+) -> Tensor:
+    """Windows around the centres, scaled, turned, mirrored; 0 beyond the canvas."""
+    count, canvas, views = len(images), images.shape[-1], recipe.views
+    factor = np.exp(rng.uniform(-views.scale, views.scale, count)) * recipe.window / canvas
+    angle = np.radians(rng.uniform(-views.rotation_deg, views.rotation_deg, count))
+    flip = np.where(rng.random((count, 2)) < 0.5 * views.flips, -1.0, 1.0)
+    shift = rng.uniform(-views.shift, views.shift, (count, 2)) * factor[:, None]
+    middle = (centres + 0.5) * 2.0 / canvas - 1.0 + shift
+    theta = np.zeros((count, 2, 3))
+    theta[:, 0, 0], theta[:, 0, 1] = np.cos(angle) * flip[:, 0], -np.sin(angle) * flip[:, 1]
+    theta[:, 1, 0], theta[:, 1, 1] = np.sin(angle) * flip[:, 0], np.cos(angle) * flip[:, 1]
+    theta[:, :, :2] *= factor[:, None, None]
+    theta[:, :, 2] = middle[:, ::-1]
+    size = [count, images.shape[1], recipe.window, recipe.window]
+    grid = F.affine_grid(torch.from_numpy(theta).float(), size, align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def regraded(images: Tensor, views: Views, generator: torch.Generator) -> Tensor:
+    """Another scanner's greys: gamma, gain, coil field, noise; in 0..1, air without a field stays air."""
+    count = len(images)
+
+    def spread(extent: float) -> Tensor:
+        return (2.0 * torch.rand((count, 1, 1, 1), generator=generator) - 1.0) * extent
+
+    coil = (2.0 * torch.rand((count, 1, 4, 4), generator=generator) - 1.0) * views.bias
+    field = F.interpolate(coil, size=images.shape[-2:], mode="bicubic", align_corners=True).exp()
+    seen = images.clamp(0.0, 1.0) ** spread(views.gamma).exp() * (1.0 + spread(views.gain)) * field
+    strength = views.noise * torch.rand((count, 1, 1, 1), generator=generator)
+    return (seen + strength * torch.randn(images.shape, generator=generator)).clamp(0.0, 1.0)
