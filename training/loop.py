@@ -26,6 +26,9 @@ CHECKPOINT = "checkpoint.pt"
 
 B = TypeVar("B")
 
+POWER = 0.9
+"""Of the poly schedule."""
+
 
 class Optimiser(StrEnum):
     """How weights move."""
@@ -42,6 +45,10 @@ class Fall(StrEnum):
     """To zero at the end of each cycle, after a linear warm-up (Loshchilov and Hutter 2017, SGDR)."""
     PLATEAU = "plateau"
     """By a factor when the observed score has not risen for some observations; stops early after more of them."""
+    POLY = "poly"
+    """To zero as (1 - share of the budget) to the power of 0.9, as DeepLab's own script does by default."""
+    STEP = "step"
+    """By a factor every `patience` observations, whatever the score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +158,11 @@ def rate_at(share: float, falls: int, plan: Plan) -> float:
     """The learning rate at this share of the budget, after so many falls of a plateau."""
     if plan.fall is Fall.PLATEAU:
         return plan.rate * plan.factor**falls
+    if plan.fall is Fall.POLY:
+        return plan.rate * math.pow(1.0 - share, POWER)
+    if plan.fall is Fall.STEP:
+        decay_steps = plan.patience * plan.observe_every
+        return plan.rate * math.pow(plan.factor, int(share * (plan.steps or 0) + 1e-6) // decay_steps)
     start, end = 0.0, plan.cycle_ends[0]
     for later in plan.cycle_ends[1:]:
         if share >= end:

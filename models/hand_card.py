@@ -1,0 +1,79 @@
+"""The parameters of the hand system as its card.toml holds them (hand-deep-ht; MODELS.md §5.2)."""
+
+from dataclasses import dataclass
+
+from models.cardhead import Card, Limits, Preprocessing, Scaling
+from models.cardreader import Place
+from models.stack_card import StackInput
+
+SYSTEM = "hand-deep-ht"
+ROLE = "net"
+NORMALISATION = "volume-percentiles, clahe"
+"""The preparation of models/hand_input.py; a card that asks for another one is for another version."""
+CLASSES = ("normal", "ganglion", "giant-cell", "lipoma", "haemangioma", "schwannoma")
+"""What a pixel may be: nothing, or one of the five kinds, all benign."""
+CLAHE, PLAIN = "clahe", "plain"
+CHANNELS = ((CLAHE,), (CLAHE, PLAIN))
+"""What a network may see: the equalised slice as the paper, and beside it the same slice as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandPreprocess(Preprocessing):
+    """How slices become the input of the network; see models/hand_input.py."""
+
+    spacing_mm: float
+    """In-plane distance of pixels, rows and columns alike; slices stay where they are."""
+    tile_px: int
+    """Side of a tile of CLAHE, after resampling."""
+    clip: float
+    """Of the pixels of a tile, the largest share that one grey value keeps."""
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HandThresholds(Limits):
+    """`mask` is of the calibrated probability that a pixel is any tumour."""
+
+    region_min_mm3: float
+    """Smallest region."""
+    tumour: float
+    """From this mean of its voxels' probabilities on, a region is a tumour."""
+    kind: float
+    """From this share on, a lesion's likeliest kind is named; below, only that it is one of the five."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandCard(Card):
+    """The card of a hand bundle."""
+
+    input: StackInput
+    preprocess: HandPreprocess
+    thresholds: HandThresholds
+    calibration: Scaling
+
+    def contract(self, role: str) -> dict[str, str]:
+        """That of every card, and how slices are prepared."""
+        asked = self.preprocess
+        return Card.contract(self, role) | {
+            "channels": ",".join(asked.channels),
+            "spacing_mm": f"{asked.spacing_mm:g}",
+            "clahe": f"{asked.tile_px} px, {asked.clip:g}",
+        }
+
+    def check(self, place: Place) -> None:
+        """The rules of every card, and of these."""
+        asked = self.preprocess
+        if asked.normalisation != NORMALISATION:
+            raise place.refused("preprocess.normalisation", asked.normalisation, f'this version has "{NORMALISATION}"')
+        if asked.channels not in CHANNELS:
+            known = " or ".join(str(list(channels)) for channels in CHANNELS)
+            raise place.refused("preprocess.channels", list(asked.channels), f"it is {known}")
+        Card.check(self, place)
+        place.within("preprocess.spacing_mm", asked.spacing_mm, 0.05, 10.0)
+        place.within("preprocess.tile_px", asked.tile_px, 4, 1024)
+        place.within("preprocess.clip", asked.clip, 0.0, 1.0)
+        place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
+        place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
+        place.within("thresholds.kind", self.thresholds.kind, 0.0, 1.0)
+        if self.classes != CLASSES:
+            raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")

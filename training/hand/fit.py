@@ -1,0 +1,131 @@
+"""Trains the network of the hand system; a run that was killed goes on where it was."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.hand_card import CLASSES
+from models.metrics import confusion
+from training.errors import RunFault
+from training.hand import losses
+from training.hand.batches import Batch, Drawer, Slice, slices_of
+from training.hand.dataset import Case, Parts, Scan, split
+from training.hand.nets import DeepLab
+from training.hand.recipe import Recipe
+from training.hand.scores import Ints, ious
+from training.loop import fit, progress_of
+
+log = logging.getLogger(__name__)
+
+RUN, WEIGHTS = "run.json", "net.pt"
+EXAMINED = 200
+"""While training, so many validation slices are looked at: enough to see where it goes."""
+
+
+def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
+    """Train, or go on with, the network; its averaged weights end in `folder`/net.pt.
+
+    Parameters
+    ----------
+    minutes
+        The budget; None takes the steps of the recipe.
+    """
+    return train_on(split(cases), recipe, folder, minutes)
+
+
+def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
+    """The same with parts that were divided otherwise, as a fold is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _claim(folder, recipe, minutes)
+    plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
+    torch.manual_seed(plan.seed)
+    drawer = Drawer(parts.train, recipe.preprocess, recipe.batches, recipe.augment, plan.seed)
+    log.info("Slices for training, by class: %s.", ", ".join(map(str, drawer.counts)))
+    examined = examined_slices(parts.validation, recipe)
+
+    def loss_of(net: nn.Module, batch: Batch) -> Tensor:
+        return losses.loss_of(net(batch.image).mask_logits, batch.truth, recipe.loss)
+
+    def observe(average: nn.Module, step: int, share: float) -> float:
+        each = ious(confused(average, examined, recipe))
+        log.info(
+            "Step %d, %.0f %%: mIoU %.3f, IoU %s.",
+            step,
+            100 * share,
+            np.nanmean(each),
+            " ".join(f"{x:.2f}" for x in each),
+        )
+        return float(np.nanmean(each))
+
+    net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+    averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
+    assert isinstance(averaged, DeepLab)  # what went in is what is averaged
+    torch.save(averaged.state_dict(), folder / WEIGHTS)
+    return averaged
+
+
+def load(recipe: Recipe, folder: Path) -> DeepLab:
+    """The trained network of a run."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
+    net = DeepLab(recipe.net)
+    net.load_state_dict(torch.load(path, weights_only=True))
+    return net.eval()
+
+
+def run_of(folder: Path) -> dict[str, str | float | None]:
+    """What a run was told: the recipe's name and digest, and its minutes."""
+    path = folder / RUN
+    if not path.is_file():
+        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
+    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
+    return told
+
+
+def spent(folder: Path) -> tuple[int, int]:
+    """Seconds and steps of a run."""
+    state = progress_of(folder)
+    return round(state.seconds), state.step
+
+
+def examined_slices(cases: Sequence[Case], recipe: Recipe) -> list[Slice]:
+    """Validation slices, evenly chosen, at least a third of them with a tumour where there are as many."""
+    places = [(scan, place) for case in cases for scan in case.scans for place in range(len(scan.stack))]
+    with_one = [(scan, place) for scan, place in places if scan.mask[place].any()]
+    chosen = [*_thinned(with_one, EXAMINED // 3), *_thinned(places, EXAMINED - EXAMINED // 3)]
+    return [slices_of(scan, recipe.preprocess, [place])[0] for scan, place in chosen]
+
+
+def _thinned(places: list[tuple[Scan, int]], count: int) -> list[tuple[Scan, int]]:
+    return places[:: max(1, -(-len(places) // count))]
+
+
+@torch.no_grad()
+def confused(net: nn.Module, examined: Sequence[Slice], recipe: Recipe) -> Ints:
+    """The confusion of all pixels of the middle of each slice, as large as the input."""
+    total = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
+    rows, columns = recipe.preprocess.size
+    for each in examined:
+        top, left = (each.truth.shape[0] - rows) // 2, (each.truth.shape[1] - columns) // 2
+        place = slice(top, top + rows), slice(left, left + columns)
+        image = torch.from_numpy(each.image[:, place[0], place[1]].astype(np.float32) / 255.0)[None]
+        said = net(image).mask_logits[0].argmax(dim=0).numpy()
+        total += confusion(each.truth[place].astype(np.int64).ravel(), said.ravel(), len(CLASSES))
+    return total
+
+
+def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
+    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
+    path = folder / RUN
+    if path.is_file() and run_of(folder) != wanted:
+        raise RunFault(
+            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
+        )
+    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

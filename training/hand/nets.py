@@ -1,0 +1,194 @@
+"""DeepLab v3+ with an aligned Xception (hand-deep-ht, section 3.3): the published size, and one that a CPU can train.
+
+Encoder: Xception whose pools are separable convolutions with a stride, then atrous pooling at several rates (ASPP).
+Decoder: the encoder's answer, four times as fine, beside the features at a quarter of the input; refined, and brought
+to the input's size. The small one begins with 4 x 4 pixels side by side instead of convolutions at full and half size,
+which costs a quarter, and ends with 2 x 2 answers side by side, because its tumours are a few pixels wide.
+
+Legend: `(batch, channels, rows, columns)`.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # its name everywhere
+from torch import Tensor, nn
+
+LOW_LEVEL = 48
+
+
+class Outputs(NamedTuple):
+    """What the network says, by the names of its ONNX file."""
+
+    mask_logits: Tensor
+    """`(batch, classes, rows, columns)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """Sizes of a network."""
+
+    channels: int
+    classes: int
+    stem: tuple[int, int]
+    entry: tuple[int, int, int]
+    """Widths of the three blocks that each halve the grid."""
+    middle: int
+    """Blocks at a sixteenth of the input, as wide as the last of `entry`."""
+    end: tuple[int, int, int, int]
+    """Widths of the exit flow: its block's inner width, and the three convolutions after it."""
+    rates: tuple[int, int, int]
+    """Of ASPP."""
+    aspp: int
+    low_level: int
+    decoder: int
+    shuffles: bool = False
+    """Whether 4 x 4 pixels become channels at first, and channels 2 x 2 pixels at last; not so as published."""
+    dropout: float = 0.0
+
+
+PAPER = NetSpec(
+    channels=1,
+    classes=6,
+    stem=(32, 64),
+    entry=(128, 256, 728),
+    middle=16,
+    end=(1024, 1536, 1536, 2048),
+    rates=(6, 12, 18),
+    aspp=256,
+    low_level=LOW_LEVEL,
+    decoder=256,
+    dropout=0.1,
+)
+SMALL = NetSpec(
+    channels=2,
+    classes=6,
+    stem=(32, 40),
+    entry=(56, 88, 144),
+    middle=4,
+    end=(160, 176, 176, 192),
+    rates=(2, 4, 6),
+    aspp=80,
+    low_level=32,
+    decoder=64,
+    shuffles=True,
+    dropout=0.1,
+)
+
+
+class DeepLab(nn.Module):
+    """The network; logits of the input's size."""
+
+    def __init__(self, spec: NetSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder = Xception(spec)
+        self.aspp = Aspp(spec.end[3], spec.aspp, spec.rates, spec.dropout)
+        self.low = _conv(spec.entry[0], spec.low_level, 1)
+        self.refine = nn.Sequential(
+            Separable(spec.aspp + spec.low_level, spec.decoder), Separable(spec.decoder, spec.decoder)
+        )
+        self.head = nn.Conv2d(spec.decoder, spec.classes * (4 if spec.shuffles else 1), 1)
+
+    def forward(self, image: Tensor) -> Outputs:
+        """Logits for `image`."""
+        quarter, deep = self.encoder(image)
+        seen = torch.cat([_as_large(self.aspp(deep), quarter), self.low(quarter)], dim=1)
+        said = self.head(self.refine(seen))
+        return Outputs(_as_large(F.pixel_shuffle(said, 2) if self.spec.shuffles else said, image))
+
+
+class Xception(nn.Module):
+    """Aligned Xception: entry, middle and exit flow, 16 times coarser at its end."""
+
+    def __init__(self, spec: NetSpec) -> None:
+        super().__init__()
+        first, second = spec.stem
+        self.shuffles = spec.shuffles
+        stride = 1 if spec.shuffles else 2
+        self.stem = nn.Sequential(
+            _conv(spec.channels * (16 if spec.shuffles else 1), first, 3, stride), _conv(first, second, 3)
+        )
+        a, b, c = spec.entry
+        self.quarter = Block((second, a, a, a), stride)
+        self.eighth = Block((a, b, b, b), 2)
+        self.sixteenth = Block((b, c, c, c), 2)
+        self.middle = nn.Sequential(*(Block((c, c, c, c), stride=1) for _ in range(spec.middle)))
+        inner, *rest = spec.end
+        self.out = Block((c, c, inner, inner), stride=1)
+        steps = zip((inner, *rest), rest, strict=False)
+        self.end = nn.Sequential(*(Separable(wide, wider, rate=2) for wide, wider in steps))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Features at a quarter and at a sixteenth of the input."""
+        quarter = self.quarter(self.stem(F.pixel_unshuffle(image, 4) if self.shuffles else image))
+        deep = self.middle(self.sixteenth(self.eighth(quarter)))
+        return quarter, self.end(self.out(deep))
+
+
+class Block(nn.Module):
+    """Three separable convolutions beside a short way; the last one has the stride."""
+
+    def __init__(self, widths: tuple[int, int, int, int], stride: int) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.body = nn.Sequential(Separable(a, b), Separable(b, c), Separable(c, d, stride=stride))
+        changes = stride > 1 or a != d
+        self.short = nn.Sequential(nn.Conv2d(a, d, 1, stride, bias=False), nn.BatchNorm2d(d)) if changes else None
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """The sum of both ways."""
+        short = seen if self.short is None else self.short(seen)
+        both: Tensor = self.body(seen) + short
+        return both
+
+
+class Separable(nn.Module):
+    """A convolution in each channel, then one across channels, each normalised and rectified."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1, rate: int = 1) -> None:
+        super().__init__()
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(inputs, inputs, 3, stride, rate, rate, groups=inputs, bias=False), nn.BatchNorm2d(inputs)
+        )
+        self.pointwise = _conv(inputs, outputs, 1)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Both in turn."""
+        across: Tensor = self.pointwise(F.relu(self.depthwise(seen)))
+        return across
+
+
+class Aspp(nn.Module):
+    """Looks at one place at several distances, and at the whole image."""
+
+    def __init__(self, inputs: int, width: int, rates: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        self.near = _conv(inputs, width, 1)
+        self.far = nn.ModuleList(Separable(inputs, width, rate=rate) for rate in rates)
+        self.whole = nn.Sequential(nn.Conv2d(inputs, width, 1), nn.ReLU())
+        self.join = nn.Sequential(_conv(width * 5, width, 1), nn.Dropout(dropout))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """All distances joined."""
+        whole = self.whole(seen.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, seen.shape[2], seen.shape[3])
+        joined: Tensor = self.join(torch.cat([self.near(seen), *(far(seen) for far in self.far), whole], dim=1))
+        return joined
+
+
+def parameters(net: nn.Module) -> int:
+    """How many numbers training moves."""
+    return sum(value.numel() for value in net.parameters())
+
+
+def _conv(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
+
+
+def _as_large(maps: Tensor, other: Tensor) -> Tensor:
+    """Corners on corners for an odd size, as the 513 of the paper; else centres on centres."""
+    size = (other.shape[2], other.shape[3])
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=size[0] % 2 == 1)

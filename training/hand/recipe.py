@@ -1,0 +1,86 @@
+"""Everything that decides the weights of a hand network, beside the data, as values with a name."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+
+from models.hand_card import CHANNELS, NORMALISATION, HandPreprocess
+from training.hand.augment import AugmentSpec
+from training.hand.batches import BatchSpec
+from training.hand.losses import LossSpec
+from training.hand.nets import PAPER as PAPER_NET
+from training.hand.nets import SMALL as SMALL_NET
+from training.hand.nets import NetSpec
+from training.loop import Fall, Optimiser, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One preset."""
+
+    name: str
+    preprocess: HandPreprocess
+    net: NetSpec
+    loss: LossSpec
+    batches: BatchSpec
+    augment: AugmentSpec
+    plan: Plan
+
+    def digest(self) -> str:
+        """SHA-256 of the values above: the same recipe, the same digest, whatever the commit."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+
+
+PAPER = Recipe(
+    name="paper",
+    preprocess=HandPreprocess(
+        size=(513, 513), normalisation=NORMALISATION, spacing_mm=0.25, tile_px=64, clip=0.01, channels=CHANNELS[0]
+    ),
+    net=PAPER_NET,
+    loss=LossSpec(background=1.0, tumour=10.0),
+    batches=BatchSpec(tumours=6, others=2),
+    augment=AugmentSpec(flip=0.5, rotation_deg=10.0, scale=0.0, elastic=0.01),
+    plan=Plan(
+        Optimiser.SGD,
+        Fall.POLY,
+        1e-4,
+        4e-5,
+        steps=30_000,
+        minutes=None,
+        observe_every=1000,
+        ema=0.0,
+        clip=0.0,
+        factor=0.0005,
+        patience=2,
+    ),
+)
+"""Sizes, loss and optimiser of the paper; what it leaves open is DeepLab's default: steps, weight decay, and the poly
+schedule, because a decay to 0.0005 every 2000 steps would end learning there (MODELS.md §5.2, error 4)."""
+
+PAPER_LITERAL = replace(PAPER, name="paper-step", plan=replace(PAPER.plan, fall=Fall.STEP))
+"""The paper's schedule as it is written."""
+
+STRONG = Recipe(
+    name="strong",
+    preprocess=replace(PAPER.preprocess, size=(384, 384), spacing_mm=0.35, tile_px=48, channels=CHANNELS[1]),
+    net=replace(PAPER_NET, channels=2),
+    loss=LossSpec(background=1.0, tumour=3.0, dice=1.0, binary_dice=0.5),
+    batches=BatchSpec(tumours=10, others=6),
+    augment=AugmentSpec(flip=0.5, rotation_deg=15.0, scale=0.15, elastic=0.015),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 1e-3, 0.05, steps=20_000, minutes=None, observe_every=1000, ema=0.999),
+)
+
+SMALL = Recipe(
+    name="small",
+    preprocess=HandPreprocess(
+        size=(128, 128), normalisation=NORMALISATION, spacing_mm=0.6, tile_px=32, clip=0.01, channels=CHANNELS[1]
+    ),
+    net=SMALL_NET,
+    loss=LossSpec(background=1.0, tumour=3.0, dice=1.0, binary_dice=0.5),
+    batches=BatchSpec(tumours=12, others=4),
+    augment=AugmentSpec(flip=0.5, rotation_deg=12.0, scale=0.10, elastic=0.01),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 4e-3, 0.02, steps=1500, minutes=None, observe_every=100, ema=0.99),
+)
+"""What one thread of a CPU trains in half an hour: 77 mm of a hand at once."""
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, PAPER_LITERAL, STRONG, SMALL)}
