@@ -19,7 +19,7 @@ from models.session import Device, SessionOptions
 from models.verdict import study_answer
 from node.cards import card_facts
 from node.headers import facts_of, read_header
-from node.identity import fingerprint
+from node.identity import VERSION, fingerprint
 from node.job import Analysis, Job, Setup
 from node.report.encode import EncodedObject
 from node.report.objects import objects, warm_up
@@ -80,6 +80,7 @@ class Desk:
 
     def __init__(self, setup: Setup, systems: Mapping[str, System], loaded: tuple[str, ...]) -> None:
         self.loaded = loaded
+        self.is_on_gpu = any("CUDA" in system.identity.provider for system in systems.values())
         self._setup = setup
         self._systems = systems
         self._cards = [card_facts(system.card) for system in systems.values()]
@@ -127,7 +128,7 @@ class Desk:
         return Analysis(
             Outcome.OK_NORMAL,
             decision.explanation,
-            fingerprint=fingerprint(job.study_instance_uid, inputs, weights),
+            fingerprint=fingerprint(job.study_instance_uid, inputs, weights, f"Osteon {VERSION}"),
             model_name=" + ".join(identity.name for identity in identities),
             model_version=" + ".join(identity.version for identity in identities),
             weights_sha256=weights,

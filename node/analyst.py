@@ -45,6 +45,8 @@ class Desk(Protocol):
 
     loaded: tuple[str, ...]
     """Sentences that say which models are ready and which were refused."""
+    is_on_gpu: bool
+    """Whether any model runs on CUDA, which maps far more address space than it uses."""
 
     def analyse(self, job: Job) -> Analysis:
         """One study; never raises because of what the study holds."""
@@ -59,6 +61,7 @@ class Analyst:
         self._limits = limits
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._loaded: tuple[str, ...] = ()
 
     def analyse(self, job: Job, while_waiting: Callable[[], bool]) -> Analysis:
         """Have the child analyse one study.
@@ -110,6 +113,11 @@ class Analyst:
             process.join(10)
 
     @property
+    def loaded(self) -> tuple[str, ...]:
+        """What the child said of its models when it started last."""
+        return self._loaded
+
+    @property
     def pid(self) -> int | None:
         """The child's process id, None when there is none."""
         return self._process.pid if self._process is not None else None
@@ -135,7 +143,7 @@ class Analyst:
             raise AnalystDied(
                 f"The analysing process did not start ({self._last_words()}). See the lines above."
             ) from exc
-        self._loaded: tuple[str, ...] = loaded if isinstance(loaded, tuple) else ()
+        self._loaded = loaded if isinstance(loaded, tuple) else ()
         return ours
 
     def _wait(self, pipe: Connection, limit_s: float, while_waiting: Callable[[], bool]) -> object:
@@ -151,7 +159,12 @@ class Analyst:
                     f"The analysis took {taken} MB, the limit is {self._limits.memory_mb} MB (work.memory_limit_mb); "
                     "it was stopped."
                 )
-            if not while_waiting():
+            try:
+                is_wanted = while_waiting()
+            except BaseException:
+                self.stop()  # its answer is still to come, and must not be taken for that of the next study
+                raise
+            if not is_wanted:
                 self.stop()
                 raise AnalystDied("The analysis was stopped because its lease was lost or the node is stopping.")
         return pipe.recv()
@@ -182,12 +195,12 @@ def _child_main(pipe: Connection, setup: Setup, limits: Limits, parent: int) -> 
         return  # the parent died before the line above could bind us to it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if setup.provider == "cpu":  # CUDA maps far more address space than it uses
-        address = (limits.memory_mb + _ADDRESS_SLACK_MB) * 1024 * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (address, address))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold images
     logs.configure(setup.log_level)
     desk: Desk = importlib.import_module(setup.desk).open_desk(setup)  # here, not above: see Setup.desk
+    if not desk.is_on_gpu:
+        address = (limits.memory_mb + _ADDRESS_SLACK_MB) * 1024 * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (address, address))
     pipe.send(desk.loaded)
     while True:
         try:

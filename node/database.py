@@ -1,8 +1,20 @@
-"""Opens the database of a configuration: folder made, schema brought up to date."""
+"""Opens the database of a configuration, and waits for one that is busy or away."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from node.config import Config
 from node.errors import ConfigurationError
-from storage.engine import Engine, migrate, open_engine
+from storage.engine import Connection, Engine, begin, migrate, open_engine
+from storage.errors import Busy, Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 2.0
 
 
 def open_database(config: Config) -> Engine:
@@ -24,3 +36,26 @@ def open_database(config: Config) -> Engine:
         ) from exc
     migrate(config.database_url)
     return open_engine(config.database_url)
+
+
+def patiently(engine: Engine, change: Callable[[Connection], T], patience_s: float) -> T:
+    """Make a change in a transaction of its own, again and again while the database is busy or away.
+
+    What has been done already (an analysis, an object that a peer took) must not be lost for a moment's lock.
+
+    Raises
+    ------
+    Busy, Unavailable
+        Still so after `patience_s`.
+    """
+    deadline, pause = time.monotonic() + patience_s, _FIRST_PAUSE_S
+    while True:
+        try:
+            with begin(engine) as conn:
+                return change(conn)
+        except (Busy, Unavailable) as exc:
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning("The database is tried again in %.1f s: %s", pause, exc)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)

@@ -11,14 +11,15 @@ import time
 from dataclasses import dataclass
 
 from node.config import Config
+from node.database import patiently
 from node.dimse.client import Association, Timeouts, associate
 from node.dimse.negotiate import storage_contexts
 from node.errors import NotAccepted, PeerError
 from node.retry import RetryRules, next_attempt
 from node.statuses import Verdict, explain_status, verdict
 from storage import deliveries, peers
-from storage.engine import Engine, begin, reading
-from storage.errors import StorageError
+from storage.engine import Connection, Engine, begin, reading
+from storage.errors import StorageError, Unknown
 from storage.files import ResultStore
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,10 @@ class Dispatcher:
         """Look once; senders go on in their threads."""
         self._running = {peer_id: thread for peer_id, thread in self._running.items() if thread.is_alive()}
         with reading(self._engine) as conn:
-            due = [peers.by_id(conn, peer_id) for peer_id in deliveries.due_peers(conn, time.time())]
+            due = [_peer(conn, peer_id) for peer_id in deliveries.due_peers(conn, time.time())]
         for peer in due:
+            if peer is None:
+                continue
             if peer.id not in self._running:
                 thread = threading.Thread(target=self._send_all, args=(peer,), name=f"send-{peer.name}", daemon=True)
                 self._running[peer.id] = thread
@@ -65,6 +68,15 @@ class Dispatcher:
                 peer.name,
                 _LEASE_S,
             )
+
+
+def _peer(conn: Connection, peer_id: int) -> peers.Peer | None:
+    """The peer; None when it was removed while an answer for it was being recorded: the others get theirs."""
+    try:
+        return peers.by_id(conn, peer_id)
+    except Unknown:
+        log.error("Results are due at peer number %d, which was removed. Add it again, or leave them.", peer_id)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +122,50 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
 
 
 def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association) -> int:
-    """Send one object after the other; an object that fails holds back those that point at it (promise P4)."""
-    renewed = time.monotonic()
+    """Send one object after the other; the number accepted. An object that fails holds back those that point at it
+    (promise P4), unless it is a companion."""
+    renewed, accepted = time.monotonic(), 0
     for sent, (delivery_id, result) in enumerate(parcel.items):
         if time.monotonic() - renewed > _LEASE_S / 3:  # a slow peer, not a dead sender
             renewed = time.monotonic()
             with begin(desk.engine) as conn:
                 if not deliveries.renew(conn, parcel, _LEASE_S, time.time()):
                     log.warning("study %d: another sender has its parcel by now; this one stops", parcel.study_id)
-                    return sent
+                    return accepted
         try:
             data = desk.store.read(result.path, result.sha256)
             status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)
         except (NotAccepted, StorageError) as exc:
+            if result.kind in deliveries.COMPANIONS:
+                _leave_out(desk, delivery_id, str(exc))
+                continue
             _end_rest(desk, parcel, sent, str(exc), permanent=True)
-            return sent
+            return accepted
         except PeerError as exc:
             _end_rest(desk, parcel, sent, str(exc), permanent=exc.permanent)
             raise
         meaning = verdict(status)
         if meaning is not Verdict.DELIVERED:
             words = f"{desk.peer.name} answered it with {explain_status(status)}."
+            if meaning is Verdict.STOP and result.kind in deliveries.COMPANIONS:
+                _leave_out(desk, delivery_id, words)
+                continue
             _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP)
-            return sent
-        with begin(desk.engine) as conn:
-            deliveries.delivered(conn, delivery_id, status, time.time())
-    return len(parcel.items)
+            return accepted
+        _accepted(desk, delivery_id, status)
+        accepted += 1
+    return accepted
+
+
+def _accepted(desk: _Desk, delivery_id: int, status: int) -> None:
+    patiently(
+        desk.engine, lambda conn: deliveries.delivered(conn, delivery_id, status, time.time()), patience_s=_LEASE_S / 3
+    )
+
+
+def _leave_out(desk: _Desk, delivery_id: int, error: str) -> None:
+    """Park an object that only shows again what SEG and SR say: it holds back nothing."""
+    patiently(desk.engine, lambda conn: deliveries.park(conn, delivery_id, error, time.time()), _LEASE_S / 3)
 
 
 def _end_rest(desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, permanent: bool) -> None:
@@ -143,15 +173,17 @@ def _end_rest(desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, 
     now = time.time()
     again = None if permanent else next_attempt(parcel.attempt, parcel.since, now, random.random(), desk.rules)
     first_id, first = parcel.items[sent]
-    with begin(desk.engine) as conn:
+
+    def change(conn: Connection) -> None:
         if again is not None:
             deliveries.later(conn, first_id, again, error, now)
-        else:
-            deliveries.park(conn, first_id, error, now)
-            for delivery_id, _ in parcel.items[sent + 1 :]:
-                deliveries.park(
-                    conn, delivery_id, f"it is held back, because the {first.kind} before it was not taken.", now
-                )
+            return
+        deliveries.park(conn, first_id, error, now)
+        held_back = f"it is held back, because the {first.kind} before it was not taken."
+        for delivery_id, _ in parcel.items[sent + 1 :]:
+            deliveries.park(conn, delivery_id, held_back, now)
+
+    patiently(desk.engine, change, _LEASE_S / 3)
     if again is None:
         log.error(
             "study %d: results for %s are parked. %s Mend it, then: osteon retry %d",

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from node import logs
 from node.config import Config
 from node.errors import ConfigurationError
+from storage.errors import Damaged, SchemaMismatch
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ def _child_main(body: Body, config: Config, parent: int) -> None:
     logs.configure(config.node.log_level)
     try:
         body(config, stop)
-    except ConfigurationError as exc:
+    except (ConfigurationError, Damaged, SchemaMismatch) as exc:
         log.error("%s", exc)  # the sentence says it all; a traceback would hide it
         raise SystemExit(CONFIGURATION_EXIT) from exc
 

@@ -25,10 +25,6 @@ class Evidence(Protocol):
         """Images held, without our own results."""
 
     @property
-    def instance_count(self) -> int:
-        """Everything held of it: images, reports, presentation states ..."""
-
-    @property
     def first_arrival(self) -> float:
         """Of the first image; after a reopening, of the late image that did it."""
 
@@ -55,6 +51,8 @@ class SettleRules:
     """While one is still open."""
     mr_quiet_s: float = 3.0
     mr_quiet_open_s: float = 10.0
+    answer_s: float = 1.0
+    """How long the PACS's answer to how many images it has is waited for, counted from the newest image."""
     patience_s: float = 60.0
     """For images that the sending PACS says it has and we do not, counted from the newest image."""
     cap_s: float = 1800.0
@@ -83,6 +81,8 @@ def settled(
     rules: SettleRules,
     pacs_count: int | None = None,
     unchanged_s: float | None = None,
+    *,
+    is_asking: bool = False,
 ) -> Settled | Wait:
     """Decide for one study.
 
@@ -95,11 +95,12 @@ def settled(
     rules
         Quiet times, patience and cap.
     pacs_count
-        How many objects the sending PACS says the study has (C-FIND), our own results left out; None when it is not
-        known.
+        How many images the sending PACS says the study has (C-FIND); None when it is not known.
     unchanged_s
         For how long the caller has seen this very evidence, by a clock that nobody sets. Where it is given, a wall
         clock that jumps can neither settle a study early nor hold it up.
+    is_asking
+        The PACS has been asked and has not answered yet.
     """
     silent_s, trusts_clock = _silence(evidence, now, unchanged_s)
     if silent_s is None:
@@ -108,6 +109,8 @@ def settled(
     if receiving_s >= rules.cap_s:
         return Settled(f"the cap of {rules.cap_s:g} s was reached; what is there is analysed")
     decision = _by_evidence(evidence, now, silent_s, rules, pacs_count)
+    if is_asking and isinstance(decision, Settled) and silent_s < rules.answer_s:
+        decision = Wait(_later(now, rules.answer_s - silent_s), "the PACS has not yet said how many images it has")
     if isinstance(decision, Wait):
         return Wait(min(decision.until, _later(now, rules.cap_s - receiving_s)), decision.reason)
     return decision
@@ -117,11 +120,10 @@ def _by_evidence(
     evidence: Evidence, now: float, silent_s: float, rules: SettleRules, pacs_count: int | None
 ) -> Settled | Wait:
     quiet_s, quiet_open_s = _quiet_times(evidence, rules)
-    is_open = evidence.open_associations > 0
-    if pacs_count in (evidence.image_count, evidence.instance_count):
-        return _by_count(now, silent_s, quiet_s if is_open else 0.0, pacs_count)
-    if pacs_count is not None and pacs_count > evidence.instance_count:
+    if pacs_count is not None and pacs_count > evidence.image_count:
         return _by_patience(evidence, now, silent_s, max(rules.patience_s, quiet_open_s), pacs_count)
+    if pacs_count == evidence.image_count:
+        return _by_count(now, silent_s, quiet_s, pacs_count)
     return _by_quiet(evidence, now, silent_s, rules)
 
 
@@ -157,17 +159,16 @@ def _by_quiet(evidence: Evidence, now: float, silent_s: float, rules: SettleRule
     return Wait(_later(now, needed_s - silent_s), f"quiet for less than {needed_s:.3g} s, {words}")
 
 
-def _by_count(now: float, silent_s: float, needed_s: float, count: int | None) -> Settled | Wait:
-    """All that the PACS has is here. While an association is open, the PACS may itself be receiving image by image."""
+def _by_count(now: float, silent_s: float, needed_s: float, count: int) -> Settled | Wait:
+    """All that the PACS has is here; it may itself be receiving image by image, so a short quiet is still asked for."""
+    words = f"all {count} images that the PACS has are here"
     if silent_s >= needed_s:
-        return Settled(f"all {count} objects that the PACS has are here")
-    return Wait(
-        _later(now, needed_s - silent_s), f"all {count} objects of the PACS are here, an association is still open"
-    )
+        return Settled(words)
+    return Wait(_later(now, needed_s - silent_s), f"{words}, quiet for less than {needed_s:.3g} s")
 
 
 def _by_patience(evidence: Evidence, now: float, silent_s: float, patience_s: float, count: int) -> Settled | Wait:
-    words = f"the PACS has {count} objects, {evidence.instance_count} are here"
+    words = f"the PACS has {count} images, {evidence.image_count} are here"
     if silent_s >= patience_s:
         return Settled(f"{words}, and none came for {patience_s:g} s")
     return Wait(_later(now, patience_s - silent_s), words)

@@ -11,12 +11,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from node.config import Config
 from node.dimse.client import Timeouts, associate
 from node.dimse.negotiate import find_contexts
-from node.dimse.query import count_in_study
+from node.dimse.query import images_in_study
 from node.errors import OsteonError
 from node.settle import Settled, SettleRules, settled
 from storage import peers, studies
-from storage.deliveries import delivered_count
-from storage.engine import Connection, Engine, begin, reading
+from storage.engine import Engine, begin, reading
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +35,13 @@ class Settler:
         """Mark what is complete; True when a study was."""
         with reading(self._engine) as conn:
             arriving = studies.arriving(conn)
-            askable = _askable(conn, arriving) if arriving else {}
+            askable = {peer.ae_title: peer for peer in peers.peers(conn) if peer.may_find} if arriving else {}
         found = False
         for arrival in arriving:
             now = time.time()
-            asked = askable.get(arrival.id)
-            count = self._counts.of(arrival, *asked) if asked else None
-            decision = settled(arrival, now, self._rules, count, self._unchanged_s(arrival))
+            peer = askable.get(arrival.calling_ae)
+            count, is_asking = self._counts.of(arrival, peer) if peer else (None, False)
+            decision = settled(arrival, now, self._rules, count, self._unchanged_s(arrival), is_asking=is_asking)
             if isinstance(decision, Settled):
                 with begin(self._engine) as conn:
                     found |= studies.mark_ready(conn, arrival.id, decision.reason, now, seen=arrival.last_arrival)
@@ -64,13 +63,6 @@ class Settler:
     def close(self) -> None:
         """Stop asking."""
         self._counts.close()
-
-
-def _askable(conn: Connection, arriving: list[studies.Arrival]) -> dict[int, tuple[peers.Peer, int]]:
-    """By study: the PACS that sent it, where it may be asked, and how many of our results that PACS holds of it."""
-    known = {peer.ae_title: peer for peer in peers.peers(conn) if peer.may_find}
-    pairs = ((arrival.id, known.get(arrival.calling_ae)) for arrival in arriving)
-    return {study_id: (peer, delivered_count(conn, study_id, peer.id)) for study_id, peer in pairs if peer}
 
 
 def rules_from(config: Config) -> SettleRules:
@@ -96,17 +88,21 @@ class _PacsCounts:
         self._asked: dict[int, tuple[float, float, Future[int | None]]] = {}
         self._lock = threading.Lock()
 
-    def of(self, arrival: studies.Arrival, peer: peers.Peer, ours: int) -> int | None:
-        """The newest known count for the study as it stands, None while unknown; asks again when images came since."""
+    def of(self, arrival: studies.Arrival, peer: peers.Peer) -> tuple[int | None, bool]:
+        """The newest known count for the study as it stands, None while unknown, and whether the PACS is being asked.
+
+        Asks again when images came since.
+        """
         with self._lock:
             asked_at, seen, answer = self._asked.get(arrival.id, (0.0, 0.0, None))
             outdated = seen != arrival.last_arrival or time.monotonic() - asked_at > _ASK_AGAIN_S
             if answer is None or (outdated and answer.done()):
                 answer = self._pool.submit(self._ask, arrival.study_instance_uid, peer)
                 self._asked[arrival.id] = (time.monotonic(), arrival.last_arrival, answer)
-                return None
-        count = answer.result() if answer.done() and seen == arrival.last_arrival else None
-        return count - ours if count is not None else None
+                return None, True
+        if seen != arrival.last_arrival or not answer.done():
+            return None, True
+        return answer.result(), False
 
     def forget(self, but: set[int]) -> None:
         """Drop what is known of studies that no longer receive."""
@@ -123,7 +119,7 @@ class _PacsCounts:
                 peer.host, peer.port, calling=self._ae_title, called=peer.ae_title,
                 contexts=find_contexts(), timeouts=self._timeouts,
             ) as association:  # fmt: skip
-                return count_in_study(association, study_instance_uid)
+                return images_in_study(association, study_instance_uid)
         except OsteonError as exc:
             log.warning("peer %s: its C-FIND gave no count (%s); studies settle by quiet time instead", peer.name, exc)
             return None

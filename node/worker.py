@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
 from node.config import Config
-from node.database import open_database
+from node.database import open_database, patiently
 from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
 from node.owner import own_name
@@ -21,6 +21,7 @@ from node.settling import Settler
 from node.timers import expired_leases, start_timers
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading
+from storage.errors import Busy, Unavailable
 from storage.states import StudyState, state_for
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ _ROUND_S = 0.5
 """The same for work whose bell rings when this worker makes it: what others made (osteon retry) is found so."""
 _AFTER_FAULT_S = 2.0
 _POSTPONE_S = 30.0
+_START_AGAIN_S = 10.0
 
 
 def run(config: Config, stop: threading.Event) -> None:
@@ -100,6 +102,8 @@ def one_study(engine: Engine, config: Config, analyst: Analyst, owner: str, stop
     with reading(engine) as conn:
         if not runs.is_any_due(conn, time.time()):  # looking costs no write lock, claiming does
             return False
+    if not _is_ready(analyst, stop):  # before the claim: a model that cannot start is no fault of a study
+        return False
     with begin(engine) as conn:  # the attempt is counted and committed before the work starts
         claim = runs.claim_ready(conn, owner, config.work.lease_s, time.time())
     if claim is None:
@@ -113,7 +117,7 @@ def one_study(engine: Engine, config: Config, analyst: Analyst, owner: str, stop
     except AnalystDied as exc:
         _crashed(engine, config, claim, str(exc), stopping=stop.is_set())
         return True
-    _record(engine, claim, analysis)
+    _record(engine, claim, analysis, config.work.lease_s / 2)
     log.info(
         "study %d: analysed in %.2f s, attempt %d, %s, %d result(s)",
         claim.study_id, time.monotonic() - started, claim.attempt, analysis.outcome.value, len(analysis.results),
@@ -145,6 +149,7 @@ class _Pulse:
         self._lease_s = lease_s
         self._stop = stop
         self._next = time.monotonic() + lease_s / 3
+        self._until = time.monotonic() + lease_s
 
     def __call__(self) -> bool:
         if self._stop.is_set():
@@ -152,19 +157,27 @@ class _Pulse:
         if time.monotonic() < self._next:
             return True
         self._next = time.monotonic() + self._lease_s / 3
-        with begin(self._engine) as conn:
-            return runs.heartbeat(conn, self._claim, self._lease_s, time.time())
+        try:
+            with begin(self._engine) as conn:
+                held = runs.heartbeat(conn, self._claim, self._lease_s, time.time())
+        except (Busy, Unavailable) as exc:
+            log.warning("study %d: its lease could not be renewed now: %s", self._claim.study_id, exc)
+            return time.monotonic() < self._until
+        self._until = time.monotonic() + self._lease_s
+        return held
 
 
-def _record(engine: Engine, claim: runs.Claim, analysis: Analysis) -> None:
+def _record(engine: Engine, claim: runs.Claim, analysis: Analysis, patience_s: float) -> None:
     """Store what came of the run: states, results and deliveries in one transaction."""
-    with begin(engine) as conn:
+
+    def change(conn: Connection) -> bool:
         if analysis.postponed:
-            kept = runs.release(conn, claim, analysis.explanation[0], time.time(), not_before=time.time() + _POSTPONE_S)
-        elif analysis.unchanged:
-            kept = runs.unchanged(conn, claim, time.time())
-        else:
-            kept = runs.finish(conn, claim, _ending(conn, claim, analysis), time.time())
+            return runs.release(conn, claim, analysis.explanation[0], time.time(), not_before=time.time() + _POSTPONE_S)
+        if analysis.unchanged:
+            return runs.unchanged(conn, claim, time.time())
+        return runs.finish(conn, claim, _ending(conn, claim, analysis), time.time())
+
+    kept = patiently(engine, change, patience_s)
     if not kept:
         log.warning(
             "study %d: an image arrived during its analysis or the lease was lost; it will be analysed again",
@@ -223,9 +236,18 @@ def _setup(config: Config) -> Setup:
 
 def _announce(analyst: Analyst, stop: threading.Event) -> None:
     """Load the models before the first study needs them."""
-    try:
-        for sentence in analyst.warm_up(lambda: not stop.is_set()):
+    if _is_ready(analyst, stop):
+        for sentence in analyst.loaded:
             log.info("%s", sentence)
+
+
+def _is_ready(analyst: Analyst, stop: threading.Event) -> bool:
+    """Whether the child runs with its models loaded; started if need be. Studies wait while it cannot start."""
+    try:
+        analyst.warm_up(lambda: not stop.is_set())
     except AnalystDied as exc:
         if not stop.is_set():
-            log.error("%s Studies wait until it starts.", exc)  # the sentence says it all
+            log.error("%s Studies wait; it is started again in %.0f s.", exc, _START_AGAIN_S)  # it says it all
+            stop.wait(_START_AGAIN_S)
+        return False
+    return True

@@ -18,6 +18,12 @@ from storage.results import ResultFile, as_file
 from storage.states import DeliveryState, Outcome, StudyState
 from storage.tables import deliveries, parcels, peers, results, runs
 
+COMPANIONS = frozenset({"gsps", "sc"})
+"""Kinds that only show again what segmentation and report say: a peer that does not take them has all the same."""
+NOBODY = (
+    "No peer receives these results, so they are kept here and nobody sees them. Name one (osteon peers remove, then "
+    "add with --results own or all), then osteon retry."
+)
 _OPEN = (DeliveryState.PENDING, DeliveryState.SENDING)
 
 
@@ -137,6 +143,13 @@ def park(conn: Connection, delivery_id: int, error: str, now: float, status: int
     _close_when_done(conn, delivery, now)
 
 
+def hold(conn: Connection, study_id: int, why: str, now: float) -> None:
+    """Park every result of the study that has not left yet, until a person has looked and says `osteon retry`."""
+    mine = and_(parcels.c.study_id == study_id, deliveries.c.state.in_(_OPEN))
+    for delivery_id in conn.execute(select(deliveries.c.id).join_from(deliveries, parcels).where(mine)).scalars().all():
+        park(conn, delivery_id, why, now)
+
+
 def outbox(conn: Connection, study_id: int) -> list[Delivery]:
     """Every delivery of a study, oldest first."""
     rows = conn.execute(_joined().where(parcels.c.study_id == study_id).order_by(deliveries.c.id))
@@ -156,13 +169,6 @@ def outbox(conn: Connection, study_id: int) -> list[Delivery]:
         )
         for row in rows
     ]
-
-
-def delivered_count(conn: Connection, study_id: int, peer_id: int) -> int:
-    """How many of our results of this study the peer has accepted."""
-    mine = and_(parcels.c.study_id == study_id, parcels.c.peer_id == peer_id)
-    accepted = and_(mine, deliveries.c.state == DeliveryState.DELIVERED)
-    return conn.execute(select(func.count()).select_from(deliveries).join(parcels).where(accepted)).scalar_one()
 
 
 def last_delivered(conn: Connection, study_id: int) -> float | None:
@@ -230,10 +236,13 @@ def unpark(conn: Connection, study_id: int, now: float) -> dict[str, Any] | None
 def sending_state(conn: Connection, run_id: int) -> tuple[StudyState, dict[str, Any]]:
     """Where a study stands whose answer is that of `run_id`, and the values that go with it."""
     rows = conn.execute(_joined().where(parcels.c.run_id == run_id).order_by(deliveries.c.id)).all()
+    if not rows and conn.execute(select(func.count()).where(results.c.run_id == run_id)).scalar():
+        explanation = conn.execute(select(runs.c.explanation).where(runs.c.id == run_id)).scalar_one()
+        return StudyState.FAILED, {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{explanation}"}
     if any(row.state in _OPEN for row in rows):
         return StudyState.SENDING, {}
     parked = [row for row in rows if row.state == DeliveryState.PARKED]
-    if not parked:
+    if all(row.kind in COMPANIONS for row in parked):
         return StudyState.DELIVERED, {}
     said = (
         f"{len(parked)} of {len(rows)} results were not taken. {parked[0].kind} to {parked[0].peer}: {parked[0].error}"

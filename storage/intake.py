@@ -14,6 +14,7 @@ from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, fu
 
 from storage import events
 from storage.associations import close_association, close_stale_associations, open_association
+from storage.deliveries import hold
 from storage.disk import translated
 from storage.events import EventKind
 from storage.moves import move
@@ -242,3 +243,4 @@ def _tell(conn: Connection, account: Account, now: float) -> None:
     if account.has_patient_conflict and not study.has_patient_conflict:
         said = "Objects of another patient came under this study; no result may leave until a person has looked."
         events.add(conn, study.id, EventKind.CONFLICT, said, now)
+        hold(conn, study.id, said, now)

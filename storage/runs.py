@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from storage import errors
-from storage.deliveries import dispatch, hasten, sending_state
+from storage.deliveries import NOBODY, dispatch, hasten, sending_state
 from storage.events import EventKind
 from storage.moves import locked, move
 from storage.results import ResultFile, keep, of_run
@@ -177,8 +177,10 @@ def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
         dispatch(conn, claim.study_id, claim.run_id, result_ids, ending.destinations, now)
     after = state_for(ending.outcome)
     if after is StudyState.SENDING and not (ending.results and ending.destinations):
-        after = StudyState.DELIVERED
+        after = StudyState.FAILED if ending.results else StudyState.DELIVERED
     row = {"outcome": ending.outcome, "explanation": ending.explanation, "crashes": 0, "forced": False}
+    if after is StudyState.FAILED and ending.results:
+        row |= {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{ending.explanation}"}
     move(conn, study, after, EventKind.ENDED, _told(ending, after), now, **row)
     return True
 

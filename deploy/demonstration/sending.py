@@ -56,6 +56,7 @@ def _as_kept(path: Path) -> Kept:
         str(ds.SOPClassUID),
         str(ds.SOPInstanceUID),
         str(ds.StudyInstanceUID),
+        str(ds.SeriesInstanceUID),
         str(ds.Modality),
         str(meta.TransferSyntaxUID),
         path,

@@ -41,6 +41,7 @@ class Kept:
     sop_class_uid: str
     sop_instance_uid: str
     study_instance_uid: str
+    series_instance_uid: str
     modality: str
     transfer_syntax_uid: str
     path: Path
@@ -59,6 +60,13 @@ class Destination:
     ae_title: str
     host: str
     port: int
+
+
+def _match(level: str, study_instance_uid: str) -> Dataset:
+    answer = Dataset()
+    answer.QueryRetrieveLevel = level
+    answer.StudyInstanceUID = study_instance_uid
+    return answer
 
 
 class SmallPacs:
@@ -105,7 +113,7 @@ class SmallPacs:
             whole, bare = event.encoded_dataset(), event.encoded_dataset(include_meta=False)
             ds = event.dataset
             sop_instance_uid, study_instance_uid = str(ds.SOPInstanceUID), str(ds.StudyInstanceUID)
-            modality = str(ds.get("Modality", ""))
+            series_instance_uid, modality = str(ds.SeriesInstanceUID), str(ds.get("Modality", ""))
         except (AttributeError, ValueError, TypeError):
             return FAILURE
         with self._lock:
@@ -114,6 +122,7 @@ class SmallPacs:
                 str(event.request.AffectedSOPClassUID),
                 sop_instance_uid,
                 study_instance_uid,
+                series_instance_uid,
                 modality,
                 str(event.context.transfer_syntax),
                 self.folder / f"{number:05d}.dcm",  # a number of our own: a UID from outside never names a file
@@ -132,13 +141,22 @@ class SmallPacs:
         return SUCCESS
 
     def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
-        """Study Root, STUDY level, by StudyInstanceUID: how many objects are here."""
+        """Study Root, STUDY or SERIES level, by StudyInstanceUID: how many objects are here."""
         wanted = str(event.identifier.get("StudyInstanceUID", ""))
         found = self.kept(wanted) if wanted else []
-        if found:
-            answer = Dataset()
-            answer.QueryRetrieveLevel = "STUDY"
-            answer.StudyInstanceUID = wanted
+        if event.identifier.get("QueryRetrieveLevel") == "SERIES":
+            series: dict[tuple[str, str], int] = {}
+            for kept in found:
+                key = kept.series_instance_uid, kept.modality
+                series[key] = series.get(key, 0) + 1
+            for (series_instance_uid, modality), count in series.items():
+                answer = _match("SERIES", wanted)
+                answer.SeriesInstanceUID = series_instance_uid
+                answer.Modality = modality
+                answer.NumberOfSeriesRelatedInstances = count
+                yield PENDING, answer
+        elif found:
+            answer = _match("STUDY", wanted)
             answer.NumberOfStudyRelatedInstances = len(found)
             yield PENDING, answer
 

@@ -4,20 +4,31 @@ from pydicom.dataset import Dataset
 
 from node.dimse.client import Association
 
+IMAGE_MODALITIES = frozenset({"CR", "DX", "RG", "MR"})
+"""Of series that a model may look at; reports, dose reports and our own results are no reason to wait."""
 
-def count_in_study(association: Association, study_instance_uid: str) -> int | None:
-    """How many instances the PACS says the study has, or None when it does not say.
 
-    Asks for *NumberOfStudyRelatedInstances* (0020,1208), which a PACS may leave out (PS3.4 C.6.2.1.2, type O).
+def images_in_study(association: Association, study_instance_uid: str) -> int | None:
+    """How many radiographs and MR images the PACS says the study has, or None when it does not say.
+
+    Asks for the series and their *NumberOfSeriesRelatedInstances* (0020,1209), which a PACS may leave out
+    (PS3.4 C.6.2.1.3, type O).
     """
     identifier = Dataset()
-    identifier.QueryRetrieveLevel = "STUDY"
+    identifier.QueryRetrieveLevel = "SERIES"
     identifier.StudyInstanceUID = study_instance_uid
-    identifier.NumberOfStudyRelatedInstances = None
+    identifier.SeriesInstanceUID = None
+    identifier.Modality = None
+    identifier.NumberOfSeriesRelatedInstances = None
+    total, is_known = 0, False
     for match in association.find(identifier):
-        if match.get("StudyInstanceUID") == study_instance_uid:
-            try:
-                return int(str(match.get("NumberOfStudyRelatedInstances")))
-            except ValueError:
-                return None
-    return None
+        if match.get("StudyInstanceUID", study_instance_uid) != study_instance_uid:
+            continue
+        if match.get("Modality") not in IMAGE_MODALITIES:
+            continue
+        try:
+            total += int(str(match.get("NumberOfSeriesRelatedInstances")))
+        except ValueError:
+            return None
+        is_known = True
+    return total if is_known else None

@@ -153,6 +153,10 @@ class Indexer:
                 log.warning("%d object(s) wait for their rows; tried again in %.1f s: %s", len(group), wait, exc)
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_RETRY_S)
+            except Exception:  # whatever it is, the thread must live: the listener goes on answering success
+                log.exception("A group of %d object(s) cannot be indexed; they are tried one by one", len(group))
+                self._one_by_one(group)
+                return
             else:
                 return
 

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 _BACKLOG = 512
 _TICK_S = 0.2
 _FAREWELL_S = 2.0
+_FIRST_REPLAY_PAUSE_S, _LONGEST_REPLAY_PAUSE_S = 1.0, 60.0
 _INDEX_PATIENCE_S = 30.0
 _SWITCH_S = 0.001  # a thread that comes back from a read waits at most so long for one that computes
 _QUIET_S = 10.0  # between two lines of log about the same kind of rejection
@@ -149,10 +150,17 @@ class Server:
         log.info("stopped listening after %.1f s; %d association(s) were cut", time.monotonic() - started, len(cut))
 
     def _replay(self) -> None:
-        try:
-            replay(self._engine, self._settings.journal_folder, time.time())
-        except StorageError:
-            log.exception("What a former run left unindexed could not be indexed; it is tried at the next start")
+        """Until it is done, or the node stops: what was acknowledged must not wait for the next start."""
+        pause_s = _FIRST_REPLAY_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                replay(self._engine, self._settings.journal_folder, time.time())
+            except Exception:  # a database that is away, or a fault: objects without rows must not be forgotten
+                log.exception("What a former run left unindexed waits for its rows; tried again in %.0f s", pause_s)
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_REPLAY_PAUSE_S)
+            else:
+                return
 
     def _accept(self) -> bool:
         """Take one connection from the queue and give it a thread; False when none waits."""

@@ -1,12 +1,14 @@
 """The knee system on the radiographs of a study."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from models import images, knee, spacing
 from models.card import Card
 from models.errors import ImageError
-from models.findings import ImageRef, ModelIdentity
+from models.findings import Answer, Findings, ImageRef, ModelIdentity
+from models.verdict import study_answer
 from node.report.request import Source
 from node.route import Chosen
 from node.systems.protocol import Answered, LeftOut, Received, body_part_of
@@ -46,9 +48,18 @@ class RadiographSystem:
         timings = {"decode": time.perf_counter() - started}
         if not decoded:
             return Answered(None, (), tuple(left_out), timings)
-        findings = self._model.answer(decoded)
+        findings = _with_left_out(self._model.answer(decoded), left_out)
         sources = tuple(_source(images[image.ref.sop_instance_uid], image) for image in decoded)
         return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
+
+
+def _with_left_out(findings: Findings, left_out: Sequence[LeftOut]) -> Findings:
+    """What could not be looked at is said in every report, and a study with such an image is never normal."""
+    if not left_out:
+        return findings
+    sentences = tuple(each.sentence for each in left_out)
+    sources = tuple(replace(source, notes=(*source.notes, *sentences)) for source in findings.sources)
+    return replace(findings, answer=study_answer([findings.answer, Answer.NOT_ASSESSED]), sources=sources)
 
 
 def _decoded(received: Received) -> knee.KneeImage:

@@ -17,7 +17,7 @@ from deploy.demonstration.samples import REAL, Sample, samples
 from deploy.demonstration.small_pacs import Destination, SmallPacs, send
 from node.dimse import client
 from node.dimse.negotiate import VERIFICATION_CONTEXTS, find_contexts
-from node.dimse.query import count_in_study
+from node.dimse.query import images_in_study
 from training.phantoms.dicom import Header, compressed, image_dataset, save
 
 
@@ -88,7 +88,7 @@ def test_the_small_pacs_routes_images_on_and_leaves_results_where_they_are(pacs,
         study = str(result.StudyInstanceUID)
         assert [k.is_result for k in pacs.kept(study)] == [False, False, True]
         with _association(pacs, find_contexts()) as association:
-            assert count_in_study(association, study) == 3
+            assert images_in_study(association, study) == 3  # the result says that it is a radiograph, too
         assert len(node.kept()) == 2
     finally:
         node.stop()
@@ -102,7 +102,7 @@ def test_the_small_pacs_echoes_and_finds_nothing_of_a_study_it_has_not(pacs):
     with _association(pacs, VERIFICATION_CONTEXTS) as association:
         association.echo()
     with _association(pacs, find_contexts()) as association:
-        assert count_in_study(association, "1.2.3") is None
+        assert images_in_study(association, "1.2.3") is None
 
 
 def test_an_image_sent_twice_is_kept_once(pacs, images):

@@ -17,12 +17,15 @@ from storage.states import Outcome
 
 class Desk:
     loaded = ("a desk for tests",)
+    is_on_gpu = False
     def analyse(self, job):
         what = job.study_instance_uid
         if what == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
         if what == "leave":
             os._exit(7)
+        if what == "slow":
+            time.sleep(0.3)
         if what == "hang":
             time.sleep(600)
         if what == "eat":
@@ -30,7 +33,7 @@ class Desk:
             time.sleep(600)
         if what == "nonsense":
             return "nonsense"
-        return Analysis(Outcome.OK_NORMAL, (f"pid {os.getpid()}",))
+        return Analysis(Outcome.OK_NORMAL, (f"pid {os.getpid()}",), answer=what)
 
 def open_desk(setup):
     return Desk()
@@ -94,3 +97,13 @@ def test_a_desk_that_does_not_open_is_reported(setup: Setup) -> None:
     )
     with pytest.raises(AnalystDied, match="did not start"):
         broken.warm_up(lambda: True)
+
+
+def test_the_answer_of_a_study_that_was_given_up_is_never_that_of_the_next(analyst: Analyst) -> None:
+    def lost() -> bool:
+        raise RuntimeError("the database is away")
+
+    with pytest.raises(RuntimeError, match="the database is away"):
+        analyst.analyse(job("slow"), lost)
+    assert analyst.pid is None
+    assert analyst.analyse(job("fine"), lambda: True).answer == "fine"

@@ -14,7 +14,8 @@ from pynetdicom.events import Event
 from node import send
 from node.config import Config, NodeSection, SendSection
 from storage import deliveries, intake, peers, runs, studies
-from storage.engine import Engine, begin, migrate, open_engine, reading
+from storage.engine import Connection, Engine, begin, migrate, open_engine, reading
+from storage.errors import Busy
 from storage.files import ResultStore
 from storage.results import ResultFile
 from storage.segment import Place, RecordMeta
@@ -211,3 +212,42 @@ def test_a_slow_peer_keeps_its_parcel_and_a_sender_that_lost_its_own_stops(
     assert len(asked) == 2
     assert [sop_class for sop_class, _ in pacs.came] == [SEG]
     assert outbox.lines()[0].state is DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("classes", "statuses"),
+    [pytest.param((SR,), (), id="its class is not taken"), pytest.param((SEG, SR), (0xA900,), id="it is refused")],
+)
+def test_a_companion_that_is_not_taken_holds_back_nothing(
+    serve_pacs: Callable[..., Pacs],
+    outbox_for: Callable[[int], Outbox],
+    monkeypatch: pytest.MonkeyPatch,
+    classes: tuple[str, ...],
+    statuses: tuple[int, ...],
+) -> None:
+    """The first object stands for a presentation state."""
+    monkeypatch.setattr(deliveries, "COMPANIONS", frozenset({"SEG"}))
+    pacs = serve_pacs(*statuses, classes=classes)
+    outbox = outbox_for(pacs.port)
+    assert outbox.send()
+    assert pacs.came[-1][0] == SR
+    assert [line.state for line in outbox.lines()] == [DeliveryState.PARKED, DeliveryState.DELIVERED]
+    assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
+
+
+def test_an_object_that_was_taken_while_the_database_was_busy_is_not_sent_again(
+    serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truly, failures = deliveries.delivered, [Busy("held"), Busy("held")]
+
+    def delivered(conn: Connection, delivery_id: int, status: int, now: float) -> None:
+        if failures:
+            raise failures.pop()
+        truly(conn, delivery_id, status, now)
+
+    monkeypatch.setattr(deliveries, "delivered", delivered)
+    pacs = serve_pacs()
+    outbox = outbox_for(pacs.port)
+    assert outbox.send()
+    assert len(pacs.came) == 2
+    assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)

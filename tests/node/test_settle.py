@@ -18,7 +18,6 @@ class Evidence:
 
     modalities: tuple[str, ...] = ("DX",)
     image_count: int = 2
-    instance_count: int = 2
     first_arrival: float = NOW - 10
     last_arrival: float = NOW - 1
     open_associations: int = 0
@@ -65,24 +64,23 @@ def test_a_knee_radiograph_starts_within_two_seconds_whatever_orthanc_keeps_open
     assert isinstance(settled(evidence, decision.until, RULES), Settled)
 
 
-def test_what_the_pacs_has_settles_at_once_after_the_release():
-    assert isinstance(settled(arrived(0.01), NOW, RULES, pacs_count=2), Settled)
-    assert isinstance(settled(arrived(0.01, modalities=("MR",)), NOW, RULES, pacs_count=2), Settled)
-
-
-def test_while_an_association_is_open_the_count_still_needs_the_short_quiet():
-    """A PACS that forwards image by image has, at any moment, just as many as we."""
-    evidence = arrived(1.0, modalities=("MR",), open_associations=1)
-    assert isinstance(settled(evidence, NOW, RULES, pacs_count=2), Wait)
-    assert isinstance(settled(evidence, NOW + 2.01, RULES, pacs_count=2), Settled)
+def test_what_the_pacs_has_still_needs_the_short_quiet():
+    """A PACS that forwards image by image has, at any moment, just as many as we; also between two associations."""
+    released = arrived(0.1)
+    decision = settled(released, NOW, RULES, pacs_count=2)
+    assert decision == Wait(NOW + 0.2, "all 2 images that the PACS has are here, quiet for less than 0.3 s")
+    assert settled(released, NOW + 0.21, RULES, pacs_count=2) == Settled("all 2 images that the PACS has are here")
+    open_mr = arrived(1.0, modalities=("MR",), open_associations=1)
+    assert isinstance(settled(open_mr, NOW, RULES, pacs_count=2), Wait)
+    assert isinstance(settled(open_mr, NOW + 2.01, RULES, pacs_count=2), Settled)
 
 
 def test_what_is_missing_is_waited_for_with_patience():
     evidence = arrived(20.0)
     decision = settled(evidence, NOW, RULES, pacs_count=3)
-    assert decision == Wait(NOW + 40.0, "the PACS has 3 objects, 2 are here")
+    assert decision == Wait(NOW + 40.0, "the PACS has 3 images, 2 are here")
     after = settled(evidence, NOW + 40.0, RULES, pacs_count=3)
-    assert after == Settled("the PACS has 3 objects, 2 are here, and none came for 60 s")
+    assert after == Settled("the PACS has 3 images, 2 are here, and none came for 60 s")
 
 
 def test_a_pacs_that_has_fewer_tells_nothing():
@@ -90,11 +88,13 @@ def test_a_pacs_that_has_fewer_tells_nothing():
     assert isinstance(settled(arrived(0.1), NOW, RULES, pacs_count=1), Wait)
 
 
-def test_a_report_in_the_study_counts_at_the_pacs_and_here():
-    with_report = arrived(0.01, instance_count=3)
-    assert isinstance(settled(with_report, NOW, RULES, pacs_count=3), Settled)
-    assert isinstance(settled(with_report, NOW, RULES, pacs_count=2), Settled)
-    assert isinstance(settled(with_report, NOW, RULES, pacs_count=4), Wait)
+def test_an_answer_under_way_is_waited_for_a_second_and_no_longer():
+    evidence = arrived(0.4)
+    assert settled(evidence, NOW, RULES, is_asking=True) == Wait(
+        NOW + 0.6, "the PACS has not yet said how many images it has"
+    )
+    assert isinstance(settled(evidence, NOW + 0.61, RULES, is_asking=True), Settled)
+    assert isinstance(settled(evidence, NOW, RULES, is_asking=False), Settled)
 
 
 def test_the_cap_ends_every_wait():
@@ -141,7 +141,7 @@ rules = st.builds(
 )  # fmt: skip
 evidences = st.builds(
     lambda modalities, count, span, silent, is_open, released: Evidence(
-        modalities, count, count, NOW - silent - span, NOW - silent, is_open,
+        modalities, count, NOW - silent - span, NOW - silent, is_open,
         None if released is None else NOW - released,
     ),
     st.sampled_from([("DX",), ("CR",), ("MR",), ("DX", "MR"), ("OT",), ()]),
@@ -177,8 +177,7 @@ def test_a_study_never_settles_before_it_is_quiet(evidence, rules, count):
     quiet_s = rules.xray_quiet_s if is_xray else rules.mr_quiet_s
     silent_s = NOW - evidence.last_arrival
     over_cap = NOW - evidence.first_arrival >= rules.cap_s
-    all_here = count == evidence.image_count and evidence.open_associations == 0
-    if isinstance(settled(evidence, NOW, rules, count), Settled) and not over_cap and not all_here:
+    if isinstance(settled(evidence, NOW, rules, count), Settled) and not over_cap:
         assert silent_s >= quiet_s
 
 

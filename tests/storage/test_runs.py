@@ -130,10 +130,12 @@ def test_an_ending_is_recorded_with_its_results_at_once(ready: Engine) -> None:
     assert finish(ready, mine, FINDINGS)
     study = the_study(ready)
     assert (study.state, study.outcome, study.explanation) == (
-        StudyState.DELIVERED,
-        Outcome.OK_FINDINGS,
-        "A lesion was found.",
+        StudyState.FAILED,
+        Outcome.FAILED_SEND,
+        study.explanation,
     )
+    assert "No peer receives these results" in study.explanation
+    assert study.explanation.endswith("A lesion was found.")
     with reading(ready) as conn:
         assert runs.former_results(conn, 1) == FINDINGS.results
         assert runs.last_fingerprint(conn, 1) == "f1"
@@ -164,7 +166,7 @@ def test_an_ending_counts_once(ready: Engine) -> None:
         assert not runs.release(conn, mine, "Too late.", 131.0)
         assert not runs.unchanged(conn, mine, 131.0)
         assert runs.crashed(conn, mine, "Too late.", 131.0) is None
-    assert the_study(ready).outcome is Outcome.OK_FINDINGS
+    assert the_study(ready).outcome is Outcome.FAILED_SEND  # nobody is named to whom the results go
 
 
 def test_a_heartbeat_keeps_the_lease(ready: Engine) -> None:
@@ -261,10 +263,12 @@ def test_inputs_that_did_not_change_leave_the_answer(ready: Engine, sender: Any)
         assert runs.unchanged(conn, mine, 521.0)
     study = the_study(ready)
     assert (study.state, study.outcome, study.explanation) == (
-        StudyState.DELIVERED,
-        Outcome.OK_FINDINGS,
-        "A lesion was found.",
+        StudyState.FAILED,
+        Outcome.FAILED_SEND,
+        study.explanation,
     )
+    assert "No peer receives these results" in study.explanation
+    assert study.explanation.endswith("A lesion was found.")
     assert claim(ready, now=600.0) is None
 
 

@@ -116,18 +116,30 @@ def test_find_returns_the_matches(peer: Peer) -> None:
         wanted = Dataset()
         wanted.QueryRetrieveLevel, wanted.StudyInstanceUID = "STUDY", ""
         assert [str(match.StudyInstanceUID) for match in association.find(wanted)] == ["1.2.1", "1.2.2"]
-        assert query.count_in_study(association, "1.2.2") == 20
-        assert query.count_in_study(association, "1.2.3") is None
         peer.matches = []
         assert association.find(wanted) == []
 
 
-def test_a_pacs_that_does_not_count_gives_no_count(peer: Peer) -> None:
+def series(modality: str, count: int | None) -> tuple[int, Dataset]:
     match = Dataset()
     match.StudyInstanceUID = "1.2.1"
-    peer.matches.append((0xFF00, match))
+    match.Modality = modality
+    if count is not None:
+        match.NumberOfSeriesRelatedInstances = count
+    return 0xFF00, match
+
+
+def test_the_images_of_a_study_are_counted_and_nothing_else(peer: Peer) -> None:
+    peer.matches += [series("DX", 2), series("CR", 1), series("SR", 5), series("SEG", 1), series("KO", 1)]
     with open_to(peer.port) as association:
-        assert query.count_in_study(association, "1.2.1") is None
+        assert query.images_in_study(association, "1.2.1") == 3
+        assert query.images_in_study(association, "1.2.3") is None
+
+
+def test_a_pacs_that_does_not_count_gives_no_count(peer: Peer) -> None:
+    peer.matches += [series("DX", 2), series("MR", None)]
+    with open_to(peer.port) as association:
+        assert query.images_in_study(association, "1.2.1") is None
 
 
 def test_a_failed_find_says_the_status(peer: Peer) -> None:
