@@ -62,12 +62,16 @@ class SpacingSource(StrEnum):
     FILM = "film"
     """NominalScannedPixelSpacing of a digitised film."""
     UNKNOWN = "unknown"
-    """No spacing at all: sizes are in pixels."""
+    """No spacing at all: lengths are in widths of a pixel, areas in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """Millimetres between rows and between columns; both 1.0 when the source is unknown."""
+    """Millimetres between rows and between columns.
+
+    When the source is unknown, widths of a pixel instead: `column_mm` is 1.0 and `row_mm` how many times as high as
+    wide a pixel is, 1.0 unless *Pixel Aspect Ratio* (0028,0034) says otherwise.
+    """
 
     row_mm: float
     column_mm: float

@@ -5,7 +5,8 @@ Decisions, each with its test:
 * Holes are filled, and what lies in a hole is swallowed: the mask, the area and the single closed outline of a report
   then describe the same surface.
 * Sizes are those of the union of the pixels' squares. The long axis is the largest distance between two of its points,
-  the short axis its width across the long axis; both in millimetres when the spacing is known, pixels square or not.
+  the short axis its width across the long axis; both in millimetres when the spacing is known, else in
+  widths of a pixel; pixels may be square or not.
 
 Arrays are `(rows, columns)`; points are `(column, row)` with (0.5, 0.5) at the centre of the first pixel
 (PS3.3 C.18.6.1.2). The same mask always gives the same answer, point for point.
@@ -79,7 +80,7 @@ def paint(found: Sequence[Region], shape: tuple[int, int]) -> npt.NDArray[np.uin
 
 
 def measurements(region: Region, spacing: Spacing) -> tuple[Measurement, ...]:
-    """Area, long axis and short axis; in mm and mm2 when the spacing is known, else in pixels."""
+    """Area, long axis and short axis; in mm2 and mm when the spacing is known, else in pixels and their widths."""
     known = spacing.source is not SpacingSource.UNKNOWN
     length, surface = (Unit.MM, Unit.MM2) if known else (Unit.PIXELS, Unit.PIXELS)
     long_axis, short_axis = axes(region, spacing)
@@ -93,12 +94,7 @@ def measurements(region: Region, spacing: Spacing) -> tuple[Measurement, ...]:
 
 def axes(region: Region, spacing: Spacing) -> tuple[float, float]:
     """Long and short axis in the unit of `spacing`: largest distance, and width across it, of the convex hull."""
-    scale = (
-        np.array([1.0, 1.0])
-        if spacing.source is SpacingSource.UNKNOWN
-        else np.array([spacing.column_mm, spacing.row_mm])
-    )
-    hull = _hull(_row_corners(region.mask) * scale)
+    hull = _hull(_row_corners(region.mask) * np.array([spacing.column_mm, spacing.row_mm]))
     gaps = hull[:, None, :] - hull[None, :, :]
     squared = np.einsum("ijk,ijk->ij", gaps, gaps)
     first, second = np.unravel_index(int(np.argmax(squared)), squared.shape)

@@ -1,7 +1,8 @@
 """Millimetres of a projection radiograph, and the sentence a reader needs beside them (PS3.3 10.7.1.3).
 
 A radiograph magnifies: millimetres hold for the plane of the detector unless somebody calibrated them in the patient.
-Where nothing believable is stated, sizes stay in pixels; a spacing is never guessed.
+Where nothing believable is stated, sizes stay in pixels; a spacing is never guessed. What is known even then is how
+high a pixel is for its width, *Pixel Aspect Ratio* (0028,0034): lengths are then in widths of a pixel.
 """
 
 import warnings
@@ -19,8 +20,8 @@ MIN_MM = 0.005
 MAX_MM = 10.0
 """Outside this range a spacing is a slip of the pen: detectors have 0.05 to 0.4 mm."""
 MAX_MAGNIFICATION = 10.0
-
-UNKNOWN = Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
+MAX_RATIO = 10.0
+"""Of the height of a pixel to its width, or the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def ruler(ds: Dataset) -> Ruler:
     Order (DICOM.md §3.4): *Pixel Spacing* (0028,0030) when *Pixel Spacing Calibration Type* (0028,0A02) is GEOMETRY
     or FIDUCIAL; *Imager Pixel Spacing* (0018,1164), divided by *Estimated Radiographic Magnification Factor*
     (0018,1114) where stated; *Pixel Spacing* without a type, which then holds for the detector plane;
-    *Nominal Scanned Pixel Spacing* (0018,2010); else pixels.
+    *Nominal Scanned Pixel Spacing* (0018,2010); else widths of a pixel, see `_unknown`.
     """
     notes: list[str] = []
     calibrated_by = text(ds, "PixelSpacingCalibrationType")
@@ -58,8 +59,35 @@ def ruler(ds: Dataset) -> Ruler:
     if film:
         notes.append("Sizes are measured on a scanned film, with the scanner's nominal spacing.")
         return _ruler(film, SpacingSource.FILM, notes)
-    notes.append("The image states no usable pixel spacing: sizes are in pixels.")
-    return Ruler(UNKNOWN, tuple(notes))
+    return _unknown(ds, notes)
+
+
+def _unknown(ds: Dataset, notes: list[str]) -> Ruler:
+    """No millimetres: the unit of length is the width of a pixel, and its height is what the ratio says."""
+    ratio = _ratio(ds, notes)
+    if ratio == 1.0:
+        notes.append("The image states no usable pixel spacing: sizes are in pixels.")
+    else:
+        notes.append(
+            f"The image states no usable pixel spacing, only that its pixels are {ratio:.3g} times as high as wide: "
+            "lengths are in widths of a pixel, areas in pixels."
+        )
+    return _ruler((ratio, 1.0), SpacingSource.UNKNOWN, notes)
+
+
+def _ratio(ds: Dataset, notes: list[str]) -> float:
+    """*Pixel Aspect Ratio* (0028,0034), vertical size over horizontal size (PS3.3 C.7.6.3.1.7); 1.0 when absent."""
+    values = _numbers(ds, "PixelAspectRatio")
+    if not values:
+        return 1.0
+    believable = len(values) == 2 and all(value > 0 for value in values)
+    if not believable or not 1.0 / MAX_RATIO <= values[0] / values[1] <= MAX_RATIO:
+        notes.append(
+            f"Pixel Aspect Ratio (0028,0034) was not used: it is not two numbers above 0 with a ratio up to "
+            f"{MAX_RATIO:g}."
+        )
+        return 1.0
+    return values[0] / values[1]
 
 
 def _detector(pair: tuple[float, float], magnification: float | None, notes: list[str]) -> Ruler:
@@ -102,7 +130,7 @@ def _pair(ds: Dataset, keyword: str, name: str, notes: list[str]) -> tuple[float
 
 
 def _numbers(ds: Dataset, keyword: str) -> list[float]:
-    """The values of a DS element; one NaN where they are no numbers, empty where the element is absent or empty."""
+    """The values of a DS or IS element; one NaN where they are no numbers, empty where it is absent or empty."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -105,6 +105,15 @@ def test_a_rectangle_measures_its_diagonal_with_pixels_that_are_not_square():
     assert axes(region, PIXELS)[0] == pytest.approx(50.0)
 
 
+def test_without_millimetres_axes_are_in_widths_of_a_pixel_and_areas_in_pixels():
+    mask = np.zeros((50, 50), dtype=bool)
+    mask[10:25, 5:45] = True
+    area, long_axis, short_axis = measurements(only(mask), Spacing(2.0, 1.0, SpacingSource.UNKNOWN))
+    assert {each.unit for each in (area, long_axis, short_axis)} == {Unit.PIXELS}
+    assert area.value == 15 * 40
+    assert (long_axis.value, short_axis.value) == pytest.approx((50.0, 48.0))
+
+
 def test_a_disc_measures_its_diameter_within_the_diagonal_of_a_pixel():
     long_axis, short_axis = axes(only(disc((900, 900), 450, 450, 300)), PIXELS)
     assert long_axis == pytest.approx(600, abs=1.5)

@@ -5,7 +5,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from models.findings import SpacingSource
+from models.findings import Spacing, SpacingSource
 from models.spacing import ruler
 
 
@@ -16,10 +16,10 @@ def header(**values):
     return ds
 
 
-def with_raw(keyword_tag, value, **values):
+def with_raw(keyword_tag, value, vr="DS", **values):
     """A header as it comes off the wire, with a value that no maker would accept."""
     ds = header(**values)
-    ds._dict[Tag(keyword_tag)] = RawDataElement(Tag(keyword_tag), "DS", len(value), value, 0, False, True)
+    ds._dict[Tag(keyword_tag)] = RawDataElement(Tag(keyword_tag), vr, len(value), value, 0, False, True)
     return ds
 
 
@@ -81,6 +81,26 @@ def test_nonsense_is_unknown_with_a_note(value):
     found = ruler(with_raw(0x00181164, value))
     assert found.spacing.source is SpacingSource.UNKNOWN
     assert any("(0018,1164) was not used" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("stated", "height"), [([2, 1], 2.0), ([3, 4], 0.75), ([1, 1], 1.0)])
+def test_without_millimetres_the_aspect_ratio_still_says_how_high_a_pixel_is(stated, height):
+    found = ruler(header(PixelAspectRatio=stated))
+    assert found.spacing == Spacing(height, 1.0, SpacingSource.UNKNOWN)
+    assert ("widths of a pixel" in found.notes[0]) is (height != 1.0)
+    assert "pixels" in found.notes[0]
+
+
+def test_a_spacing_goes_before_the_aspect_ratio():
+    found = ruler(header(ImagerPixelSpacing=[0.15, 0.15], PixelAspectRatio=[2, 1]))
+    assert (found.spacing.row_mm, found.spacing.column_mm) == (0.15, 0.15)
+
+
+@pytest.mark.parametrize("value", [b"0\\1", b"1\\0 ", b"-2\\1", b"2 ", b"1\\1\\1 ", b"a\\b ", b"11\\1"])
+def test_an_aspect_ratio_that_cannot_be_is_not_used_and_said(value):
+    found = ruler(with_raw(0x00280034, value, vr="IS"))
+    assert found.spacing == Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
+    assert any("(0028,0034) was not used" in note for note in found.notes)
 
 
 def test_nonsense_in_one_place_does_not_hide_a_good_value_in_another():

@@ -104,8 +104,10 @@ def test_a_label_too_long_for_the_picture_is_made_smaller() -> None:
     assert drawn.shape[1] <= MAX_SIDE
 
 
-def test_pixels_that_are_not_square_are_shown_in_their_true_shape() -> None:
-    spacing = Spacing(0.30, 0.15, SpacingSource.DETECTOR)
+@pytest.mark.parametrize(
+    "spacing", [Spacing(0.30, 0.15, SpacingSource.DETECTOR), Spacing(2.0, 1.0, SpacingSource.UNKNOWN)]
+)
+def test_pixels_that_are_not_square_are_shown_in_their_true_shape(spacing: Spacing) -> None:
     capture = radiograph(CR, shape=(200, 200), spacing=spacing).one(Kind.SC)
     assert capture.Rows > capture.Columns * 0.95
 

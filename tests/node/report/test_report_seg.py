@@ -126,6 +126,12 @@ def test_a_radiograph_gets_a_nominal_plane_in_a_frame_of_reference_of_its_own(na
     assert "PatientOrientation" in seg
 
 
+def test_the_nominal_plane_keeps_the_shape_of_pixels_of_unknown_size() -> None:
+    seg = radiograph(CR, spacing=Spacing(2.0, 1.0, SpacingSource.UNKNOWN)).one(Kind.SEG)
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(each) for each in measures.PixelSpacing] == [2.0, 1.0]
+
+
 def test_a_radiograph_never_lends_its_own_frame_of_reference() -> None:
     case = radiograph(CR, FrameOfReferenceUID="1.2.826.0.1.3680043.8.498.77")
     first = case.one(Kind.SEG)
