@@ -206,7 +206,7 @@ def dispatch(
 
 
 def hasten(conn: Connection, study_id: int, now: float) -> None:
-    """Try the waiting parcels of a study at once, because newer ones wait behind them."""
+    """Try the waiting parcels of a study at once: newer ones wait behind them, or a person asks for it."""
     sending = exists().where(deliveries.c.parcel_id == parcels.c.id, deliveries.c.state == DeliveryState.SENDING)
     waiting = and_(parcels.c.study_id == study_id, parcels.c.is_open, parcels.c.due_at > now, ~sending)
     conn.execute(update(parcels).where(waiting).values(due_at=now))

@@ -107,12 +107,6 @@ def by_name(conn: Connection, name: str) -> Peer:
     return _peer(row)
 
 
-def peer_by_ae(conn: Connection, ae_title: str) -> Peer | None:
-    """The peer of that AE title; leading and trailing spaces do not count (PS3.5 6.2, AE)."""
-    row = conn.execute(select(table).where(_living(), table.c.ae_title == ae_title.strip(" "))).one_or_none()
-    return _peer(row) if row is not None else None
-
-
 def destinations(conn: Connection, calling_ae: str) -> list[Peer]:
     """Who gets the results of a study that `calling_ae` sent."""
     return [

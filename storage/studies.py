@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from storage import errors, tables
-from storage.deliveries import unpark
+from storage import errors, events, tables
+from storage.deliveries import hasten, unpark
 from storage.events import EventKind
 from storage.journal import Place
 from storage.moves import locked, move
@@ -108,13 +108,6 @@ def study_by_uid(conn: Connection, study_instance_uid: str) -> Study | None:
     return _study(row) if row is not None else None
 
 
-def counts(conn: Connection) -> dict[StudyState, int]:
-    """How many studies are in each state."""
-    column = tables.studies.c.state
-    found = {row[0]: row[1] for row in conn.execute(select(column, func.count()).group_by(column))}
-    return {state: found.get(state, 0) for state in StudyState}
-
-
 def instances(conn: Connection, study_id: int) -> list[Instance]:
     """Everything received under a study, in the order of arrival."""
     instance, of_series = tables.instances, tables.series
@@ -200,7 +193,8 @@ def mark_ready(conn: Connection, study_id: int, reason: str, now: float, seen: f
 def retry(conn: Connection, study_id: int, now: float) -> StudyState:
     """A person wants the study tried again; returns where it went.
 
-    What could not be delivered is sent again as it is; everything else is analysed again.
+    What could not be delivered is sent again as it is, what waits for its next try is tried at once; everything else is
+    analysed again.
 
     Raises
     ------
@@ -215,6 +209,10 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
             said = "A person had the results sent again."
             move(conn, row, StudyState.SENDING, EventKind.RETRIED, said, now, **answer)
             return StudyState.SENDING
+    if state is StudyState.SENDING:
+        hasten(conn, study_id, now)
+        events.add(conn, study_id, EventKind.RETRIED, "A person had the waiting results tried at once.", now)
+        return StudyState.SENDING
     if state not in (StudyState.FAILED, StudyState.QUARANTINED, StudyState.NOT_APPLICABLE, StudyState.DELIVERED):
         raise errors.NotNow(
             f"Study {study_id} is {state.words}: wait until it has ended. See: osteon studies {study_id}"

@@ -12,7 +12,12 @@ from storage import deliveries, events, runs, studies
 from storage.engine import Connection, begin, reading
 from storage.errors import Unknown
 from storage.replay import unindexed_records
-from storage.states import StudyState
+from storage.states import DeliveryState, StudyState
+
+_CONFLICTS = {
+    "instance": "the same UID came again with other bytes; the first are kept and used, these are not",
+    "patient": "an object of another patient than the study's first",
+}
 
 
 def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
@@ -25,7 +30,9 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     listing.set_defaults(command=_studies)
 
     retrying = commands.add_parser(
-        "retry", parents=[shared], help="analyse a study again, or send its parked results again"
+        "retry",
+        parents=[shared],
+        help="analyse a study again, send its parked results again, or its waiting ones at once",
     )
     retrying.add_argument("number", type=int)
     retrying.set_defaults(command=_retry)
@@ -75,10 +82,8 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
         raise Unknown(f"There is no study {number}. List them with: osteon studies")
     run = runs.last_finished(conn, number)
     record = _row(conn, study, run)
-    sent: list[dict[str, object]] = [
-        {"kind": row.kind, "peer": row.peer, "state": row.state.value, "attempts": row.attempts, "error": row.error}
-        for row in deliveries.outbox(conn, number)
-    ]
+    sent = [_sent(row) for row in deliveries.outbox(conn, number)]
+    strange = [_strange(conflict) for conflict in studies.conflicts(conn, number)]
     timeline: list[dict[str, object]] = [
         {"at": local_time(event.at), "unix_s": event.at, "kind": event.kind, "text": event.text}
         for event in events.timeline(conn, number)
@@ -91,6 +96,7 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
             "model_sha256": run.model_sha256 if run else "",
             "provider": run.provider if run else "",
             "results": sent,
+            "conflicts": strange,
             "timeline": timeline,
         }
         print(json.dumps(record | more, indent=2, ensure_ascii=False))
@@ -100,16 +106,46 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
     for sentence in study.explanation.splitlines():
         print(f"  {sentence}")
     print("\nResults")
-    show(sent, ("kind", "peer", "state", "attempts", "error"), as_json=False, empty="none")
+    columns = ("kind", "peer", "state", "attempts", "next_try", "status", "error")
+    show(sent, columns, as_json=False, empty="none")
+    if strange:
+        print("\nConflicts")
+        show(strange, ("kind", "received", "sop_instance_uid", "means"), as_json=False, empty="none")
     print("\nTimeline")
     show(timeline, ("at", "kind", "text"), as_json=False, empty="nothing yet")
     return 0
 
 
+def _sent(row: deliveries.Delivery) -> dict[str, object]:
+    """One result on its way to one peer; the next try of what waits, and the peer's last answer."""
+    waits = row.state is DeliveryState.PENDING
+    return {
+        "kind": row.kind,
+        "peer": row.peer,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "next_try": local_time(row.due_at) if waits else "",
+        "next_try_unix_s": row.due_at if waits else None,
+        "status": f"0x{row.status:04X}" if row.status is not None else "",
+        "error": row.error,
+    }
+
+
+def _strange(conflict: studies.Conflict) -> dict[str, object]:
+    return {
+        "kind": conflict.kind,
+        "received": local_time(conflict.received_at),
+        "unix_s": conflict.received_at,
+        "sop_instance_uid": conflict.sop_instance_uid,
+        "sha256": conflict.place.sha256,
+        "means": _CONFLICTS[conflict.kind],
+    }
+
+
 def _retry(arguments: argparse.Namespace, config: Config) -> int:
     with begin(open_database(config)) as conn:
         state = studies.retry(conn, arguments.number, time.time())
-    print(f"Study {arguments.number} is {state.value} again; a running node takes it up at once.")
+    print(f"Study {arguments.number} is {state.words} now; a running node takes it up at once.")
     return 0
 
 

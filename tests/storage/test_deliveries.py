@@ -163,6 +163,22 @@ def test_a_refused_object_does_not_hold_the_others(engine: Engine, sender: Any, 
         assert deliveries.last_delivered(conn, 1) is None
 
 
+def test_a_retry_of_what_waits_for_its_next_try_sends_it_at_once(
+    engine: Engine, sender: Any, two: tuple[int, int]
+) -> None:
+    answered(engine, sender, two)
+    parcel = taken(engine, two[0])
+    with begin(engine) as conn:
+        deliveries.later(conn, parcel.items[0][0], 9000.0, "nobody answers.", 140.0)
+    assert take(engine, two[0], 150.0) is None
+    in_hand = taken(engine, two[1])
+    with begin(engine) as conn:
+        assert studies.retry(conn, 1, 150.0) is StudyState.SENDING
+    assert kinds(taken(engine, two[0], 150.0)) == kinds(parcel)
+    assert take(engine, two[1], 150.0) is None, "what a sender has in hand stays with it"
+    deliver(engine, in_hand)
+
+
 def test_a_retry_sends_what_was_refused_and_nothing_else(engine: Engine, sender: Any, two: tuple[int, int]) -> None:
     answered(engine, sender, two)
     deliver(engine, taken(engine, two[1]))

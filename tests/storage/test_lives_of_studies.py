@@ -148,14 +148,14 @@ class Lives(RuleBasedStateMachine):
     def a_person_retries(self, study: int) -> None:
         with begin(self.engine) as conn:
             found = studies.study_by_uid(conn, f"1.2.{study}")
-            if found is not None and found.state in FINAL_STUDY_STATES:
+            if found is not None and found.state in FINAL_STUDY_STATES | {StudyState.SENDING}:
                 studies.retry(conn, found.id, self.now)
 
     @rule(study=STUDIES)
     def a_person_retries_too_early(self, study: int) -> None:
         with begin(self.engine) as conn:
             found = studies.study_by_uid(conn, f"1.2.{study}")
-            if found is not None and found.state not in FINAL_STUDY_STATES:
+            if found is not None and found.state not in FINAL_STUDY_STATES | {StudyState.SENDING}:
                 with pytest.raises(NotNow):
                     studies.retry(conn, found.id, self.now)
 

@@ -21,9 +21,6 @@ def test_a_peer_comes_back_as_it_was_stored(engine: Engine) -> None:
     with reading(engine) as conn:
         assert peers.peers(conn) == [other, stored]
         assert peers.by_id(conn, 1) == peers.by_name(conn, "pacs") == stored
-        assert peers.peer_by_ae(conn, "PACS") == peers.peer_by_ae(conn, "PACS    ") == stored
-        assert peers.peer_by_ae(conn, "pacs") is None
-        assert peers.peer_by_ae(conn, "") is None
 
 
 @pytest.mark.parametrize(
