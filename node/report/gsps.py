@@ -1,7 +1,7 @@
 """The outlines as a Grayscale Softcopy Presentation State: for PACS that lay graphics over the untouched image.
 
 The grey scale is that of the source: its modality LUT, its first window, and its polarity, which a presentation state
-does not inherit (PS3.3 C.11.6): INVERSE for MONOCHROME1.
+does not inherit (PS3.3 C.11.6): INVERSE for MONOCHROME1. So are the shape of the pixels and the display shutter.
 """
 
 import numpy as np
@@ -18,6 +18,7 @@ from highdicom.pr import (
 from pydicom.dataset import Dataset
 
 from models.findings import ImageRef, Lesion, ModelIdentity, Outline
+from node.report.display import carry_shutter, shape_pixels, window_function
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
 from node.report.header import numbers, rescales_differently
@@ -58,6 +59,8 @@ def presentation_state(subject: Subject, model: ModelIdentity, cover: Envelope) 
         **place(cover),
     )
     _keep_tables(ds, subject.first)
+    shape_pixels(ds, subject.findings.spacing)
+    carry_shutter(ds, list(subject.headers.values()))
     finish(ds, cover, subject.first, subject.anatomy)
     return ds
 
@@ -136,9 +139,10 @@ def _window(subject: Subject) -> list[SoftcopyVOILUTTransformation] | None:
     centre, width = numbers(source, "WindowCenter"), numbers(source, "WindowWidth")
     if source.get("VOILUTSequence"):
         return None
-    if not centre or not width or width[0] < 1:
+    function = window_function(source)
+    if not centre or not width or width[0] <= 0 or (function is None and width[0] < 1):
         return None if subject.is_projection else _measured_window(subject)
-    return [SoftcopyVOILUTTransformation(window_center=centre[0], window_width=width[0])]
+    return [SoftcopyVOILUTTransformation(window_center=centre[0], window_width=width[0], voi_lut_function=function)]
 
 
 def _measured_window(subject: Subject) -> list[SoftcopyVOILUTTransformation] | None:

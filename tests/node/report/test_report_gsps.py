@@ -1,12 +1,14 @@
 """Presentation states by value: outlines, texts, grey scale, references."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from models.findings import Answer
+from models.findings import Answer, Spacing, SpacingSource
+from node.report.display import carry_shutter
 from node.report.request import Kind, Profile
 from tests.node.report.made_cases import (
     CR,
@@ -19,6 +21,17 @@ from tests.node.report.made_cases import (
     stock_one,
 )
 from tests.node.report.sr_reading import tracking_uids
+
+SHUTTERS: dict[str, Any] = {
+    "ShutterShape": ["RECTANGULAR", "CIRCULAR", "POLYGONAL"],
+    "ShutterLeftVerticalEdge": 11,
+    "ShutterRightVerticalEdge": 200,
+    "ShutterUpperHorizontalEdge": 5,
+    "ShutterLowerHorizontalEdge": 290,
+    "CenterOfCircularShutter": [150, 110],
+    "RadiusOfCircularShutter": 140,
+    "VerticesOfThePolygonalShutter": [1, 1, 1, 215, 298, 215, 298, 1],
+}
 
 
 def modality_table(ds: Dataset) -> None:
@@ -121,6 +134,92 @@ def test_a_voi_lut_takes_the_place_of_the_window() -> None:
     (transformation,) = state.SoftcopyVOILUTSequence
     assert list(transformation.VOILUTSequence[0].LUTData) == [0, 1, 2, 3]
     assert "WindowCenter" not in transformation
+
+
+@pytest.mark.parametrize("function", ["SIGMOID", "LINEAR_EXACT"])
+@pytest.mark.parametrize("width", [4000.0, 0.5])
+def test_the_function_of_the_window_is_kept(function: str, width: float) -> None:
+    (window,) = radiograph(CR, VOILUTFunction=function, WindowWidth=str(width)).one(Kind.GSPS).SoftcopyVOILUTSequence
+    assert (window.VOILUTFunction, float(window.WindowWidth)) == (function, width)
+
+
+@pytest.mark.parametrize("function", ["LINEAR", "", "SQUARE", None])
+def test_a_window_of_no_other_function_is_linear(function: str | None) -> None:
+    (window,) = radiograph(CR, VOILUTFunction=function).one(Kind.GSPS).SoftcopyVOILUTSequence
+    assert "VOILUTFunction" not in window
+
+
+@pytest.mark.parametrize("spacing", [(0.1, 0.2), (0.14, 0.14), (0.1 + 0.2 / 3, 1.0 / 7)])
+def test_pixels_are_shown_in_their_shape_and_size(spacing: tuple[float, float]) -> None:
+    state = radiograph(CR, spacing=Spacing(*spacing, SpacingSource.DETECTOR)).one(Kind.GSPS)
+    (area,) = state.DisplayedAreaSelectionSequence
+    assert [float(each) for each in area.PresentationPixelSpacing] == pytest.approx(spacing, rel=1e-9)
+    assert "PresentationPixelAspectRatio" not in area
+
+
+@pytest.mark.parametrize(("height", "ratio"), [(1.0, [1, 1]), (2.0, [2, 1]), (4 / 3, [4, 3]), (0.1, [1, 10])])
+def test_pixels_of_unknown_size_are_shown_in_their_shape(height: float, ratio: list[int]) -> None:
+    state = radiograph(CR, spacing=Spacing(height, 1.0, SpacingSource.UNKNOWN)).one(Kind.GSPS)
+    (area,) = state.DisplayedAreaSelectionSequence
+    assert list(area.PresentationPixelAspectRatio) == ratio
+    assert "PresentationPixelSpacing" not in area
+
+
+def test_the_shutter_of_the_source_stays_closed() -> None:
+    state = radiograph(CR, **SHUTTERS).one(Kind.GSPS)
+    assert {keyword: state[keyword].value for keyword in SHUTTERS} == SHUTTERS
+    assert state.ShutterPresentationValue == 0
+    assert radiograph(CR, ShutterPresentationValue=0x8000, **SHUTTERS).one(Kind.GSPS).ShutterPresentationValue == 0x8000
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ShutterShape": None},
+        {"ShutterShape": "BITMAP"},
+        {"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": None},
+        {"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": "210"},
+        {"ShutterShape": "RECTANGULAR", "ShutterRightVerticalEdge": "2147483647"},
+        {"ShutterShape": "CIRCULAR", "RadiusOfCircularShutter": "1"},
+        {"ShutterShape": "POLYGONAL", "VerticesOfThePolygonalShutter": ["1", "1", "9", "9"]},
+    ],
+    ids=["no shape", "unknown", "an edge short", "inside out", "far out", "hides all", "two corners"],
+)
+def test_a_shutter_that_is_none_is_not_carried(changes: dict[str, Any]) -> None:
+    state = radiograph(CR, **SHUTTERS | changes).one(Kind.GSPS)
+    assert not any("Shutter" in element.keyword for element in state)
+
+
+def test_of_several_shapes_the_whole_ones_are_carried() -> None:
+    state = radiograph(CR, **SHUTTERS | {"RadiusOfCircularShutter": None}).one(Kind.GSPS)
+    assert list(state.ShutterShape) == ["RECTANGULAR", "POLYGONAL"]
+    assert "CenterOfCircularShutter" not in state
+
+
+def shuttered(left: int, right: int, rows: int = 300, columns: int = 220) -> Dataset:
+    """What a shutter needs to be judged."""
+    ds = Dataset()
+    ds.Rows, ds.Columns, ds.ShutterShape = rows, columns, "RECTANGULAR"
+    ds.ShutterLeftVerticalEdge, ds.ShutterRightVerticalEdge = left, right
+    ds.ShutterUpperHorizontalEdge, ds.ShutterLowerHorizontalEdge = 1, rows
+    return ds
+
+
+def test_images_with_shutters_of_their_own_share_none() -> None:
+    state = Dataset()
+    carry_shutter(state, [shuttered(10, 200), shuttered(20, 200)])
+    assert not state
+    carry_shutter(state, [shuttered(10, 200), shuttered(10, 200)])
+    assert state.ShutterLeftVerticalEdge == 10
+
+
+@pytest.mark.parametrize(("left", "right", "is_carried"), [(3, 2998, True), (1501, 1800, True), (1501, 1509, False)])
+def test_a_shutter_of_a_large_image_is_carried_to_the_pixel(left: int, right: int, is_carried: bool) -> None:
+    state = Dataset()
+    carry_shutter(state, [shuttered(left, right, 4000, 3000)])
+    assert (state.get("ShutterLeftVerticalEdge"), state.get("ShutterRightVerticalEdge")) == (
+        (left, right) if is_carried else (None, None)
+    )
 
 
 @pytest.mark.parametrize("at", [(0.05, 0.05), (0.05, 0.95), (0.95, 0.05), (0.95, 0.95), (0.5, 0.5)])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from models.findings import SourceFindings
+from models.findings import SourceFindings, Spacing, SpacingSource
 from node.report.codes import BODY_PARTS, UNPAIRED
 from node.report.encode import EncodedObject, part10
 from node.report.patient import REQUIRED
@@ -31,6 +31,7 @@ from tests.node.report.made_cases import (
     stock_results,
 )
 from tests.node.report.raw_bytes import spelled
+from tests.node.report.test_report_gsps import SHUTTERS
 from tests.node.report.test_report_patient import CHARACTER_SETS, named
 from tests.node.report.validators import errors_of, in_order, ran, volume_of
 
@@ -66,6 +67,11 @@ BAD: dict[str, Callable[[], Case]] = {
         previous=(DocumentRef("1.2.3", "1.2.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.5"),)
     ),
     "a volume with outlines and picture": lambda: mr_series().asking(profile=Profile(kinds=frozenset(Kind))),
+    "pixels that are not square": lambda: radiograph(CR, spacing=Spacing(0.1, 0.2, SpacingSource.DETECTOR)),
+    "pixels of unknown size": lambda: radiograph(CR, spacing=Spacing(2.0, 1.0, SpacingSource.UNKNOWN)),
+    "a sigmoid window": lambda: radiograph(CR, VOILUTFunction="SIGMOID"),
+    "an exact window": lambda: radiograph(CR, VOILUTFunction="LINEAR_EXACT", WindowWidth="0.5"),
+    "shutters": lambda: radiograph(CR, **SHUTTERS),
     "a lesion without an outline": lambda: without_outlines(radiograph(CR)),
 }
 
