@@ -97,7 +97,8 @@ def _shutter(source: Dataset) -> Dataset:
             continue
         keywords, fits = _FITS[shape.strip()]
         values = [[int(each) for each in numbers(source, keyword)] for keyword in keywords]
-        if not fits([len(each) for each in values]) or any(abs(each) > _FARTHEST for each in sum(values, [])):
+        is_near = all(abs(each) <= _FARTHEST for value in values for each in value)
+        if not (is_near and fits([len(each) for each in values])):
             continue
         kept.append(shape.strip())
         for keyword, value in zip(keywords, values, strict=True):
