@@ -169,7 +169,7 @@ def _check_size(header: PixelHeader, limits: Limits) -> None:
     if pixels > limits.pixels or pixels * header.bits_allocated // 8 > limits.decoded_bytes:
         raise ImageTooLargeError(
             f"{size} x {header.bits_allocated} bits is more than the limit of {limits.pixels} pixels or "
-            f"{limits.decoded_bytes} bytes. If the image is real, raise the limit in the configuration."
+            f"{limits.decoded_bytes} bytes, which no setting raises."
         )
 
 

@@ -12,7 +12,7 @@ ModelsError
 └── ImageError                  the sender, or nobody (the study is skipped with a reason)
     ├── DecodeError             the sender: pixels are absent, of a wrong kind, cut short, or cannot be decoded
     ├── GeometryError           the sender: the header describes an image that is no radiograph we can hold
-    └── ImageTooLargeError      admin: the image is over the limit of the configuration
+    └── ImageTooLargeError      sender: the image is over what we decode (models/encoded.py Limits)
 
 `outcome` is the machine code of DICOM.md §3.6 that a study gets when the error ends it; it is a string, because
 `models` must not know `storage`.

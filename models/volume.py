@@ -174,7 +174,7 @@ def _grid(slices: list[_Slice], limits: Limits) -> Grid:
     if shape[0] * shape[1] * shape[2] > limits.pixels:
         raise ImageTooLargeError(
             f"{shape[0]} slices of {shape[1]} x {shape[2]} pixels are more than the limit of {limits.pixels} voxels. "
-            "Send a stack of fewer slices, or raise the limit if the series is real."
+            "Send a stack of fewer slices; no setting raises it."
         )
     plane = first.plane
     return Grid(

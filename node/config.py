@@ -90,6 +90,16 @@ class SettleSection:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteSection:
+    """Which images are used at all, whatever the model."""
+
+    refuse_burned_in: bool = False
+    """True leaves out images whose header says that text is burned into the pixels."""
+    max_megapixels: float = _number(256.0, 1, 268, "megapixels")
+    """Of one image with all its frames; a larger header is taken for a lie. The decoder takes no more than 268."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkSection:
     """Analysing: time and memory limits of the child process that decodes and infers."""
 
@@ -123,6 +133,7 @@ class Config:
     listen: ListenSection = ListenSection()
     database: DatabaseSection = DatabaseSection()
     settle: SettleSection = SettleSection()
+    route: RouteSection = RouteSection()
     work: WorkSection = WorkSection()
     send: SendSection = SendSection()
     folder: Path = Path()

@@ -13,6 +13,7 @@ from node.explain import as_dict, as_text
 from node.headers import ImageFacts, facts_of, read_header, read_header_of_file
 from node.route import Decision, route
 from node.series import SeriesFacts, series_of
+from node.suitable import rules_from
 from storage import journal, studies
 from storage.engine import reading
 from storage.errors import Unknown
@@ -65,4 +66,4 @@ def _read(held: list[studies.Instance], config: Config) -> Iterator[ImageFacts]:
 def _explained(facts: Iterable[ImageFacts], config: Config) -> Explanation:
     series = series_of(facts)
     cards = [card_facts(bundle.card) for bundle in bundles(config.models_folder).sound]
-    return Explanation(series, route(series, cards))
+    return Explanation(series, route(series, cards, rules_from(config.route)))

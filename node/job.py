@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from node.config import RouteSection
 from storage.results import ResultFile
 from storage.states import Outcome
 from storage.studies import Instance
@@ -21,6 +22,8 @@ class Setup:
     log_level: str
     installation: str
     """Our AE title: which node of several speaks."""
+    route: RouteSection = field(default_factory=RouteSection)
+    """What an admin set for routing; node.suitable.rules_from makes the rules of it."""
     desk: str = "node.analyse"
     """The module whose `open_desk(setup)` does the work; imported by name, so that the parent does not carry numpy,
     onnxruntime and highdicom."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from node.config import RouteSection
 from node.facts.kinds import MR, XRAY, Kind, class_name
 from node.facts.pixels import bits_fault, colour_fault, size_fault
 from node.facts.regions import Region, in_words, is_within, spans
@@ -70,6 +71,11 @@ class RouteRules:
     max_megapixels: float = 256.0
     """Of one image with all its frames; a larger header is taken for a lie."""
     refuse_burned_in: bool = False
+
+
+def rules_from(section: RouteSection) -> RouteRules:
+    """The rules that the configuration states."""
+    return RouteRules(max_megapixels=section.max_megapixels, refuse_burned_in=section.refuse_burned_in)
 
 
 class Stage(IntEnum):

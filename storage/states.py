@@ -129,7 +129,6 @@ class Outcome(StrEnum):
     FAILED_MODEL = "FAILED_MODEL"
     FAILED_RESOURCE = "FAILED_RESOURCE"
     FAILED_SEND = "FAILED_SEND"
-    FAILED_COMMIT = "FAILED_COMMIT"
 
 
 def state_for(outcome: Outcome) -> StudyState:

@@ -83,7 +83,8 @@ def size_fault(pixels: PixelFacts, max_megapixels: float) -> str:
     if pixels.rows < 1 or pixels.columns < 1 or pixels.frames < 1:
         return f"an image of {size} pixels"
     if pixels.megapixels > max_megapixels:
-        return f"an image said to be {size}, {pixels.megapixels:.0f} megapixels where the limit is {max_megapixels:.0f}"
+        limit = f"the limit is {max_megapixels:.0f} (route.max_megapixels)"
+        return f"an image said to be {size}, {pixels.megapixels:.0f} megapixels where {limit}"
     return ""
 
 

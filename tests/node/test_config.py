@@ -8,6 +8,7 @@ from node.config import Config, read_config
 from node.errors import ConfigurationError
 from node.listen.settings import TlsFiles
 from node.listener import settings_from
+from node.suitable import RouteRules, rules_from
 
 
 def written(folder: Path, text: str) -> Path:
@@ -73,6 +74,12 @@ max_associations = "many"
 def test_a_bad_value_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says.replace("[", r"\[")):
         read_config(written(tmp_path, text))
+
+
+def test_what_an_admin_says_of_routing_becomes_its_rules(tmp_path: Path) -> None:
+    assert rules_from(read_config(None).route) == RouteRules()
+    config = read_config(written(tmp_path, "[route]\nrefuse_burned_in = true\nmax_megapixels = 50\n"))
+    assert rules_from(config.route) == RouteRules(max_megapixels=50.0, refuse_burned_in=True)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
