@@ -2,19 +2,19 @@
 
 import argparse
 import json
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.card import Card, bundles
+from node.cli import port
 from node.cli.tables import show
 from node.config import Config
 from node.database import open_database
 from node.errors import ConfigurationError
 from storage import peers
-from storage.engine import HEAD, reading, revision
+from storage.engine import HEAD, reading, revision, verify
 from storage.errors import StorageError
 from storage.files import free_bytes
 
@@ -86,26 +86,22 @@ def _database(config: Config) -> Iterator[Finding]:
     engine = open_database(config)
     with reading(engine) as conn:
         found = revision(conn)
+        verify(conn)
     yield Finding("database", found == HEAD, f"{engine.dialect.name}, schema {found}, this program works with {HEAD}")
 
 
 def _port(config: Config) -> Iterator[Finding]:
-    place = f"{config.listen.host}:{config.listen.port}"
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((config.listen.host, int(config.listen.port)))
-        except OSError as exc:
-            words = f"{place}: {exc.strerror}. The node runs already, or another program holds it (ss -ltnp)."
-            yield Finding("port", False, words)
-            return
-    yield Finding("port", True, f"{place} is free")
+    yield Finding("port", *port.port(config))
+    if (tried := port.tls(config)) is not None:
+        yield Finding("tls", *tried)
 
 
 def _peers(config: Config) -> Iterator[Finding]:
     with reading(open_database(config)) as conn:
         known = peers.peers(conn)
-    if not any(peer.may_send for peer in known) and not config.listen.allow_unknown:
+        senders = [peer for peer in known if peer.may_send]
+        unanswered = [peer for peer in senders if not peers.destinations(conn, peer.ae_title)]
+    if not senders and not config.listen.allow_unknown:
         yield Finding(
             "peers",
             False,
@@ -115,6 +111,9 @@ def _peers(config: Config) -> Iterator[Finding]:
         yield Finding("peers", False, "No peer receives results. Give one of them --results own or --results all.")
     else:
         yield Finding("peers", True, ", ".join(f"{peer.name} ({peer.ae_title})" for peer in known))
+        for peer in unanswered:
+            words = f"Nobody gets the results of what {peer.name} ({peer.ae_title}) sends. Give it --results own, or"
+            yield Finding("peers", False, f"{words} another peer --results all.")
 
 
 def _models(config: Config) -> Iterator[Finding]:
