@@ -26,6 +26,7 @@ from node.report.objects import objects, warm_up
 from node.report.request import DocumentRef, Request
 from node.route import Chosen, Decision, route
 from node.series import series_of
+from node.suitable import rules_from
 from node.systems.opening import open_system
 from node.systems.protocol import Answered, LeftOut, Received, System
 from storage import journal
@@ -108,7 +109,7 @@ class Desk:
     def _analyse(self, job: Job) -> Analysis:
         started = time.perf_counter()
         images = {each.facts.sop_instance_uid: each for each in map(self._received, job.instances)}
-        decision = route(series_of(each.facts for each in images.values()), self._cards)
+        decision = route(series_of(each.facts for each in images.values()), self._cards, rules_from(self._setup.route))
         read_s = time.perf_counter() - started
         if decision.chosen is None:
             return Analysis(decision.outcome or Outcome.FAILED_MODEL, decision.explanation, timings_s={"read": read_s})

@@ -148,9 +148,9 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
         if meaning is not Verdict.DELIVERED:
             words = f"{desk.peer.name} answered it with {explain_status(status)}."
             if meaning is Verdict.STOP and result.kind in deliveries.COMPANIONS:
-                _leave_out(desk, delivery_id, words)
+                _leave_out(desk, delivery_id, words, status)
                 continue
-            _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP)
+            _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP, status=status)
             return accepted
         _accepted(desk, delivery_id, status)
         accepted += 1
@@ -163,12 +163,14 @@ def _accepted(desk: _Desk, delivery_id: int, status: int) -> None:
     )
 
 
-def _leave_out(desk: _Desk, delivery_id: int, error: str) -> None:
+def _leave_out(desk: _Desk, delivery_id: int, error: str, status: int | None = None) -> None:
     """Park an object that only shows again what SEG and SR say: it holds back nothing."""
-    patiently(desk.engine, lambda conn: deliveries.park(conn, delivery_id, error, time.time()), _LEASE_S / 3)
+    patiently(desk.engine, lambda conn: deliveries.park(conn, delivery_id, error, time.time(), status), _LEASE_S / 3)
 
 
-def _end_rest(desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, permanent: bool) -> None:
+def _end_rest(
+    desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, permanent: bool, status: int | None = None
+) -> None:
     """What is left of the parcel from item `sent` on: tried later all together, or parked for a person."""
     now = time.time()
     again = None if permanent else next_attempt(parcel.attempt, parcel.since, now, random.random(), desk.rules)
@@ -176,9 +178,9 @@ def _end_rest(desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, 
 
     def change(conn: Connection) -> None:
         if again is not None:
-            deliveries.later(conn, first_id, again, error, now)
+            deliveries.later(conn, first_id, again, error, now, status)
             return
-        deliveries.park(conn, first_id, error, now)
+        deliveries.park(conn, first_id, error, now, status)
         held_back = f"it is held back, because the {first.kind} before it was not taken."
         for delivery_id, _ in parcel.items[sent + 1 :]:
             deliveries.park(conn, delivery_id, held_back, now)

@@ -231,6 +231,7 @@ def _setup(config: Config) -> Setup:
         threads=int(config.work.threads),
         log_level=config.node.log_level,
         installation=config.node.ae_title,
+        route=config.route,
     )
 
 
