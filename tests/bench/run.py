@@ -20,13 +20,13 @@ from tests.bench.tables import Table
 from tests.bench.verdict import Goals
 from tests.e2e.processes import system_tool
 
-ROUNDS = 5
+ROUNDS = 3
 QUICK_ROUNDS = 1
 
 
 def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
     """The sections by name; each gives its table and leaves what the goals ask for in `goals`."""
-    scale, rounds = (0.15, QUICK_ROUNDS) if quick else (1.0, ROUNDS)
+    scale, rounds = (0.15, QUICK_ROUNDS) if quick else (0.5, ROUNDS)
 
     def receiving() -> Table:
         table, measured = receive.receive_table(scale, rounds)
