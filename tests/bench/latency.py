@@ -68,13 +68,11 @@ def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float]:
         radiographs.real_pixels(names[seed % 24], ROWS, COLUMNS) if names else radiographs.any_pixels(ROWS, COLUMNS)
     )
     item = item_of(radiographs.radiograph(pixels))
-    before = pacs.get("/statistics")["CountInstances"]
     assert flood.send(node.port, [[item]], calling=SENDER, called=node.ae_title).statuses == (0,)
     sent = time.time()
 
     def report_there() -> bool:
-        count = pacs.get("/statistics")["CountInstances"]
-        return count > before and "SR" in pacs.modalities(item.study_instance_uid)
+        return pacs.has_series(item.study_instance_uid, "SR")
 
     until(report_there, 120, lambda: f"no report came; log:\n{node.log()[-3000:]}", every_s=0.01)
     return item.study_instance_uid, sent, time.time()

@@ -51,7 +51,7 @@ def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
     def to_the_result() -> Table:
         from tests.bench import latency  # the sections below need models and reports, those above do not
 
-        table, found = latency.latency_table(5 if quick else 40)
+        table, found = latency.latency_table(5 if quick else 30)
         goals.latency(found)
         return table
 

@@ -101,6 +101,13 @@ class Orthanc:
         """Sorted modalities of the study's instances, one entry an instance."""
         return sorted(one.modality for one in self.instances(study_instance_uid))
 
+    def has_series(self, study_instance_uid: str, modality: str) -> bool:
+        """Whether the study has a series of that modality; asked of Orthanc's index, however much it holds."""
+        query = {"Level": "Series", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": modality}}
+        request = urllib.request.Request(f"http://{HOST}:{self.http}/tools/find", json.dumps(query).encode())
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return bool(json.loads(answer.read()))
+
     def file(self, instance: str) -> bytes:
         """The DICOM file of an instance as Orthanc keeps it."""
         return self.raw(f"/instances/{instance}/file")
