@@ -70,12 +70,13 @@ def repeated(slices: Sequence[int], wanted: int = SLICES) -> tuple[int, ...]:
     return tuple(slices[place * len(slices) // wanted] for place in range(wanted))
 
 
-def crop(stack: Float, box: Sequence[float] | Box, slices: Sequence[int]) -> Float:
+def crop(stack: npt.NDArray[np.number], box: Sequence[float] | Box, slices: Sequence[int]) -> Float:
     """`(len(slices), 112, 112)`: one box cut out of the given slices and stretched, its borders cut at the image's."""
     rows, columns = stack.shape[1:]
     left, right = _edges(float(box[0]), float(box[2]), columns)
     top, bottom = _edges(float(box[1]), float(box[3]), rows)
-    cut = {place: resize(stack[place, top:bottom, left:right], (CROP, CROP)) for place in set(slices)}
+    pieces = {place: stack[place, top:bottom, left:right].astype(np.float32) for place in set(slices)}
+    cut = {place: resize(piece, (CROP, CROP)) for place, piece in pieces.items()}
     return np.stack([cut[place] for place in slices])
 
 

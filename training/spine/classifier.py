@@ -105,7 +105,7 @@ def _stem(spec: ClassifierSpec) -> nn.Module:
     if spec.folds_stem:
         return nn.Sequential(
             nn.PixelUnshuffle(4),
-            nn.Conv2d(16 * SLICES, spec.stem, 3, 1, 1, bias=False),
+            nn.Conv2d(16 * SLICES, spec.stem, 1, bias=False),
             nn.BatchNorm2d(spec.stem),
             nn.ReLU(inplace=True),
         )

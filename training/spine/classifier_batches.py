@@ -86,4 +86,4 @@ def chosen(scan: Scan, *, by_index: bool) -> tuple[int, ...]:
 
 def cut(scan: Scan, box: npt.NDArray[np.float64], slices: Sequence[int], margin: float) -> Float:
     """A crop of a stored sequence."""
-    return crop(scan.stack.astype(np.float32) / np.float32(255.0), grown(box, margin), slices)
+    return crop(scan.stack, grown(box, margin), slices) * np.float32(1.0 / 255.0)

@@ -82,7 +82,7 @@ SMALL = Recipe(
         images=8, empty=0.25, cutmix=0.4, scale=0.25, rotation_deg=5.0, shift=0.06, grey=0.5
     ),
     detector_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=2400, minutes=None, observe_every=400, ema=0.997
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=2800, minutes=None, observe_every=400, ema=0.997
     ),
     classifier=ClassifierSpec(
         ndim=2,
@@ -96,7 +96,7 @@ SMALL = Recipe(
     ),
     classifier_batches=ClassifierBatchSpec(sequences=16, labelled=0.5, margin=1.3, jitter=0.10, grey=0.5),
     classifier_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2400, minutes=None, observe_every=400, ema=0.997, seed=2
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2800, minutes=None, observe_every=400, ema=0.997, seed=2
     ),
     classifier_smoothing=0.05,
     classifier_share=0.3,
