@@ -9,7 +9,7 @@ import pytest
 
 from models import images, patches
 from models.card import contract_of, read_bundle
-from models.errors import ContractError, InferenceError
+from models.errors import CardError, ContractError, InferenceError
 from models.findings import Answer, ImageRef, MeasurementKind, Spacing, SpacingSource, Unit
 from models.images import Radiograph
 from models.knee import Knee, KneeImage, load
@@ -306,7 +306,7 @@ def test_a_full_size_radiograph_takes_less_than_a_second_beside_the_networks(kne
 
 def test_a_bundle_of_another_system_is_not_opened(tmp_path):
     card = nets.CARD.replace('system = "knee-seg-unet"', 'system = "hand"')
-    with pytest.raises(ContractError, match="a knee bundle is"):
+    with pytest.raises(CardError, match="system: 'hand' is refused"):
         opened(tmp_path, card=card)
 
 

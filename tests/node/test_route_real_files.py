@@ -91,7 +91,7 @@ MR_FOLDERS = {  # folder: what a model of brain diffusion answers, (weighting, b
     "nasty/geometry/two-slices-mr": (Outcome.NOT_APPLICABLE_BODYPART, [("FLAIR", None, 2)]),
     "nasty/pydicom-reads-empty": (Outcome.NOT_APPLICABLE_BODYPART, [("T2", None, 1)]),
     "nasty/command-set-in-file": (Outcome.NOT_APPLICABLE_SEQUENCE_MISSING, [("PD", None, 1)]),
-    "sts-mr/dicom/STS_002": (Outcome.NOT_APPLICABLE_BODYPART, [("T1", None, 35)]),
+    "sts-mr/dicom/STS_002": (Outcome.NOT_APPLICABLE_SEQUENCE_MISSING, [("T1", None, 35)]),  # it calls itself derived
 }  # fmt: skip
 
 
