@@ -49,7 +49,7 @@ def headline(answer: Answer, probabilities: Mapping[Answer, float]) -> str:
     malignant = percent(probabilities.get(Answer.MALIGNANT, 0.0))
     said = {
         Answer.NORMAL: f"no tumour found ({percent(probabilities.get(Answer.NORMAL, 0.0))})",
-        Answer.BENIGN: f"more likely benign (cancer {malignant})",
+        Answer.BENIGN: f"more likely benign (malignant {malignant})",
         Answer.MALIGNANT: f"more likely malignant ({malignant})",
         Answer.TUMOUR: f"tumour ({percent(tumour_probability(probabilities))})",
         Answer.UNDECIDED: f"undecided (tumour {percent(tumour_probability(probabilities))})",
@@ -65,12 +65,12 @@ def tumour_probability(probabilities: Mapping[Answer, float]) -> float:
 
 def lesion_line(lesion: Lesion) -> str:
     """One lesion in a few words: number, answer, probability."""
-    cancer = lesion.malignant_probability
-    if lesion.answer is Answer.MALIGNANT and cancer is not None:
-        return f"{lesion.number}: malignant ({percent(cancer)})"
+    malignant = lesion.malignant_probability
+    if lesion.answer is Answer.MALIGNANT and malignant is not None:
+        return f"{lesion.number}: malignant ({percent(malignant)})"
     if lesion.answer is Answer.TUMOUR:
         return f"{lesion.number}: tumour ({percent(lesion.probability)})"
-    said = f"tumour {percent(lesion.probability)}" if cancer is None else f"cancer {percent(cancer)}"
+    said = f"tumour {percent(lesion.probability)}" if malignant is None else f"malignant {percent(malignant)}"
     return f"{lesion.number}: {SHORT[lesion.answer]} ({said})"
 
 
