@@ -104,7 +104,7 @@ def read(folder: Path) -> tuple[Case, ...]:
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         raise DataFault(
-            f"{folder} holds no patients (NAME.npz). Make some: osteon-train phantoms --part hand --out DIR"
+            f"{folder} holds no patients (NAME.npz): training.hand.dataset.write makes them of training.phantoms.hand"
         )
     return tuple(_read(path) for path in paths)
 

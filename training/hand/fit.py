@@ -1,6 +1,5 @@
 """Trains the network of the hand system; a run that was killed goes on where it was."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 
 from models.hand_card import CLASSES
 from models.metrics import confusion
-from training.errors import RunFault
 from training.hand import losses
 from training.hand.batches import Batch, Drawer, Slice, slices_of
 from training.hand.dataset import Case, Parts, Scan, split
@@ -20,10 +18,11 @@ from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
 from training.hand.scores import Ints, ious
 from training.loop import fit, progress_of
+from training.run import claim, with_weights
 
 log = logging.getLogger(__name__)
 
-RUN, WEIGHTS = "run.json", "net.pt"
+WEIGHTS = "net.pt"
 EXAMINED = 200
 """While training, so many validation slices are looked at: enough to see where it goes."""
 
@@ -41,8 +40,7 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
 
 def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
     """The same with parts that were divided otherwise, as a fold is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
     drawer = Drawer(parts.train, recipe.preprocess, recipe.batches, recipe.augment, plan.seed)
@@ -72,21 +70,7 @@ def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None =
 
 def load(recipe: Recipe, folder: Path) -> DeepLab:
     """The trained network of a run."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
-    net = DeepLab(recipe.net)
-    net.load_state_dict(torch.load(path, weights_only=True))
-    return net.eval()
-
-
-def run_of(folder: Path) -> dict[str, str | float | None]:
-    """What a run was told: the recipe's name and digest, and its minutes."""
-    path = folder / RUN
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
-    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
-    return told
+    return with_weights(DeepLab(recipe.net), folder / WEIGHTS)
 
 
 def spent(folder: Path) -> tuple[int, int]:
@@ -119,13 +103,3 @@ def confused(net: nn.Module, examined: Sequence[Slice], recipe: Recipe) -> Ints:
         said = net(image).mask_logits[0].argmax(dim=0).numpy()
         total += confusion(each.truth[place].astype(np.int64).ravel(), said.ravel(), len(CLASSES))
     return total
-
-
-def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
-    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
-    path = folder / RUN
-    if path.is_file() and run_of(folder) != wanted:
-        raise RunFault(
-            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
-        )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

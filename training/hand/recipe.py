@@ -1,8 +1,6 @@
 """Everything that decides the weights of a hand network, beside the data, as values with a name."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from models.hand_card import CHANNELS, NORMALISATION, HandPreprocess
 from training.hand.augment import AugmentSpec
@@ -12,6 +10,7 @@ from training.hand.nets import PAPER as PAPER_NET
 from training.hand.nets import SMALL as SMALL_NET
 from training.hand.nets import NetSpec
 from training.loop import Fall, Optimiser, Plan
+from training.run import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,8 @@ class Recipe:
     plan: Plan
 
     def digest(self) -> str:
-        """SHA-256 of the values above: the same recipe, the same digest, whatever the commit."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        """Of the values above, see training.run.digest_of."""
+        return digest_of(self)
 
 
 PAPER = Recipe(

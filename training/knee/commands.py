@@ -15,6 +15,7 @@ from training.knee.montage import montage
 from training.knee.nets import CLASSES
 from training.knee.recipe import RECIPES
 from training.knee.serving import Served, ServeSpec
+from training.run import run_of
 from training.split import BLOCK, EDGE
 
 SIDE = 256
@@ -38,7 +39,7 @@ def run_fit(args: argparse.Namespace) -> str:
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    told = fit.run_of(args.run)
+    told = run_of(args.run)
     recipe = RECIPES[str(told["preset"])]
     data = read(args.data, recipe.side)
     nets = fit.load(recipe, args.run)

@@ -1,6 +1,5 @@
 """Trains the two networks of the knee system: the global one, then the patch one from its weights (§2.3)."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from models.metrics import roc_auc
-from training.errors import RunFault
 from training.knee.batches import Batch, Drawer
 from training.knee.dataset import Radiographs
 from training.knee.losses import total
@@ -20,11 +18,11 @@ from training.knee.recipe import Recipe, Stage
 from training.knee.scores import answers
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
+from training.run import claim, with_weights
 
 log = logging.getLogger(__name__)
 
 STAGES = ("global", "patch")
-RUN = "run.json"
 WHITENED = 8
 """Every eighth training image is enough for the principal components of pixel blocks."""
 EXAMINED = 3
@@ -39,8 +37,7 @@ def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None
     minutes
         The budget of both together; None takes the steps of the recipe.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes)
     division = data.split()
     nets: dict[str, SegUNet] = {}
     for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):
@@ -57,37 +54,14 @@ def load(recipe: Recipe, folder: Path) -> dict[str, SegUNet]:
     nets = {}
     for name in STAGES:
         path = folder / f"{name}.pt"
-        if not path.is_file():
-            raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
-        net = SegUNet(recipe.net)
-        net.load_state_dict(torch.load(path, weights_only=True))
-        nets[name] = net.eval()
+        nets[name] = with_weights(SegUNet(recipe.net), path)
     return nets
-
-
-def run_of(folder: Path) -> dict[str, str | float | None]:
-    """What a run was told: the recipe's name and digest, and its minutes."""
-    path = folder / RUN
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
-    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
-    return told
 
 
 def spent(folder: Path) -> dict[str, list[int]]:
     """Seconds and steps of both stages of a run."""
     states = [progress_of(folder / name) for name in STAGES]
     return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
-
-
-def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
-    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
-    path = folder / RUN
-    if path.is_file() and run_of(folder) != wanted:
-        raise RunFault(
-            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
-        )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
 
 def _stage(

@@ -5,15 +5,14 @@ plateau and stopped early after 20 epochs; rotation, flip, crop; loss weights 1,
 and no batch size; U-Net's halved widths and 8 are ours.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from training.knee.augment import AugmentSpec
 from training.knee.batches import BatchSpec, Phase
 from training.knee.losses import LossSpec, Unit
 from training.knee.nets import NetSpec
 from training.loop import Fall, Optimiser, Plan
+from training.run import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +40,8 @@ class Recipe:
     """The patch model's share of a budget in minutes."""
 
     def digest(self) -> str:
-        """SHA-256 of the values above: the same recipe, the same digest, whatever the commit."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        """Of the values above, see training.run.digest_of."""
+        return digest_of(self)
 
 
 _LIGHT_VIEWS = AugmentSpec(

@@ -1,6 +1,5 @@
 """Trains the network of the limb system, and lets it look at whole patients."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,25 +12,24 @@ from torch import Tensor, nn
 
 from models.metrics import dice
 from models.slices import normalise
-from training.errors import RunFault
 from training.limb.batches import Batch, Drawer
 from training.limb.dataset import Patient, prepared, split
 from training.limb.recipe import Recipe
 from training.loop import fit
 from training.losses import deep
+from training.run import claim, with_weights
 from training.unet import UNet
 
 log = logging.getLogger(__name__)
 
-RUN, WEIGHTS = "run.json", "net.pt"
+WEIGHTS = "net.pt"
 TILES = 8
 """That go through the network at once."""
 
 
 def train(patients: Sequence[Patient], recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
     """Train, or go on; the averaged weights end in `folder`/net.pt."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes)
     parts = split(patients)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
@@ -57,21 +55,7 @@ def train(patients: Sequence[Patient], recipe: Recipe, folder: Path, minutes: fl
 
 def load(recipe: Recipe, folder: Path) -> UNet:
     """The trained network of a run."""
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
-    net = UNet(recipe.net)
-    net.load_state_dict(torch.load(path, weights_only=True))
-    return net.eval()
-
-
-def run_of(folder: Path) -> dict[str, str | float | None]:
-    """What a run was told: the recipe's name and digest, and its minutes."""
-    path = folder / RUN
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: no run has been here.")
-    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
-    return told
+    return with_weights(UNet(recipe.net), folder / WEIGHTS)
 
 
 @torch.no_grad()
@@ -87,13 +71,3 @@ def probability(net: UNet, patient: Patient, recipe: Recipe) -> npt.NDArray[np.f
         for (index, corner, _), answer in zip(some, said[:, 0].numpy(), strict=True):
             answers.setdefault(index, []).append((corner, answer))
     return way.restored(np.stack([way.merged(answers[index]) for index in range(len(answers))]))
-
-
-def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
-    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
-    path = folder / RUN
-    if path.is_file() and run_of(folder) != wanted:
-        raise RunFault(
-            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
-        )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

@@ -1,10 +1,9 @@
 """The recipes of the limb system. It is ours, no paper's: `paper` is the plain published U-Net on the same data."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from training.loop import Fall, Optimiser, Plan
+from training.run import digest_of
 from training.unet import UNetSpec
 
 
@@ -46,7 +45,7 @@ class Recipe:
 
     def digest(self) -> str:
         """SHA-256 of the values above."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        return digest_of(self)
 
 
 _STRONG = Views(scale=0.3, rotation_deg=25.0, shift=0.35, flips=True, gamma=0.4, gain=0.25, bias=0.3, noise=0.05)

@@ -12,6 +12,7 @@ from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
+from training.run import run_of
 from training.spine import ablate, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import KINDS, Case, Parts, read, split
@@ -36,14 +37,14 @@ def run_fit(args: argparse.Namespace) -> str:
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    told = fit.run_of(args.run)
+    told = run_of(args.run)
     export(args.run, RECIPES[str(told["preset"])], read(args.data), args.bundle, args.version, args.kind)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
 
 
 def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> Card:
     """A bundle of a run."""
-    nets, told, parts = fit.load(recipe, run), fit.run_of(run), split(cases)
+    nets, told, parts = fit.load(recipe, run), run_of(run), split(cases)
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": kind,

@@ -15,8 +15,8 @@ from torch.nn import functional
 from models.metrics import roc_auc
 from models.spine_input import largest
 from models.wff import age_table
-from training.errors import RunFault
 from training.loop import Plan, fit, progress_of
+from training.run import claim, with_weights
 from training.spine import classifier_batches, detector_batches
 from training.spine.classifier import Classifier
 from training.spine.cutmix import Pasted
@@ -29,7 +29,7 @@ from training.spine.recipe import Recipe
 log = logging.getLogger(__name__)
 
 STAGES = ("detector", "classifier")
-RUN, AGES = "run.json", "ages.json"
+AGES = "ages.json"
 EXAMINED = 160
 """While training, this many validation slices are looked at: enough to see where it goes."""
 
@@ -50,8 +50,7 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
     minutes
         The budget of both together; None takes the steps of the recipe.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes)
     parts = split(cases)
     shares = (1.0 - recipe.classifier_share, recipe.classifier_share)
     plans = [
@@ -78,36 +77,14 @@ def load(recipe: Recipe, folder: Path) -> Nets:
     detector, classifier = Detector(recipe.detector), Classifier(recipe.classifier)
     for name, net in zip(STAGES, (detector, classifier), strict=True):
         path = folder / f"{name}.pt"
-        if not path.is_file():
-            raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
-        net.load_state_dict(torch.load(path, weights_only=True))
-        net.eval()
+        with_weights(net, path)
     return Nets(detector, classifier, tuple(json.loads((folder / AGES).read_text(encoding="utf-8"))))
-
-
-def run_of(folder: Path) -> dict[str, str | float | None]:
-    """What a run was told: the recipe's name and digest, and its minutes."""
-    path = folder / RUN
-    if not path.is_file():
-        raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
-    told: dict[str, str | float | None] = json.loads(path.read_text(encoding="utf-8"))
-    return told
 
 
 def spent(folder: Path) -> dict[str, list[int]]:
     """Seconds and steps of both stages of a run."""
     states = [progress_of(folder / name) for name in STAGES]
     return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
-
-
-def _claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
-    wanted = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
-    path = folder / RUN
-    if path.is_file() and run_of(folder) != wanted:
-        raise RunFault(
-            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
-        )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
 
 
 def _detector(train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe, plan: Plan, folder: Path) -> Detector:

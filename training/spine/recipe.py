@@ -5,11 +5,10 @@ spine-wff: ResNeXt101 with deformable convolution, five pyramid levels, MultiSca
 batch and no image size: SGD 0.01 with 0.9, two images, 512 x 512 are the usual ones for this detector, and ours.
 """
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from training.loop import Fall, Optimiser, Plan
+from training.run import digest_of
 from training.spine.backbone import BackboneSpec
 from training.spine.classifier import ClassifierSpec
 from training.spine.classifier_batches import ClassifierBatchSpec
@@ -35,8 +34,8 @@ class Recipe:
     """The classifier's share of a budget in minutes."""
 
     def digest(self) -> str:
-        """SHA-256 of the values above: the same recipe, the same digest, whatever the commit."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        """Of the values above, see training.run.digest_of."""
+        return digest_of(self)
 
 
 _RESNEXT101 = BackboneSpec(
