@@ -1,16 +1,20 @@
 """What a batch holds, and that it depends on seed and step alone."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
 
 from tests.training import collections
+from training.knee.augment import AugmentSpec
 from training.knee.batches import BatchSpec, Drawer, Phase
 from training.knee.dataset import Radiographs, read
 from training.knee.recipe import SMALL
 
 VIEWS = SMALL.global_stage.batches.phases[-1].views
-SPEC = BatchSpec((3, 2, 2), (Phase(0.0, 16, 0.5, VIEWS), Phase(0.5, 32, 1.0, VIEWS)), 1.0, 60)
+PLAIN = AugmentSpec(**dict.fromkeys((field.name for field in fields(AugmentSpec)), 0.0))
+SPEC = BatchSpec((3, 2, 2), (Phase(0.0, 16, VIEWS, windows=1.0), Phase(0.5, 32, VIEWS)), 1.0, 60)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,21 @@ def test_windows_come_first_and_those_without_a_tumour_are_normal(data: Radiogra
         assert (batch.targets.labels[small] == 0).all()
         assert (batch.targets.labels[:3] == 0).all()
     assert any((batch.targets.labels[3:] > 0).any() for batch in seen)
+
+
+def test_a_share_of_a_batch_is_seen_through_windows(data: Radiographs) -> None:
+    mixed = replace(SPEC, phases=(Phase(0.0, 32, PLAIN, windows=0.4, half_sides=(0.5, 0.5)),), tumour_windows=0.0)
+    made = drawer(data, mixed)
+    for step in range(6):
+        batch = made(step, 0.0)
+        assert batch.images.shape == (7, 1, 32, 32)
+        wholes = [
+            index
+            for index in made._indices(step)
+            if (torch.from_numpy(data.images[index]).float() / 255.0 - batch.images[:, 0]).abs().amax(dim=(1, 2)).min()
+            < 0.01
+        ]
+        assert len(wholes) == 4, "three of seven are windows, the others show the image as it is"
 
 
 def test_a_batch_is_a_function_of_seed_and_step(data: Radiographs) -> None:

@@ -3,18 +3,25 @@
 import pytest
 import torch
 
-from training.knee.nets import NetSpec, SegUNet
+from training.knee.nets import NetSpec, SegUNet, even
 from training.knee.recipe import PAPER, SMALL
 
 TINY = NetSpec(
-    widths=(4, 6, 8), depths=(1, 2, 1), decoder_depth=1, stem_stride=2, pools_decoder=True, whitens=False, dropout=0.0
+    widths=(4, 6, 8),
+    depths=(1, 2, 1),
+    decoder_depth=1,
+    stem_stride=2,
+    pools_decoder=True,
+    whitens=False,
+    evens=False,
+    dropout=0.0,
 )
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
 @pytest.mark.parametrize("pools", [False, True], ids=["published-head", "pooled-head"])
 def test_the_maps_have_the_size_of_the_image(stride: int, pools: bool) -> None:
-    net = SegUNet(NetSpec((4, 6, 8), (1, 1, 1), 1, stride, pools, False, 0.0)).eval()
+    net = SegUNet(NetSpec((4, 6, 8), (1, 1, 1), 1, stride, pools, False, False, 0.0)).eval()
     rows, columns = 2 * net.granularity, 3 * net.granularity
     outputs = net(torch.rand(2, 1, rows, columns))
     assert outputs.class_logits.shape == (2, 3)
@@ -67,13 +74,23 @@ def test_the_paper_net_is_the_published_one() -> None:
 def test_a_whitened_stem_gives_uncorrelated_channels_of_like_variance() -> None:
     generator = torch.Generator().manual_seed(1)
     smooth = torch.nn.functional.avg_pool2d(torch.rand(8, 1, 70, 70, generator=generator), 7, stride=1) * 4 - 1.5
-    net = SegUNet(NetSpec((4, 6, 8), (1, 1, 1), 1, 4, True, True, 0.0))
+    net = SegUNet(NetSpec((4, 6, 8), (1, 1, 1), 1, 4, True, True, False, 0.0))
     net.whiten(smooth)
     channels = torch.nn.functional.conv2d(smooth - 0.5, net.stem, stride=4).transpose(0, 1).flatten(1)
     covariance = torch.cov(channels)
     assert (covariance - torch.diag(covariance.diagonal())).abs().max() < 0.05
     assert covariance.diagonal()[-4:].min() > 0.5
     assert covariance.diagonal().max() < 1.05
+
+
+def test_an_evened_image_forgets_the_film() -> None:
+    generator = torch.Generator().manual_seed(2)
+    bone = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 70, 70, generator=generator), 7, stride=1)
+    bone = (bone - bone.min()) / (bone.max() - bone.min())
+    ramp = torch.linspace(0.0, 0.3, 64)[None, None, None, :]
+    assert (even(0.2 + 0.6 * bone) - even(bone)).abs().mean() < 0.02
+    assert (even(0.7 * bone + ramp) - even(bone)).abs().mean() < 0.05
+    assert even(torch.full((1, 1, 64, 64), 0.7)).abs().max() < 1e-3, "air says nothing"
 
 
 def test_without_whitening_the_stem_is_a_pixel_unshuffle() -> None:

@@ -11,7 +11,6 @@ from models.knee import load
 from tests.training import collections
 from training import cli
 from training.knee import commands
-from training.knee.batches import Phase
 from training.knee.nets import NetSpec
 from training.knee.recipe import SMALL
 
@@ -20,7 +19,7 @@ SIDE = 64
 
 def small(stage, steps: int):
     last = stage.batches.phases[-1]
-    batches = replace(stage.batches, phases=(Phase(0.0, SIDE, last.half_side, last.views),))
+    batches = replace(stage.batches, phases=(replace(last, start=0.0, side=SIDE),))
     return replace(stage, batches=batches, plan=replace(stage.plan, steps=steps, observe_every=20, rate=3e-3))
 
 
@@ -37,6 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
             stem_stride=2,
             pools_decoder=True,
             whitens=True,
+            evens=True,
             dropout=0.0,
         ),
         global_stage=small(SMALL.global_stage, 60),

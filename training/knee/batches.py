@@ -23,9 +23,11 @@ class Phase:
     start: float
     side: int
     """Rows and columns of a view."""
-    half_side: float
-    """1 for whole images; 0.5 for windows of half the side, of which tumour-free ones are called normal."""
     views: AugmentSpec
+    windows: float = 0.0
+    """The share of a batch that is seen through windows, of which tumour-free ones are called normal."""
+    half_sides: tuple[float, float] = (0.5, 0.5)
+    """Between which shares of the image's side the side of a window lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +72,30 @@ class Drawer:
         rng = np.random.default_rng((self._seed, step))
         phase = [phase for phase in self._spec.phases if share >= phase.start][-1]
         indices = self._indices(step)
+        if 0.0 < phase.windows < 1.0:
+            rng.shuffle(indices)
+        windows = round(phase.windows * len(indices))
+        parts = []
+        if windows < len(indices):
+            parts.append(self._seen(indices[windows:], phase, None, rng))
+        if windows:
+            parts.append(self._seen(indices[:windows], phase, rng.uniform(*phase.half_sides), rng))
+        images, labels, masks = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        return Batch(images.contiguous(memory_format=torch.channels_last), Targets(labels, masks, self._levels(masks)))
+
+    def _seen(
+        self, indices: npt.NDArray[np.int64], phase: Phase, half_side: float | None, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Views, classes and masks of images seen whole (`half_side` None) or through windows."""
         images = torch.from_numpy(self._data.images[indices]).float().div_(255.0)[:, None]
         masks = torch.from_numpy(self._data.masks[indices]).float()[:, None]
-        pixels, seen = view(images, masks, self._frame(indices, phase, rng), phase.side, phase.views, rng)
-        targets = self._targets(self._data.labels[indices], seen, phase)
-        return Batch(pixels.contiguous(memory_format=torch.channels_last), targets)
+        frame = whole(len(indices)) if half_side is None else self._windows(indices, half_side, rng)
+        pixels, seen = view(images, masks, frame, phase.side, phase.views, rng)
+        labels = torch.from_numpy(self._data.labels[indices].copy())
+        if half_side is not None:
+            least = self._spec.least_tumour_px * (phase.side / 256) ** 2
+            labels[seen.sum(dim=(1, 2, 3)) < least] = 0
+        return pixels, labels, seen
 
     def _indices(self, step: int) -> npt.NDArray[np.int64]:
         drawn = []
@@ -84,23 +105,17 @@ class Drawer:
                 drawn.append(np.random.default_rng((self._seed, label, turn)).permutation(members)[position])
         return np.array(drawn, dtype=np.int64)
 
-    def _frame(self, indices: npt.NDArray[np.int64], phase: Phase, rng: np.random.Generator) -> Frame:
-        if phase.half_side == 1.0:
-            return whole(len(indices))
-        centres = rng.uniform(-0.55, 0.55, (len(indices), 2))
+    def _windows(self, indices: npt.NDArray[np.int64], half_side: float, rng: np.random.Generator) -> Frame:
+        reach = 1.05 - half_side
+        centres = rng.uniform(-reach, reach, (len(indices), 2))
         for row, index in enumerate(indices):
             spots = np.argwhere(self._data.masks[index])
             if len(spots) and rng.random() < self._spec.tumour_windows:
                 middle = spots[rng.integers(len(spots))][::-1] / self._data.masks.shape[-1] * 2.0 - 1.0
-                centres[row] = np.clip(middle + rng.uniform(-0.4, 0.4, 2), -0.55, 0.55)
-        return Frame(centres, phase.half_side)
+                centres[row] = np.clip(middle + rng.uniform(-0.8, 0.8, 2) * half_side, -reach, reach)
+        return Frame(centres, half_side)
 
-    def _targets(self, labels: npt.NDArray[np.int64], seen: torch.Tensor, phase: Phase) -> Targets:
-        wanted = torch.from_numpy(labels.copy())
-        if phase.half_side < 1.0:
-            least = self._spec.least_tumour_px * (phase.side / 256) ** 2
-            wanted[seen.sum(dim=(1, 2, 3)) < least] = 0
-        stride = self._loss.distance_stride
-        coarse = torch.nn.functional.max_pool2d(seen, stride)[:, 0].numpy() > 0
+    def _levels(self, masks: torch.Tensor) -> torch.Tensor:
+        coarse = torch.nn.functional.max_pool2d(masks, self._loss.distance_stride)[:, 0].numpy() > 0
         levels = np.stack([distance_levels(mask, self._loss.unit) for mask in coarse])
-        return Targets(wanted, seen, torch.from_numpy(levels.astype(np.int64)))
+        return torch.from_numpy(levels.astype(np.int64))

@@ -95,6 +95,7 @@ SMALL = Recipe(
         stem_stride=4,
         pools_decoder=True,
         whitens=True,
+        evens=True,
         dropout=0.3,
     ),
     loss=LossSpec(
@@ -107,38 +108,41 @@ SMALL = Recipe(
     ),
     global_stage=Stage(
         BatchSpec(
-            composition=(8, 6, 2),
+            composition=(7, 6, 3),
             phases=(
-                Phase(0.0, 128, 1.0, _LIGHT_VIEWS),
-                Phase(0.34375, 192, 1.0, _LIGHT_VIEWS),
-                Phase(0.6875, 192, 1.0, _STRONG_VIEWS),
+                Phase(0.0, 128, _LIGHT_VIEWS, windows=0.375, half_sides=(0.4, 0.75)),
+                Phase(0.35, 128, _STRONG_VIEWS, windows=0.375, half_sides=(0.4, 0.75)),
+                Phase(0.7, 192, _STRONG_VIEWS, windows=0.25, half_sides=(0.5, 0.8)),
             ),
-            tumour_windows=0.0,
-            least_tumour_px=0,
+            tumour_windows=0.5,
+            least_tumour_px=40,
         ),
         Plan(
             Optimiser.ADAMW,
             Fall.COSINE,
             1.5e-3,
             0.05,
-            steps=9_600,
+            steps=8_000,
             minutes=None,
-            observe_every=600,
-            cycle_ends=(0.6875, 1.0),
+            observe_every=800,
             ema=0.998,
         ),
     ),
     patch_stage=Stage(
         BatchSpec(
-            composition=(5, 7, 4), phases=(Phase(0.0, 128, 0.5, _STRONG_VIEWS),), tumour_windows=0.7, least_tumour_px=60
+            composition=(5, 7, 4),
+            phases=(Phase(0.0, 128, _STRONG_VIEWS, windows=1.0),),
+            tumour_windows=0.7,
+            least_tumour_px=60,
         ),
         Plan(Optimiser.ADAMW, Fall.COSINE, 4e-4, 0.05, steps=1000, minutes=None, observe_every=500, ema=0.995, seed=2),
     ),
     patch_share=0.12,
 )
 """Small views come first, because a step on them is cheap, and light ones, because with strong ones the classes are
-learned several times more slowly; strong ones end it, because blocks of the collection come from different sources,
-and light views alone learned the sources. A window of half a 256 image has 128 pixels."""
+learned several times more slowly. Normal and tumour images of the collection come from different sources; a net told
+them apart by the sources until a third of each batch was seen through windows, of which many show a part of a tumour
+image that holds none, and until it saw grey values only relative to their surroundings."""
 
 PAPER = Recipe(
     name="paper",
@@ -151,6 +155,7 @@ PAPER = Recipe(
         stem_stride=1,
         pools_decoder=False,
         whitens=False,
+        evens=False,
         dropout=0.0,
     ),
     loss=LossSpec(
@@ -163,13 +168,16 @@ PAPER = Recipe(
     ),
     global_stage=Stage(
         BatchSpec(
-            composition=(3, 3, 2), phases=(Phase(0.0, 416, 1.0, _PLAIN_VIEWS),), tumour_windows=0.0, least_tumour_px=0
+            composition=(3, 3, 2), phases=(Phase(0.0, 416, _PLAIN_VIEWS),), tumour_windows=0.0, least_tumour_px=0
         ),
         Plan(Optimiser.ADAM, Fall.PLATEAU, 1e-3, 0.0, steps=40_000, minutes=None, observe_every=160, ema=0.0, clip=0.0),
     ),
     patch_stage=Stage(
         BatchSpec(
-            composition=(3, 3, 2), phases=(Phase(0.0, 416, 0.5, _PLAIN_VIEWS),), tumour_windows=0.5, least_tumour_px=500
+            composition=(3, 3, 2),
+            phases=(Phase(0.0, 416, _PLAIN_VIEWS, windows=1.0),),
+            tumour_windows=0.5,
+            least_tumour_px=500,
         ),
         Plan(
             Optimiser.SGD,
