@@ -69,6 +69,9 @@ class HandCard(Card):
             known = " or ".join(str(list(channels)) for channels in CHANNELS)
             raise place.refused("preprocess.channels", list(asked.channels), f"it is {known}")
         Card.check(self, place)
+        self.input.check(place)
+        if self.input.one_grid:
+            raise place.refused("input.one_grid", True, "each series is looked at by itself, on its own grid")
         place.within("preprocess.spacing_mm", asked.spacing_mm, 0.05, 10.0)
         place.within("preprocess.tile_px", asked.tile_px, 4, 1024)
         place.within("preprocess.clip", asked.clip, 0.0, 1.0)

@@ -77,6 +77,9 @@ class SpineCard(Card):
                 "preprocess.normalisation", self.preprocess.normalisation, f'this version has "{NORMALISATION}"'
             )
         Card.check(self, place)
+        self.input.check(place)
+        if self.input.one_grid:
+            raise place.refused("input.one_grid", True, "each sequence is looked at by itself, on its own grid")
         if set(self.files) != set(ROLES):
             raise place.refused("files", sorted(self.files), f"they are {' and '.join(ROLES)}")
         if self.classes != CLASSES:

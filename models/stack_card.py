@@ -20,6 +20,8 @@ ADC = "adc"
 LOW, HIGH = "low", "high"
 """The needs, and the channels, that are diffusion-weighted images of b near 0 and of the high b-value."""
 PLANES = ("axial", "sagittal", "coronal")
+MOST_STACKS = 16
+"""Of one input of a model that looks at each series by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class NeedSpec:
     """Of several that serve, the one nearest to this is taken."""
     min_slices: int = 1
     may_be_contrasted: bool = True
+    must_be_contrasted: bool = False
+    fat_suppressed: bool | None = None
+    """Whether the signal of fat must be, or must not be, taken away."""
+    at_most: int = 1
+    """How many stacks it takes; more than one only where inputs need not lie on one grid."""
     is_optional: bool = False
     """The model answers without it."""
     instead_of: tuple[str, ...] = ()
@@ -48,6 +55,36 @@ class StackInput(Input):
     needs: tuple[NeedSpec, ...]
     takes_derived: bool = False
     """Whether images whose *Image Type* (0008,0008) says DERIVED may be given to it; a trace or ADC map may."""
+    one_grid: bool = True
+    """Whether all inputs must lie on the same slices; false for a model that looks at each series by itself."""
+
+    def check(self, place: Place) -> None:
+        """The rules of every MR model's needs.
+
+        Raises
+        ------
+        CardError
+        """
+        names = [need.name for need in self.needs]
+        if not names or len(set(names)) != len(names):
+            raise place.refused("input.needs", names, "a model has at least one input, each with a name of its own")
+        for number, need in enumerate(self.needs, start=1):
+            self._check_need(need, f"input.needs, number {number}", place)
+
+    def _check_need(self, need: NeedSpec, key: str, place: Place) -> None:
+        for plane in need.planes:
+            if plane not in PLANES:
+                raise place.refused(f"{key}, planes", plane, f"it is one of {', '.join(PLANES)}")
+        for other in need.instead_of:
+            if self.one_grid is False or other == need.name or all(other != each.name for each in self.needs):
+                raise place.refused(f"{key}, instead_of", other, "it names another need on the same grid")
+        if need.b_values and need.b_values[0] > need.b_values[1]:
+            raise place.refused(f"{key}, b_values", list(need.b_values), "the lowest comes first")
+        if need.must_be_contrasted and not need.may_be_contrasted:
+            raise place.refused(f"{key}, must_be_contrasted", True, "may_be_contrasted is false")
+        if not 1 <= need.at_most <= (1 if self.one_grid else MOST_STACKS):
+            rule = f"it is from 1 to {MOST_STACKS}, and 1 where all inputs lie on one grid"
+            raise place.refused(f"{key}, at_most", need.at_most, rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +150,8 @@ class StackCard(Card):
                 "preprocess.normalisation", self.preprocess.normalisation, f'this version has "{NORMALISATION}"'
             )
         Card.check(self, place)
-        self._check_needs(place)
+        self.input.check(place)
+        self._check_channels(place)
         place.within("preprocess.spacing_mm", self.preprocess.spacing_mm, 0.05, 10.0)
         place.within("preprocess.neighbours", self.preprocess.neighbours, 0, 8)
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
@@ -122,22 +160,12 @@ class StackCard(Card):
         if self.classes != CLASSES:
             raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")
 
-    def _check_needs(self, place: Place) -> None:
-        names = [need.name for need in self.input.needs]
-        if not names or len(set(names)) != len(names):
-            raise place.refused("input.needs", names, "a model has at least one input, each with a name of its own")
-        for number, need in enumerate(self.input.needs, start=1):
-            key = f"input.needs, number {number}"
-            for plane in need.planes:
-                if plane not in PLANES:
-                    raise place.refused(f"{key}, planes", plane, f"it is one of {', '.join(PLANES)}")
-            for other in need.instead_of:
-                if other not in names or other == need.name:
-                    raise place.refused(f"{key}, instead_of", other, "it names another need")
-            if need.b_values and need.b_values[0] > need.b_values[1]:
-                raise place.refused(f"{key}, b_values", list(need.b_values), "the lowest comes first")
-        made = {ADC} if {LOW, HIGH} <= set(names) else set()
+    def _check_channels(self, place: Place) -> None:
+        if not self.input.one_grid:
+            raise place.refused("input.one_grid", False, "its channels lie on one grid")
+        names = {need.name for need in self.input.needs}
+        made = {ADC} if {LOW, HIGH} <= names else set()
         for channel in self.channels:
-            if channel not in made | set(names):
+            if channel not in made | names:
                 rule = 'a channel is the name of a need, or "adc" where "low" and "high" are needs'
                 raise place.refused("preprocess.channels", channel, rule)

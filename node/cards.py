@@ -8,10 +8,10 @@ from node.suitable import CardFacts, Need
 def card_facts(card: Card) -> CardFacts:
     """The routing side of a card."""
     needs: tuple[Need, ...] = ()
-    takes_derived = False
+    takes_derived, one_grid = False, True
     if isinstance(card.input, StackInput):
         needs = tuple(map(_need, card.input.needs))
-        takes_derived = card.input.takes_derived
+        takes_derived, one_grid = card.input.takes_derived, card.input.one_grid
     return CardFacts(
         name=card.name,
         version=card.version,
@@ -19,6 +19,7 @@ def card_facts(card: Card) -> CardFacts:
         body_parts=frozenset(card.input.body_parts),
         needs=needs,
         takes_derived=takes_derived,
+        one_grid=one_grid,
     )
 
 
@@ -31,6 +32,9 @@ def _need(spec: NeedSpec) -> Need:
         b_best=spec.b_best,
         min_slices=spec.min_slices,
         may_be_contrasted=spec.may_be_contrasted,
+        must_be_contrasted=spec.must_be_contrasted,
+        fat_suppressed=spec.fat_suppressed,
+        at_most=spec.at_most,
         is_optional=spec.is_optional,
         instead_of=spec.instead_of,
     )

@@ -7,21 +7,18 @@ Sentences are made of our own words and numbers: no UID, no name, nothing that a
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from node.attempt import Attempt, tried
 from node.facts.describe import image_name, radiographs, series_name, stack_words
 from node.facts.kinds import MR, Kind
 from node.headers import ImageFacts
 from node.series import SeriesFacts
-from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, kind_refusal, refusal
-from node.suitable_stack import Candidate, candidates, need_words
+from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, kind_refusal
 from storage.states import Outcome
 
 __all__ = ["CardFacts", "Chosen", "Decision", "Need", "RouteRules", "SeriesVerdict", "route"]
 
 MAX_SENTENCES = 60
 """An explanation is for reading; a study of thousands of odd images is cut short and says so."""
-
-MAX_LEADS = 8
-"""Stacks of one kind that are tried in turn for one with companions on its slices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,10 @@ class Chosen:
     images: tuple[str, ...]
     """SOP Instance UIDs in the order they are to be read."""
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The same by the name of the model's input, for a model that needs several stacks."""
+    """The same by the name of the model's input, for a model that needs several stacks; the second stack of an input
+    that takes several is called "t2 (2)"."""
+    lacking: tuple[str, ...] = ()
+    """Sentences about inputs that the model answers without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +66,15 @@ class Decision:
 
     @property
     def explanation(self) -> tuple[str, ...]:
-        """All sentences: the summary, then series by series, then the warnings."""
-        told = (self.summary, *(line for verdict in self.series for line in verdict.sentences), *self.warnings)
+        """All sentences: the summary, then series by series, then what is missing, then the warnings."""
+        lines = [line for verdict in self.series for line in verdict.sentences]
+        lacking = [sentence for answer in self.answers for sentence in answer.lacking]
+        told = (self.summary, *lines, *lacking, *self.warnings)
         sentences = list(dict.fromkeys(told))  # series without a number repeat each other
         if len(sentences) > MAX_SENTENCES:
             left = len(sentences) - MAX_SENTENCES
             return (*sentences[:MAX_SENTENCES], f"{left} more such sentences are left out.")
         return tuple(sentences)
-
-
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """One model tried on the study: what it would use, and what stands against the rest."""
-
-    card: CardFacts
-    used: tuple[ImageFacts, ...]
-    inputs: Mapping[str, tuple[str, ...]]
-    refusals: Mapping[str, Refusal]
-    """By SOP Instance UID."""
-    missing: Refusal | None = None
-    """For an MR model: the input that no stack serves."""
 
 
 def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: RouteRules | None = None) -> Decision:
@@ -112,7 +101,7 @@ def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: Rout
             Outcome.FAILED_MODEL,
             "No model is loaded. See osteon models for what is refused and why, then osteon retry.",
         )
-    attempts = [_attempt(series, card, rules) for card in sorted(cards, key=lambda card: (card.name, card.version))]
+    attempts = [tried(series, card, rules) for card in sorted(cards, key=lambda card: (card.name, card.version))]
     able = [attempt for attempt in attempts if attempt.used]
     if able:
         return _chosen(series, sorted(able, key=_merit, reverse=True))
@@ -140,107 +129,15 @@ def _images(series: Iterable[SeriesFacts]) -> list[ImageFacts]:
     return [image for one in series for image in one.images]
 
 
-def _attempt(series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules) -> _Attempt:
-    refusals: dict[str, Refusal] = {}
-    for image in _images(series):
-        reason = refusal(image, card, rules)
-        if reason:
-            refusals[image.sop_instance_uid] = reason
-    if card.needs:
-        return _attempt_stacks(series, card, rules, refusals)
-    used = tuple(image for image in _images(series) if image.sop_instance_uid not in refusals)
-    return _Attempt(card, used, {}, refusals)
-
-
-def _attempt_stacks(
-    series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules, refusals: dict[str, Refusal]
-) -> _Attempt:
-    """Every input of the model gets the best stack that serves it; without a stack for each it cannot run.
-
-    All inputs lie on the slices of the first one found; where that has no companions, the next best leads.
-    """
-    needs = sorted(card.needs, key=lambda need: (bool(need.instead_of), need.is_optional))
-    able = [each for each in candidates(series, card, needs[0], rules) if each.refusal is None]
-    attempts = (_attempt_from(series, card, rules, dict(refusals), needs, lead) for lead in able[:MAX_LEADS] or (None,))
-    first = next(attempts)
-    return first if first.used else next((attempt for attempt in attempts if attempt.used), first)
-
-
-def _attempt_from(
-    series: Sequence[SeriesFacts],
-    card: CardFacts,
-    rules: RouteRules,
-    refusals: dict[str, Refusal],
-    needs: Sequence[Need],
-    lead: Candidate | None,
-) -> _Attempt:
-    """The inputs beside one stack; one that stands in for others is looked for only where one of those has none."""
-    found: dict[str, Candidate] = {}
-    missing: dict[str, Refusal] = {}
-    for need in needs:
-        if need.instead_of and not missing.keys() & set(need.instead_of):
-            continue
-        ranked = candidates(series, card, need, rules, next(iter(found.values()), None))
-        if need is needs[0] and lead is not None:
-            ranked = (lead, *(each for each in ranked if each.stack is not lead.stack))
-        _note_refusals(ranked, refusals, card, need)
-        if ranked and ranked[0].refusal is None:
-            found[need.name] = ranked[0]
-            for replaced in need.instead_of:
-                missing.pop(replaced, None)
-        else:
-            missing[need.name] = _missing(card, need, ranked)
-    lacking = [
-        missing[need.name] for need in needs if need.name in missing and not (need.is_optional or need.instead_of)
-    ]
-    if lacking or not found:
-        return _Attempt(card, (), {}, refusals, lacking[0] if lacking else next(iter(missing.values()), None))
-    used = {image.sop_instance_uid: image for candidate in found.values() for image in candidate.stack.images}
-    for uid in used:
-        refusals.pop(uid, None)
-    inputs = {name: _uids(candidate.stack.images) for name, candidate in found.items()}
-    return _Attempt(card, tuple(used.values()), inputs, refusals)
-
-
-def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], card: CardFacts, need: Need) -> None:
-    for place, candidate in enumerate(ranked):
-        reason = candidate.refusal
-        if reason is None:
-            if place == 0:
-                continue
-            best = series_name(ranked[0].series)
-            reason = Refusal(
-                Stage.SELECTION,
-                Outcome.NOT_APPLICABLE_SEQUENCE_MISSING,
-                f"{stack_words(candidate.stack)}, and {best} serves {card.label} better",
-            )
-        for image in candidate.stack.images:
-            known = refusals.get(image.sop_instance_uid)
-            if known is None or known.stage < reason.stage:
-                refusals[image.sop_instance_uid] = reason
-
-
-def _missing(card: CardFacts, need: Need, ranked: Sequence[Candidate]) -> Refusal:
-    """Why an input has no stack, told by the stack that came nearest."""
-    words = f"{card.label} needs {need_words(need)}"
-    nearest = ranked[0].refusal if ranked else None
-    if nearest is None:
-        return Refusal(Stage.NOT_AN_IMAGE, Outcome.NOT_APPLICABLE_MODALITY, f"{words}, and no such series came")
-    if nearest.stage < Stage.VIEW:
-        return nearest
-    reason = f"{words}; nearest is {series_name(ranked[0].series)}: {nearest.reason}"
-    return Refusal(nearest.stage, nearest.outcome, reason)
-
-
-def _merit(attempt: _Attempt) -> tuple[int, int]:
+def _merit(attempt: Attempt) -> tuple[int, int]:
     """How exactly the card names the body parts, then how many images it uses."""
     named = [any(region in attempt.card.body_parts for region in image.body_part.regions) for image in attempt.used]
     return sum(named), len(attempt.used)
 
 
-def _chosen(series: Sequence[SeriesFacts], able: Sequence[_Attempt]) -> Decision:
+def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt]) -> Decision:
     """The best model answers, and with it each next one that wants none of the images given away already."""
-    best: list[_Attempt] = []
+    best: list[Attempt] = []
     others: list[str] = []
     given: list[ImageFacts] = []
     for attempt in able:
@@ -256,7 +153,7 @@ def _chosen(series: Sequence[SeriesFacts], able: Sequence[_Attempt]) -> Decision
         summary += f" {' and '.join(others)} could too, but fit{'s' if len(others) == 1 else ''} less well."
     used = set(_uids(given))
     verdicts = tuple(_verdict(one, best, best, used) for one in series)
-    first, *further = (Chosen(attempt.card, _uids(attempt.used), attempt.inputs) for attempt in best)
+    first, *further = (Chosen(attempt.card, _uids(attempt.used), attempt.inputs, attempt.lacking) for attempt in best)
     return Decision(first, None, summary, verdicts, _warnings(series, given), tuple(further))
 
 
@@ -264,7 +161,7 @@ def _uids(images: Iterable[ImageFacts]) -> tuple[str, ...]:
     return tuple(image.sop_instance_uid for image in images)
 
 
-def _none(series: Sequence[SeriesFacts], attempts: Sequence[_Attempt]) -> Decision:
+def _none(series: Sequence[SeriesFacts], attempts: Sequence[Attempt]) -> Decision:
     """The image or stack that came nearest to being used tells the outcome."""
     reasons = [reason for attempt in attempts for reason in (*_missing_of(attempt), *attempt.refusals.values())]
     verdicts = tuple(_verdict(one, (), attempts, set()) for one in series)
@@ -275,14 +172,14 @@ def _none(series: Sequence[SeriesFacts], attempts: Sequence[_Attempt]) -> Decisi
     return Decision(None, nearest.outcome, summary, verdicts, _warnings(series, _images(series)))
 
 
-def _missing_of(attempt: _Attempt) -> tuple[Refusal, ...]:
+def _missing_of(attempt: Attempt) -> tuple[Refusal, ...]:
     """The missing input, unless nothing like it came: what did come then says more."""
     is_told = attempt.missing and (attempt.missing.stage > Stage.NOT_AN_IMAGE or not attempt.refusals)
     return (attempt.missing,) if attempt.missing and is_told else ()
 
 
 def _verdict(
-    series: SeriesFacts, best: Sequence[_Attempt], attempts: Sequence[_Attempt], used: set[str]
+    series: SeriesFacts, best: Sequence[Attempt], attempts: Sequence[Attempt], used: set[str]
 ) -> SeriesVerdict:
     """The sentences for one series: what is used of it first, then what is not, equal reasons together."""
     name = series_name(series)
@@ -302,7 +199,7 @@ def _verdict(
     return SeriesVerdict(series.number, sum(uid in used for uid in _uids(series.images)), tuple(sentences))
 
 
-def _furthest(image: ImageFacts, attempts: Sequence[_Attempt]) -> Refusal | None:
+def _furthest(image: ImageFacts, attempts: Sequence[Attempt]) -> Refusal | None:
     reasons = [
         attempt.refusals[image.sop_instance_uid] for attempt in attempts if image.sop_instance_uid in attempt.refusals
     ]

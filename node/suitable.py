@@ -34,6 +34,11 @@ class Need:
     """Of several that serve, the one nearest to this is taken."""
     min_slices: int = 1
     may_be_contrasted: bool = True
+    must_be_contrasted: bool = False
+    fat_suppressed: bool | None = None
+    """Whether the signal of fat must be, or must not be, taken away; by any means, STIR and water images included."""
+    at_most: int = 1
+    """How many stacks it takes, where inputs need not lie on one grid."""
     is_optional: bool = False
     """The model answers without it."""
     instead_of: tuple[str, ...] = ()
@@ -57,6 +62,8 @@ class CardFacts:
     takes_for_processing: bool = False
     takes_derived: bool = False
     """Whether an MR model takes images whose *Image Type* (0008,0008) says DERIVED; projections it never gets."""
+    one_grid: bool = True
+    """Whether all inputs of an MR model must lie on the same slices, pixel on pixel."""
 
     @property
     def label(self) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from node.facts.describe import series_name, stack_words
 from node.facts.geometry import Plane, Vector
-from node.facts.mr import Weighting
+from node.facts.mr import FatSuppression, Weighting
 from node.series import SeriesFacts, Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, refusal
 from storage.states import Outcome
@@ -108,7 +108,14 @@ def _stack_refusals(stack: Stack, card: CardFacts, need: Need) -> Iterator[Refus
         outcome = Outcome.AMBIGUOUS_PLANE if unclear else Outcome.NOT_APPLICABLE_SEQUENCE_MISSING
         yield Refusal(Stage.VIEW, outcome, other)
     mr = stack.images[0].mr
-    if mr and mr.has_contrast and not need.may_be_contrasted:
+    has_contrast = bool(mr and mr.has_contrast)
+    suppressed = bool(mr and mr.fat_suppression is not FatSuppression.NONE)
+    unfit = (
+        (has_contrast and not need.may_be_contrasted)
+        or (need.must_be_contrasted and not has_contrast)
+        or need.fat_suppressed not in (None, suppressed)
+    )
+    if unfit:
         yield Refusal(Stage.VIEW, Outcome.NOT_APPLICABLE_SEQUENCE_MISSING, other)
     if stack.slices < need.min_slices:
         yield Refusal(
@@ -124,6 +131,10 @@ def need_words(need: Need) -> str:
     if need.b_values:
         low, high = need.b_values
         parts.append(f"b={low:g}" if low == high else f"b={low:g} to {high:g}")
-    if not need.may_be_contrasted:
+    if need.fat_suppressed is not None:
+        parts.append("fat-suppressed" if need.fat_suppressed else "not fat-suppressed")
+    if need.must_be_contrasted:
+        parts.append("after contrast agent")
+    elif not need.may_be_contrasted:
         parts.append("without contrast agent")
     return " ".join(part for part in parts if part)

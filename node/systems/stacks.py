@@ -7,10 +7,9 @@ from models import stack
 from models.card import Card
 from models.findings import ModelIdentity
 from models.stack_card import HIGH, LOW
-from models.volume import Volume, volume_from_bytes
-from node.report.request import Source
 from node.route import Chosen
-from node.systems.protocol import Answered, Received, body_part_of
+from node.systems.protocol import Answered, Received
+from node.systems.volumes import decoded
 
 
 class StackSystem:
@@ -36,25 +35,16 @@ class StackSystem:
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
         started = time.perf_counter()
-        volumes = {name: _volume([images[uid] for uid in uids]) for name, uids in chosen.inputs.items()}
+        stacks = {name: decoded(name, uids, images) for name, uids in chosen.inputs.items()}
         timings = {"decode": time.perf_counter() - started}
         started = time.perf_counter()
         b_values = {name: _b_value(images[chosen.inputs[name][0]]) for name in (LOW, HIGH) if name in chosen.inputs}
+        volumes = {name: each.volume for name, each in stacks.items()}
         prepared = stack.prepared(self._model.card, volumes, b_values)
         timings["preprocess"] = time.perf_counter() - started
         findings = self._model.answer(prepared)
-        members = [images[uid] for uid in dict.fromkeys(ref.sop_instance_uid for ref in prepared.source.images)]
-        source = Source(
-            datasets=tuple(member.header.dataset for member in members),
-            display=prepared.source.voxels,
-            body_part=body_part_of(members[0].facts),
-            laterality=members[0].facts.laterality,
-        )
+        source = next(each.source for each in stacks.values() if each.volume is prepared.source)
         return Answered(findings, (source,), (), timings | dict(findings.timings_s))
-
-
-def _volume(members: list[Received]) -> Volume:
-    return volume_from_bytes([(member.data(), member.transfer_syntax_uid) for member in members])
 
 
 def _b_value(member: Received) -> float:

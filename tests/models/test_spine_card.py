@@ -31,7 +31,10 @@ CARD = SpineCard(
     limitations="Phantoms.",
     licence="Apache-2.0",
     input=StackInput(
-        modalities=("MR",), body_parts=("spine",), needs=(NeedSpec("t2", ("T2",), ("sagittal",), min_slices=5),)
+        modalities=("MR",),
+        body_parts=("spine",),
+        needs=(NeedSpec("t2", ("T2",), ("sagittal",), min_slices=5, fat_suppressed=False, at_most=2),),
+        one_grid=False,
     ),
     preprocess=SpinePreprocess((192, 192), NORMALISATION, 1.3),
     files={role: FileEntry(f"{role}.onnx", "0" * 64) for role in ("detector", "classifier")},
@@ -62,11 +65,17 @@ def test_routing_reads_the_sequences_that_the_card_needs():
     facts = card_facts(CARD)
     assert [need.name for need in facts.needs] == ["t2"]
     assert facts.needs[0].planes == frozenset({"sagittal"})
+    assert facts.needs[0].fat_suppressed is False
+    assert facts.needs[0].at_most == 2
+    assert not facts.one_grid
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"input": replace(CARD.input, one_grid=True)}, "one grid|own grid"),
+        ({"input": replace(CARD.input, needs=(replace(CARD.input.needs[0], at_most=0),))}, "at_most"),
+        ({"input": replace(CARD.input, needs=(replace(CARD.input.needs[0], planes=("oblique",)),))}, "planes"),
         ({"fusion": replace(CARD.fusion, ages=(0.5,) * 9)}, "10 decades"),
         ({"fusion": replace(CARD.fusion, ages=(0.5,) * 9 + (1.5,))}, "from 0 to 1"),
         ({"fusion": replace(CARD.fusion, detector=0.0, sequence=0.0)}, "above 0"),

@@ -32,12 +32,16 @@ from training.spine.onnx_export import export_classifier, export_detector, prove
 from training.spine.recipe import Recipe
 
 BODY_PARTS = ("spine",)
+PLANE = ("sagittal",)
+LEAST_SLICES, MOST = 5, 4
+"""Of a sequence; a whole spine is imaged in up to four parts."""
 NEEDS = (
-    NeedSpec("t2", ("T2",), ("sagittal",), min_slices=5),
-    NeedSpec("t1", ("T1",), ("sagittal",), min_slices=5, may_be_contrasted=False, is_optional=True),
-    NeedSpec("fs", ("STIR",), ("sagittal",), min_slices=5, is_optional=True),
-    NeedSpec("t1c", ("T1",), ("sagittal",), min_slices=5, is_optional=True),
+    NeedSpec("t2", ("T2",), PLANE, min_slices=LEAST_SLICES, fat_suppressed=False, at_most=MOST, is_optional=True),
+    NeedSpec("fs", ("T2", "STIR"), PLANE, min_slices=LEAST_SLICES, fat_suppressed=True, at_most=MOST, is_optional=True),
+    NeedSpec("t1", ("T1",), PLANE, min_slices=LEAST_SLICES, may_be_contrasted=False, at_most=MOST, is_optional=True),
+    NeedSpec("t1c", ("T1",), PLANE, min_slices=LEAST_SLICES, must_be_contrasted=True, at_most=MOST, is_optional=True),
 )
+"""Each sequence that is there has a vote; one is enough to answer, and the answer says which were not there."""
 INTENDED_USE = (
     "Research. Points a reader at places on sagittal MR of the spine that may be a tumour, and says whether the tumour "
     "of a patient is likelier benign or malignant, from all sequences and the age. It decides nothing."
@@ -113,7 +117,7 @@ def blank(nets: Nets, recipe: Recipe, version: str, facts: Facts) -> SpineCard:
         intended_use=INTENDED_USE,
         limitations=LIMITATIONS if is_real else PHANTOM_LIMITATIONS,
         licence=LICENCE if is_real else PHANTOM_LICENCE,
-        input=StackInput(modalities=("MR",), body_parts=BODY_PARTS, needs=NEEDS),
+        input=StackInput(modalities=("MR",), body_parts=BODY_PARTS, needs=NEEDS, one_grid=False),
         preprocess=SpinePreprocess(recipe.detector.size, NORMALISATION, recipe.classifier_batches.margin),
         files={},
         classes=CLASSES,
