@@ -118,6 +118,10 @@ class StackModel:
         self.identity = identity
         self._net = net
 
+    def behind(self, card: StackCard) -> "StackModel":
+        """The same network with the thresholds and the calibration of another card."""
+        return StackModel(card, self.identity, self._net)
+
     def warm_up(self) -> None:
         """Run the network once on nothing.
 

@@ -6,7 +6,8 @@ osteon-train calibrate knee --bundle BUNDLE --data DIR
 osteon-train evaluate knee --bundle BUNDLE --data DIR
 osteon-train phantoms --out DIR --count 10
 
-The same for spine, whose data are one NAME.npz per patient (phantoms --part spine --layout arrays), and beyond that:
+The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and for spine, whose data are one NAME.npz
+per patient (phantoms --part spine --layout arrays). Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
 """
@@ -58,10 +59,14 @@ def _system(args: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="osteon-train", description="Makes the weights of Osteon's models.")
     commands = parser.add_subparsers(dest="command", required=True)
-    fit = _command(commands, "fit", "train both networks, or go on with a run that was interrupted")
-    fit.add_argument("--preset", choices=("small", "strong", "paper"), default="small", help="recipe (default small)")
+    fit = _command(commands, "fit", "train the networks, or go on with a run that was interrupted")
+    fit.add_argument(
+        "--preset",
+        default="small",
+        help="recipe: small, strong, paper; of diffusion also -dwi and -adc of each (default small)",
+    )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    fit.add_argument("--minutes", type=float, help="budget of both networks together; else the recipe's steps")
+    fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")
     export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
     export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
     export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
@@ -95,7 +100,7 @@ def _command(
         type=Path,
         required=True,
         metavar="DIR",
-        help="knee: folder with labels.csv, images/ and masks/; limb: folder with nifti/; spine: folder of NAME.npz",
+        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; spine, diffusion: of NAME.npz",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -1,23 +1,33 @@
-"""The limb system on volumes made here: who is in which part, what a batch holds, that a run learns and goes on."""
+"""The limb system on volumes made here: who is in which part, what a batch holds, and the whole way to a bundle."""
 
-import gzip
+import json
 import math
-import struct
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.card import read_bundle
 from models.metrics import dice
-from training.limb import fit
-from training.limb.batches import Drawer
-from training.limb.dataset import Patient, prepared, read, split
+from models.stack import load
+from node.route import Need
+from tests.training import volumes
+from training import cli
+from training.errors import DataFault, RunFault
+from training.limb.dataset import read
 from training.limb.recipe import PAPER, RECIPES, SMALL
+from training.limb.system import SYSTEM
 from training.losses import batch_dice_ce, deep
+from training.stacks import fit
+from training.stacks.batches import Drawer
+from training.stacks.case import prepared_case, split, stack_of
+from training.stacks.system import blank, recipe_card
 from training.unet import UNet, UNetSpec
 
-SPEC = UNetSpec(3, (8, 16, 24), (1, 1, 1), 1, stem_stride=2, is_residual=True, deep_levels=1)
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "sts-mr"
+SPEC = UNetSpec(3, (8, 16, 24), (1, 1, 1), 1, stem_stride=2, is_residual=True, deep_levels=2)
 TINY = replace(
     SMALL,
     net=SPEC,
@@ -26,15 +36,11 @@ TINY = replace(
     side=48,
     batch=6,
 )
+CARD = recipe_card(SYSTEM, TINY)
 
 
-def patient(number):
-    rng = np.random.default_rng(number)
-    rows, columns = np.mgrid[:40, :36]
-    mask = np.zeros((6, 40, 36), dtype=bool)
-    mask[1:5] = (rows - rng.uniform(14, 26)) ** 2 + (columns - rng.uniform(12, 24)) ** 2 < 50
-    voxels = (200.0 + 600.0 * mask + 30.0 * rng.standard_normal(mask.shape)).astype(np.float32)
-    return Patient(f"P{number}", voxels, mask, (3.0, 1.0, 1.0))
+def prepared(number):
+    return prepared_case(volumes.case(number), CARD)
 
 
 @pytest.fixture(autouse=True)
@@ -46,15 +52,15 @@ def one_thread():
 
 
 def test_of_thirty_patients_six_test_and_four_validate_and_none_twice():
-    parts = split([patient(number) for number in range(30)])
+    parts = split([volumes.case(number) for number in range(30)])
     names = [each.name for part in (parts.train, parts.validation, parts.test) for each in part]
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (20, 4, 6)
     assert len(set(names)) == 30
 
 
 def test_a_part_does_not_depend_on_the_order_of_reading():
-    patients = [patient(number) for number in range(10)]
-    assert [each.name for each in split(patients).test] == [each.name for each in split(patients[::-1]).test]
+    cases = [volumes.case(number) for number in range(10)]
+    assert [each.name for each in split(cases).test] == [each.name for each in split(cases[::-1]).test]
 
 
 def test_batch_dice_and_cross_entropy_by_hand():
@@ -89,14 +95,14 @@ def test_the_small_preset_stays_below_three_million_parameters():
 
 
 def test_a_batch_is_a_function_of_the_step():
-    drawer = Drawer([prepared(patient(number), 1.0) for number in range(2)], TINY)
+    drawer = Drawer([prepared(number) for number in range(2)], TINY)
     assert torch.equal(drawer(3, 0.0).images, drawer(3, 0.9).images)
     assert not torch.equal(drawer(3, 0.0).images, drawer(4, 0.0).images)
 
 
 def test_image_and_mask_are_moved_together():
     still = replace(TINY, views=replace(TINY.views, gamma=0.0, gain=0.0, bias=0.0, noise=0.0), tumour_share=1.0)
-    batch = Drawer([prepared(patient(1), 1.0)], still)(0, 0.0)
+    batch = Drawer([prepared(1)], still)(0, 0.0)
     middle = batch.images[:, 1:2]
     assert middle[batch.masks > 0].mean() > 0.7
     assert middle[batch.masks == 0].mean() < 0.3
@@ -104,37 +110,78 @@ def test_image_and_mask_are_moved_together():
 
 def test_without_views_and_noise_a_window_is_the_slice_itself():
     plain = replace(TINY, views=PAPER.views, tumour_share=1.0)
-    source = prepared(patient(1), 1.0)
+    source = prepared(1)
     batch = Drawer([source], plain)(0, 0.0)
     assert batch.masks.shape == (6, 1, 32, 32)
     assert float(batch.images.max()) <= float(source.image.max()) + 1e-6
 
 
-def test_a_few_steps_outline_a_bright_disc_and_a_run_ends_where_it_said(tmp_path):
-    patients = [patient(number) for number in range(8)]
-    net = fit.train(patients, TINY, tmp_path)
+def test_a_few_steps_outline_a_bright_ball_and_a_run_ends_where_it_said(tmp_path):
+    cases = [volumes.case(number) for number in range(8)]
+    net = fit.train(SYSTEM, cases, TINY, tmp_path)
     loaded = fit.load(TINY, tmp_path)
-    for each in split(patients).test:
-        seen = fit.probability(loaded, each, TINY)
-        assert np.allclose(seen, fit.probability(net, each, TINY), atol=1e-5)
+    for each in split(cases).test:
+        stack = stack_of(each, CARD)
+        seen = fit.model_of(loaded, CARD).probability(stack)
+        assert np.allclose(seen, fit.model_of(net, CARD).probability(stack), atol=1e-5)
         assert seen.shape == each.mask.shape
         assert dice(each.mask, seen > 0.5) > 0.8
 
 
+def test_a_run_that_did_not_end_cannot_be_exported(tmp_path):
+    with pytest.raises(RunFault, match="did not end"):
+        fit.load(TINY, tmp_path)
+
+
+def test_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(RECIPES, "small", TINY)
+    data = volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)])
+    run, made, picture = tmp_path / "run", tmp_path / "limb", tmp_path / "montage.png"
+    common = ["--data", str(data)]
+    assert cli.main(["fit", "limb", *common, "--out", str(run)]) == 0
+    assert cli.main(["export", "limb", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom"]) == 0
+    assert cli.main(["calibrate", "limb", *common, "--bundle", str(made)]) == 0
+    capsys.readouterr()
+    assert cli.main(["evaluate", "limb", *common, "--bundle", str(made), "--write", "--montage", str(picture)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    card = read_bundle(made).card
+    assert card.measured["dice_median_per_patient"] == told["dice_median_per_patient"]
+    assert told["dice_median_per_patient"][0] > 0.8
+    assert told["tumours_met"][0] == 1.0
+    assert told["ece_after"] < 0.08
+    assert card.training["steps"] == 60
+    assert card.training_kind == "phantom"
+    assert "means nothing" in card.limitations
+    assert picture.stat().st_size > 1000
+    assert load(read_bundle(made)).identity.training_data == "phantom"
+
+
+def test_the_card_takes_derived_axial_t1_without_contrast_agent():
+    card = blank(SYSTEM, SMALL, "1", {"kind": "real"})
+    assert card.input.takes_derived, "the publishers of sts-mr call their images DERIVED"
+    (need,) = card.input.needs
+    assert (need.weightings, need.planes, need.may_be_contrasted) == (("T1",), ("axial",), False)
+    assert Need(need.name, frozenset(need.weightings)).name == "t1"
+    assert card.licence.startswith("research only")
+
+
 def test_a_folder_in_the_layout_of_sts_mr_is_read(tmp_path):
-    (tmp_path / "nifti").mkdir()
-    for name in "abc":
-        for end in ("t1", "mask"):
-            header = bytearray(352)
-            struct.pack_into("<i", header, 0, 348)
-            struct.pack_into("<8h", header, 40, 3, 4, 3, 2, 1, 1, 1, 1)
-            struct.pack_into("<h", header, 70, 2)
-            struct.pack_into("<8f", header, 76, 1, 1, 1, 3, 0, 0, 0, 0)
-            struct.pack_into("<3f", header, 108, 352.0, 0.0, 0.0)
-            header[344:348] = b"n+1\0"
-            data = gzip.compress(bytes(header) + bytes([1] * 24))
-            (tmp_path / "nifti" / f"{name}_{end}.nii.gz").write_bytes(data)
-    patients = read(tmp_path)
-    assert [each.name for each in patients] == ["a", "b", "c"]
-    assert patients[0].mask.shape == (2, 3, 4)
-    assert patients[0].mask.all()
+    wanted = [volumes.case(number) for number in range(3)]
+    cases = read(volumes.write(tmp_path, wanted))
+    assert [each.name for each in cases] == ["P00", "P01", "P02"]
+    assert np.array_equal(cases[0].lesions, wanted[0].lesions)
+    assert cases[0].spacing == pytest.approx(volumes.SPACING)
+
+
+def test_a_folder_without_patients_is_named(tmp_path):
+    with pytest.raises(DataFault, match="holds 0 files"):
+        read(tmp_path)
+
+
+def test_the_real_patients_are_read_with_the_volumes_that_their_table_says():
+    if not SHARED.is_dir():
+        pytest.skip("the real volumes are absent (looked for sts-mr in ../shared/data)")
+    rows = [line.split(",") for line in (SHARED / "patients.csv").read_text().splitlines()[1:]]
+    cases = {case.name: case for case in read(SHARED)}
+    for row in rows:
+        assert cases[row[0]].mask.sum() == pytest.approx(int(row[8]), rel=1e-3)

@@ -1,8 +1,8 @@
-"""Draws the batches of the limb system: a window of a slice with its neighbours, seen in another way each time.
+"""Draws batches: a window of a slice with its neighbours, seen in another way each time.
 
-Volumes are cropped about 5 cm around their tumour, a real study shows a whole limb. Windows lie partly beyond the
-volume, where they hold 0, so edges of the field of view and air are seen; muscle and bone far from a tumour are not in
-the data, and no augmentation puts them there.
+Windows lie partly beyond the volume, where they hold 0, so edges of the field of view and air are seen. (Volumes of
+sts-mr are cropped about 5 cm around their tumour; muscle and bone far from one are not in the data, and no
+augmentation puts them there.)
 
 Everything is a function of (seed, step), so a resumed run draws the same.
 """
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
-from training.limb.dataset import Prepared
-from training.limb.recipe import Recipe, Views
+from training.stacks.case import Prepared
+from training.stacks.recipe import Recipe, Views
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,15 +39,15 @@ class Drawer:
         """The batch of this step."""
         seed = (self._recipe.plan.seed, step)
         rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(hash(seed) % 2**31)
-        count, thick = self._recipe.batch, 2 * self._recipe.neighbours + 1
-        images = torch.zeros((count, thick + 1, self._canvas, self._canvas))
+        count = self._recipe.batch
+        images = torch.zeros((count, len(self._recipe.is_signal) + 1, self._canvas, self._canvas))
         centres = np.zeros((count, 2))
         for place in range(count):
             who = int(rng.integers(len(self._patients)))
             index, centres[place] = self._place(who, rng)
             self._put(images[place], self._patients[who], index)
         seen = moved(images, centres, self._recipe, rng)
-        pixels = regraded(seen[:, :-1], self._recipe.views, generator)
+        pixels = regraded(seen[:, :-1], self._recipe.views, self._recipe.is_signal, generator)
         return Batch(pixels.contiguous(memory_format=torch.channels_last), (seen[:, -1:] > 0.5).float())
 
     def _place(self, who: int, rng: np.random.Generator) -> tuple[int, tuple[float, float]]:
@@ -63,7 +63,7 @@ class Drawer:
         slices, rows, columns = patient.mask.shape
         beside = self._recipe.neighbours
         seen = np.clip(np.arange(index - beside, index + beside + 1), 0, slices - 1)
-        into[:-1, :rows, :columns] = torch.from_numpy(patient.image[seen])
+        into[:-1, :rows, :columns] = torch.from_numpy(patient.image[:, seen].reshape(-1, rows, columns))
         into[-1, :rows, :columns] = torch.from_numpy(patient.mask[index].astype(np.float32))
 
 
@@ -87,8 +87,11 @@ def moved(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def regraded(images: Tensor, views: Views, generator: torch.Generator) -> Tensor:
-    """Another scanner's greys: gamma, gain, coil field, noise; in 0..1, air without a field stays air."""
+def regraded(images: Tensor, views: Views, is_signal: Sequence[bool], generator: torch.Generator) -> Tensor:
+    """Another scanner's greys: gamma, gain, coil field, noise; in 0..1, air without a field stays air.
+
+    What is no signal (an ADC) gets the noise alone.
+    """
     count = len(images)
 
     def spread(extent: float) -> Tensor:
@@ -97,5 +100,7 @@ def regraded(images: Tensor, views: Views, generator: torch.Generator) -> Tensor
     coil = (2.0 * torch.rand((count, 1, 4, 4), generator=generator) - 1.0) * views.bias
     field = F.interpolate(coil, size=images.shape[-2:], mode="bicubic", align_corners=True).exp()
     seen = images.clamp(0.0, 1.0) ** spread(views.gamma).exp() * (1.0 + spread(views.gain)) * field
+    if not all(is_signal):
+        seen = torch.where(torch.tensor(is_signal)[None, :, None, None], seen, images)
     strength = views.noise * torch.rand((count, 1, 1, 1), generator=generator)
     return (seen + strength * torch.randn(images.shape, generator=generator)).clamp(0.0, 1.0)

@@ -1,0 +1,136 @@
+"""What the commands of `osteon-train` do for a system that looks at stacks; each returns the text to print."""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from models.card import Bundle, Card, read_bundle
+from models.session import Device, SessionOptions
+from models.stack import StackModel, load
+from models.stack_card import StackCard
+from training.loop import progress_of
+from training.run import run_of
+from training.stacks import bundle, calibrate, evaluate, fit
+from training.stacks.case import Case, Parts, split
+from training.stacks.montage import montage
+from training.stacks.recipe import Recipe
+from training.stacks.system import Facts, System
+
+Command = Callable[[argparse.Namespace], str]
+
+
+def commands_of(system: System) -> Mapping[str, Command]:
+    """By name."""
+    return {
+        "fit": partial(run_fit, system),
+        "export": partial(run_export, system),
+        "calibrate": partial(run_calibrate, system),
+        "evaluate": partial(run_evaluate, system),
+    }
+
+
+def run_fit(system: System, args: argparse.Namespace) -> str:
+    """Train, or go on."""
+    torch.set_num_threads(args.threads)
+    net = fit.train(system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes)
+    return (
+        f"Trained a network of {_parameters(net)} parameters into {args.out}. "
+        f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE"
+    )
+
+
+def run_export(system: System, args: argparse.Namespace) -> str:
+    """Write and prove a bundle."""
+    torch.set_num_threads(args.threads)
+    recipe = system.recipes[str(run_of(args.run)["preset"])]
+    export(system, args.run, recipe, system.read(args.data), args.bundle, version=args.version, kind=args.kind)
+    return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
+
+
+def export(
+    system: System, run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, *, version: str, kind: str
+) -> StackCard:
+    """A bundle of a run."""
+    net, told, progress, parts = fit.load(recipe, run), run_of(run), progress_of(run), split(cases)
+    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
+    facts: Facts = {
+        "kind": kind,
+        "data": system.described(len(cases), kind),
+        "split": _split_words(parts),
+        "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "seconds": round(progress.seconds),
+        "steps": progress.step,
+        "parameters": _parameters(net),
+    }
+    return bundle.write(system, net, recipe, folder, version=version, cases=parts.validation, facts=facts)
+
+
+def run_calibrate(system: System, args: argparse.Namespace) -> str:
+    """Choose what the card decides by."""
+    choice = calibrated(read_bundle(args.bundle), system.read(args.data), args.threads)
+    thresholds, calibration = choice.thresholds, choice.calibration
+    return (
+        f"Mask {thresholds.mask}, regions from {thresholds.region_min_mm3:g} mm3 and a probability of "
+        f"{thresholds.tumour} on; temperature {calibration.temperature}, bias {calibration.bias}; calibration error "
+        f"{choice.ece_before} before, {choice.ece_after} after. "
+        f"Next: osteon-train evaluate {system.name} --bundle {args.bundle} --data {args.data} --write"
+    )
+
+
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+    """Calibrate a bundle and write its card."""
+    choice = calibrate.choose(_open(sound, threads), split(cases).validation)
+    bundle.record(sound, choice=choice)
+    return choice
+
+
+def run_evaluate(system: System, args: argparse.Namespace) -> str:
+    """Measure, and write it down when asked to."""
+    sound = read_bundle(args.bundle)
+    cases = getattr(split(system.read(args.data)), args.part)
+    measured = measure(system, sound, cases, args.part, threads=args.threads, picture=args.montage)
+    if args.write:
+        bundle.record(sound, measured=measured)
+    return json.dumps(measured, indent=1)
+
+
+def measure(
+    system: System,
+    sound: Bundle[Card],
+    cases: Sequence[Case],
+    part: str,
+    *,
+    threads: int = 1,
+    picture: Path | None = None,
+) -> evaluate.Figures:
+    """The figures of a bundle on patients; draws them too when a picture is named."""
+    model = _open(sound, threads)
+    seen = evaluate.look(model, cases)
+    said = evaluate.judge(model, seen)
+    if picture is not None:
+        montage(seen, said, picture)
+    return {
+        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "command": f"osteon-train evaluate {system.name} --bundle BUNDLE --data DIR --part {part} --write",
+        "interval": "95 %, bootstrap over patients: [value, low, high]",
+        **evaluate.figures(said, evaluate.sampled(seen)),
+    }
+
+
+def _open(sound: Bundle[Card], threads: int) -> StackModel:
+    return load(sound, SessionOptions(device=Device.CPU, threads=threads))
+
+
+def _parameters(net: torch.nn.Module) -> int:
+    return sum(value.numel() for value in net.parameters())
+
+
+def _split_words(parts: Parts) -> str:
+    return (
+        f"By patient, by a hash of the name: {len(parts.train)} train, {len(parts.validation)} validate and calibrate, "
+        f"{len(parts.test)} test."
+    )

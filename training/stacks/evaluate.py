@@ -1,0 +1,249 @@
+"""Measures a bundle through `models.stack`: what the node would say of patients, beside the truth.
+
+Dice is told three ways, because papers do not say which they mean: per patient (all voxels of a stack), per image
+(slices that show a tumour), and pooled over all voxels. Slices and patients without a tumour are counted apart.
+A tumour is met when a region of the answer overlaps it by a tenth (IoU); a region is false when it overlaps none.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.findings import Answer, Measurement, MeasurementKind
+from models.metrics import Estimate, bootstrap, expected_calibration_error, iou
+from models.stack import Stack, StackModel
+from training.stacks.case import Case, stack_of
+
+log = logging.getLogger(__name__)
+
+MET = 0.1
+MISSED = 0.1
+"""An image with a tumour and a Dice below this is missed (MODELS.md)."""
+TISSUE = 0.02
+"""Voxels of air are sure and say nothing of calibration: those brighter than this in the first channel count."""
+DOUBTFUL = 0.02
+"""From this probability on, or inside a tumour, a voxel is one over which there can be doubt."""
+SAMPLE = 20_000
+"""Voxels of a patient that calibration and its error look at."""
+DRAWS = 1000
+
+Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
+Ints = npt.NDArray[np.integer]
+Probabilities = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """A patient, what the network is given of it, and the probability of every voxel."""
+
+    case: Case
+    stack: Stack
+    probability: Probabilities
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """Voxels of some patients, equally many of each: how likely a tumour was said to be, and whether it is one."""
+
+    probability: Probabilities
+    truth: npt.NDArray[np.bool_]
+    doubtful: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One patient as the pipeline answered."""
+
+    name: str
+    answer: Answer
+    mask: npt.NDArray[np.bool_]
+    pixels: Ints
+    """`(slices, 3)`: of the intersection, of the truth, of the answer."""
+    volumes_ml: tuple[float, float]
+    """True and found."""
+    tumours: int
+    met: int
+    regions: int
+    false_regions: int
+    adc_errors: tuple[float, ...]
+    """Of each tumour that was met, found minus true mean, 1e-3 mm2/s."""
+    seconds: float
+
+    @property
+    def dice(self) -> float:
+        """Over the whole stack; NaN where neither has a tumour."""
+        return pooled_dice(self.pixels)
+
+
+def look(model: StackModel, cases: Sequence[Case]) -> list[Seen]:
+    """Run the network over every patient."""
+    seen = []
+    for place, case in enumerate(cases, start=1):
+        begin = time.perf_counter()
+        stack = stack_of(case, model.card)
+        seen.append(Seen(case, stack, model.probability(stack), time.perf_counter() - begin))
+        if place % 20 == 0:
+            log.info("Looked at %d of %d patients.", place, len(cases))
+    return seen
+
+
+def sampled(seen: Sequence[Seen]) -> Sample:
+    """Voxels to calibrate on, and to measure calibration by."""
+    parts: list[tuple[Probabilities, npt.NDArray[np.bool_]]] = []
+    for number, each in enumerate(seen):
+        tissue = np.flatnonzero((each.stack.channels[0] > TISSUE) | each.case.mask)
+        chosen = np.random.default_rng((20150701, number)).choice(tissue, min(SAMPLE, tissue.size), replace=False)
+        parts.append((each.probability.ravel()[chosen], each.case.mask.ravel()[chosen]))
+    probability = np.concatenate([part for part, _ in parts])
+    truth = np.concatenate([part for _, part in parts])
+    return Sample(probability, truth, truth | (probability >= DOUBTFUL))
+
+
+def voxel_error(probability: Probabilities, truth: npt.NDArray[np.bool_]) -> float:
+    """Expected calibration error of voxels."""
+    both = np.stack((1.0 - probability, probability), axis=1)
+    return expected_calibration_error(both, truth.astype(np.int64))
+
+
+def judge(model: StackModel, seen: Sequence[Seen]) -> list[Judged]:
+    """Thresholds, regions and measurements, for every patient."""
+    return [_judged(model, each) for each in seen]
+
+
+def _judged(model: StackModel, seen: Seen) -> Judged:
+    begin = time.perf_counter()
+    findings = model.findings(seen.stack, seen.probability)
+    seconds = seen.seconds + time.perf_counter() - begin
+    case, numbers = seen.case, findings.mask
+    truth, found = case.mask, numbers > 0
+    axes = (1, 2)
+    adc = [_adc_of(lesion.measurements) for lesion in findings.lesions]
+    met, errors = 0, []
+    for tumour in range(1, int(case.lesions.max()) + 1):
+        overlaps = [iou(case.lesions == tumour, numbers == number) for number in range(1, int(numbers.max()) + 1)]
+        if max(overlaps, default=0.0) >= MET:
+            met += 1
+            said = adc[int(np.argmax(overlaps))]
+            if case.adc and said is not None:
+                errors.append(said - case.adc[tumour - 1])
+    touched = set(np.unique(numbers[truth])) - {0}
+    voxel_ml = float(np.prod(case.spacing)) / 1000.0
+    return Judged(
+        name=case.name,
+        answer=findings.answer,
+        mask=found,
+        pixels=np.stack([(truth & found).sum(axis=axes), truth.sum(axis=axes), found.sum(axis=axes)], axis=1),
+        volumes_ml=(float(truth.sum()) * voxel_ml, float(found.sum()) * voxel_ml),
+        tumours=int(case.lesions.max()),
+        met=met,
+        regions=len(findings.lesions),
+        false_regions=len(findings.lesions) - len(touched),
+        adc_errors=tuple(errors),
+        seconds=seconds,
+    )
+
+
+def _adc_of(measurements: Sequence[Measurement]) -> float | None:
+    """In 1e-3 mm2/s."""
+    found = [each.value for each in measurements if each.kind is MeasurementKind.MEAN_ADC]
+    return found[0] / 1000.0 if found else None
+
+
+def figures(said: Sequence[Judged], sample: Sample) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+    ill = np.flatnonzero([each.tumours > 0 for each in said])
+    well = np.flatnonzero([each.tumours == 0 for each in said])
+
+    def interval(statistic: Callable[[Sequence[Judged]], float], among: Ints) -> list[str | int | float | bool]:
+        return _rounded(
+            bootstrap(
+                lambda chosen: statistic([said[place] for place in among[chosen]]), np.arange(len(among)), draws=DRAWS
+            )
+        )
+
+    everyone = np.arange(len(said))
+    slices = np.concatenate([each.pixels for each in said])
+    made: Figures = {
+        "patients": len(said),
+        "patients_with_a_tumour": len(ill),
+        "images": len(slices),
+        "images_with_a_tumour": int((slices[:, 1] > 0).sum()),
+        "dice_median_per_patient": interval(lambda some: _median([each.dice for each in some]), ill),
+        "dice_mean_per_patient": interval(lambda some: _mean([each.dice for each in some]), ill),
+        "dice_per_patient": [round(each.dice, 3) for each in sorted(said, key=lambda one: one.dice) if each.tumours],
+        "dice_mean_per_image": interval(lambda some: _mean(image_dices(some)), ill),
+        "dice_median_per_image": interval(lambda some: _median(image_dices(some)), ill),
+        "dice_pooled": interval(lambda some: pooled_dice(np.concatenate([each.pixels for each in some])), everyone),
+        "images_missed": interval(lambda some: _mean([one < MISSED for one in image_dices(some)]), ill),
+        "empty_images_with_a_region": interval(_falsely_outlined, everyone),
+        "tumours_met": interval(lambda some: _share([each.met for each in some], [each.tumours for each in some]), ill),
+        "false_regions_per_patient": interval(lambda some: _mean([each.false_regions for each in some]), everyone),
+        "volume_error_median": interval(lambda some: _median([abs(_volume_error(each)) for each in some]), ill),
+        "volume_error_mean_signed": interval(lambda some: _mean([_volume_error(each) for each in some]), ill),
+        "seconds_per_patient_median": round(_median([each.seconds for each in said]), 3),
+    }
+    errors = [error for each in said for error in each.adc_errors]
+    if errors:
+        made["adc_error_mean_1e-3_mm2_s"] = interval(
+            lambda some: _mean([abs(error) for each in some for error in each.adc_errors]), ill
+        )
+        made["adc_error_mean_signed_1e-3_mm2_s"] = round(_mean(errors), 4)
+    if len(well):
+        made["patients_without_a_tumour_and_without_a_region"] = interval(
+            lambda some: _mean([each.regions == 0 for each in some]), well
+        )
+    for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED):
+        made[f"answered_{answer}_without_and_with_a_tumour"] = [
+            sum(each.answer is answer and bool(each.tumours) is is_ill for each in said) for is_ill in (False, True)
+        ]
+    made["ece_after"] = round(voxel_error(sample.probability, sample.truth), 4)
+    made["ece_after_of_doubtful_voxels"] = round(
+        voxel_error(sample.probability[sample.doubtful], sample.truth[sample.doubtful]), 4
+    )
+    return made
+
+
+def pooled_dice(pixels: Ints) -> float:
+    """Of the rows intersection, truth, answer; NaN where all are empty."""
+    both, truth, found = pixels.sum(axis=0)
+    return 2.0 * float(both) / float(truth + found) if truth + found else float("nan")
+
+
+def image_dices(said: Sequence[Judged]) -> list[float]:
+    """Of every slice that shows a tumour."""
+    rows = np.concatenate([each.pixels for each in said])
+    rows = rows[rows[:, 1] > 0]
+    return list(2.0 * rows[:, 0] / (rows[:, 1] + rows[:, 2]))
+
+
+def _falsely_outlined(said: Sequence[Judged]) -> float:
+    rows = np.concatenate([each.pixels for each in said])
+    return _mean(list(rows[rows[:, 1] == 0, 2] > 0))
+
+
+def _volume_error(said: Judged) -> float:
+    """Found minus true volume, as a share of the true one."""
+    true, found = said.volumes_ml
+    return (found - true) / true
+
+
+def _share(parts: Sequence[int], wholes: Sequence[int]) -> float:
+    return sum(parts) / sum(wholes) if sum(wholes) else float("nan")
+
+
+def _mean(values: Sequence[float]) -> float:
+    """NaN for a draw without a case, which the interval then leaves out."""
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
+    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]

@@ -1,0 +1,89 @@
+"""Trains the network of a system, and lets it look at whole patients as the node does."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from models.findings import ModelIdentity
+from models.metrics import dice
+from models.session import Session
+from models.stack import StackModel
+from models.stack_card import StackCard
+from training.loop import fit
+from training.losses import deep
+from training.run import claim, with_weights
+from training.stacks.batches import Batch, Drawer
+from training.stacks.case import Case, prepared_case, split, stack_of
+from training.stacks.recipe import Recipe
+from training.stacks.system import System, recipe_card
+from training.unet import UNet
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = "net.pt"
+OBSERVED = 8
+"""Validation patients that are looked at while training."""
+
+
+class TorchSession(Session):
+    """A network in training, where the node has an exported one."""
+
+    def __init__(self, net: UNet) -> None:
+        self._net = net
+        self.provider = "torch"
+
+    @torch.no_grad()
+    def run(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+        """As `Session.run`."""
+        return {"mask_logits": self._net(torch.from_numpy(np.ascontiguousarray(images))).mask_logits.numpy()}
+
+
+def model_of(net: UNet, card: StackCard) -> StackModel:
+    """The node's pipeline around a network in training."""
+    identity = ModelIdentity(card.system, card.name, card.version, "", "torch", card.training_kind)
+    return StackModel(card, identity, TorchSession(net))
+
+
+def train(system: System, cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
+    """Train, or go on; the averaged weights end in `folder`/net.pt."""
+    claim(folder, recipe, minutes)
+    card, parts = recipe_card(system, recipe), split(cases)
+    plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
+    torch.manual_seed(plan.seed)
+    net = UNet(recipe.net)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
+    drawer = Drawer([prepared_case(case, card) for case in parts.train], recipe)
+    watched = [(case, stack_of(case, card)) for case in parts.validation[:OBSERVED]]
+
+    def loss_of(trained: nn.Module, batch: Batch) -> Tensor:
+        assert isinstance(trained, UNet)  # what went in is what is trained
+        return deep(trained.levels(batch.images), batch.masks)
+
+    def observe(average: nn.Module, step: int, share: float) -> float:
+        assert isinstance(average, UNet)  # what went in is what is averaged
+        model = model_of(average, card)
+        each = [dice(case.mask, model.probability(stack) > 0.5) for case, stack in watched]
+        log.info("Step %d, %.0f %%: validation Dice %s.", step, 100 * share, ", ".join(f"{one:.3f}" for one in each))
+        return float(np.mean([one for one in each if not np.isnan(one)] or [0.0]))
+
+    averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
+    assert isinstance(averaged, UNet)  # what went in is what is averaged
+    torch.save(averaged.state_dict(), folder / WEIGHTS)
+    return averaged
+
+
+def load(recipe: Recipe, folder: Path) -> UNet:
+    """The trained network of a run.
+
+    Raises
+    ------
+    RunFault
+        It has not ended.
+    """
+    return with_weights(UNet(recipe.net), folder / WEIGHTS)

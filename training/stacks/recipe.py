@@ -1,0 +1,59 @@
+"""What a recipe of the systems limb and diffusion holds; their presets are in a file of their own each."""
+
+from dataclasses import dataclass
+
+from models.stack_card import ADC
+from training.loop import Plan
+from training.run import digest_of
+from training.unet import UNetSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """How far a training view may differ from its slice; all zero is the slice itself."""
+
+    scale: float
+    """Log of the largest factor."""
+    rotation_deg: float
+    shift: float
+    """Of the window's half side, on top of the centre that was drawn."""
+    flips: bool
+    gamma: float
+    """Log of the largest exponent."""
+    gain: float
+    bias: float
+    """Log amplitude of the coil field."""
+    noise: float
+
+
+STILL = Views(scale=0.0, rotation_deg=0.0, shift=0.0, flips=False, gamma=0.0, gain=0.0, bias=0.0, noise=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the weights, beside the data."""
+
+    name: str
+    channels: tuple[str, ...]
+    """As `preprocess.channels` of a card."""
+    net: UNetSpec
+    plan: Plan
+    views: Views
+    spacing_mm: float
+    neighbours: int
+    window: int
+    """Rows and columns of a training view."""
+    side: int
+    """Rows and columns of the exported input."""
+    batch: int
+    tumour_share: float
+    """The share of views that are drawn around a tumour; the others lie anywhere."""
+
+    def digest(self) -> str:
+        """SHA-256 of the values above."""
+        return digest_of(self)
+
+    @property
+    def is_signal(self) -> tuple[bool, ...]:
+        """Of each channel of the network whether it is a signal, which coils and gains change; an ADC is none."""
+        return tuple(name != ADC for name in self.channels for _ in range(2 * self.neighbours + 1))
