@@ -56,9 +56,18 @@ def findings(
         probabilities=probabilities,
         sources=(*sources, *refused),
         timings_s=timings_s,
-        notes=(sentence,) if sentence else (),
+        notes=_notes(answer, sentence),
         terms=_patient_terms(answer, rules) if answer.vote else (),
     )
+
+
+def _notes(answer: PatientAnswer, sentence: str | None) -> tuple[str, ...]:
+    notes = []
+    if answer.vote:
+        notes.append(f"{answer.vote.malignant} sequence(s) vote malignant, {answer.vote.benign} benign.")
+    if answer.vote and answer.age is None:
+        notes.append("The age of the patient is not known: the two networks carry its weight.")
+    return (*notes, *([sentence] if sentence else []))
 
 
 def not_assessed(sequence: SpineSequence, reason: str) -> SourceFindings:

@@ -230,5 +230,6 @@ def _said(several: Sequence[Findings]) -> tuple[str, ...]:
         who = "The answer" if len(several) == 1 else f"The answer of {findings.model.name}"
         answer = findings.answer.value.replace("_", " ")
         told.append(f"{who} is {answer} ({shares or 'no probabilities'}); {regions}.")
+        told += findings.notes
         told += [note for source in findings.sources for note in source.notes]
     return tuple(dict.fromkeys(told))

@@ -4,6 +4,8 @@ SCT: SNOMED CT as used in DICOM; DCM: PS3.16 Annex D; UCUM: units; LN: LOINC. Wh
 a code of our own scheme 99OSTEON does, and every object that uses one declares the scheme.
 """
 
+from typing import NamedTuple
+
 from pydicom.sr.coding import Code
 
 from models.findings import Answer, MeasurementKind, Unit
@@ -37,6 +39,29 @@ PROBABILITIES: dict[Answer, Code] = {
     Answer.UNDECIDED: Code("P-UNDECIDED", PRIVATE_SCHEME, "Probability of a tumour left undecided"),
 }
 
+
+class TermCodes(NamedTuple):
+    """A voice of a weighted sum: what it said, and how much that counted."""
+
+    probability: Code
+    weight: Code
+
+
+TERMS: dict[str, TermCodes] = {  # by models.findings.Term.name; no standard code says any of it
+    "detector": TermCodes(
+        Code("T-DETECTOR", PRIVATE_SCHEME, "Malignant by the detector of boxes"),
+        Code("W-DETECTOR", PRIVATE_SCHEME, "Weight of the detector of boxes"),
+    ),
+    "sequence": TermCodes(
+        Code("T-SEQUENCE", PRIVATE_SCHEME, "Malignant by the classifier of images"),
+        Code("W-SEQUENCE", PRIVATE_SCHEME, "Weight of the classifier of images"),
+    ),
+    "age": TermCodes(
+        Code("T-AGE", PRIVATE_SCHEME, "Malignant by the age of the patient"),
+        Code("W-AGE", PRIVATE_SCHEME, "Weight of the age of the patient"),
+    ),
+}
+
 # Sizes: CID 7469
 MEASUREMENTS: dict[MeasurementKind, Code] = {
     MeasurementKind.AREA: Code("42798000", "SCT", "Area"),
@@ -56,6 +81,7 @@ UNITS: dict[Unit, Code] = {
     Unit.ADC: Code("10-6.mm2/s", "UCUM", "10-6.mm2/s"),
 }
 PERCENT = Code("%", "UCUM", "Percent")
+NO_UNIT = Code("1", "UCUM", "no units")
 
 # Who and how
 DEVICE = Code("121007", "DCM", "Device")  # CID 270
@@ -122,7 +148,7 @@ UNPAIRED = frozenset(
 
 PAIRED = frozenset(BODY_PARTS) - UNPAIRED
 
-SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY", "limb-unet": "EXTREMITY"}
+SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY", "limb-unet": "EXTREMITY", "spine-wff": "SPINE"}
 """By system: the region that holds for every image it takes, for when neither route nor header name a part."""
 
 

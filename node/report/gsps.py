@@ -25,7 +25,7 @@ from node.report.header import numbers, rescales_differently
 from node.report.patient import cleaned
 from node.report.sr_groups import polyline
 from node.report.subject import Subject
-from node.report.words import LABEL, headline, lesion_line, model_line
+from node.report.words import LABEL, headlines, lesion_line, model_line
 
 WINDOW_PERCENTILES = (0.5, 99.5)
 LAYER = GraphicLayer(
@@ -104,8 +104,10 @@ def _outline(subject: Subject, lesion: Lesion, outline: Outline) -> GraphicObjec
 
 def _heading(subject: Subject, model: ModelIdentity) -> TextObject:
     found = subject.findings
-    text = f"{LABEL}\r\n{headline(found.answer, found.probabilities)}\r\n{model_line(model)}"
-    return TextObject(text_value=text, units="DISPLAY", bounding_box=(0.01, 0.01, 0.6, 0.1), text_justification="LEFT")
+    lines = [LABEL, *headlines(found, subject.study, subject.is_projection), model_line(model)]
+    return TextObject(
+        text_value="\r\n".join(lines), units="DISPLAY", bounding_box=(0.01, 0.01, 0.6, 0.1), text_justification="LEFT"
+    )
 
 
 def _label(subject: Subject, lesion: Lesion, outline: Outline, image: Dataset) -> TextObject:

@@ -22,6 +22,7 @@ from node.report.sc import planes_to_show, secondary_capture
 from node.report.seg import parts, segmentation
 from node.report.sr import report
 from node.report.subject import Subject, subject
+from node.report.words import headline
 
 Builder = Callable[[Envelope], Dataset | None]
 
@@ -50,8 +51,9 @@ def objects(findings: Findings, sources: Sequence[Source], request: Request) -> 
 
 def _objects(findings: Findings, sources: Sequence[Source], request: Request) -> tuple[EncodedObject, ...]:
     run_hash = run_hash_of(findings, sources, request)
+    study = headline(findings.answer, findings.probabilities) if len(findings.sources) > 1 else ""
     subjects = [
-        subject(found, source, findings.model, run_hash, request)
+        subject(found, source, findings.model, run_hash, request, study)
         for found, source in zip(findings.sources, sources, strict=True)
     ]
     if not subjects:

@@ -10,7 +10,7 @@ from node.report.envelope import Envelope, finish, place
 from node.report.patient import text_of
 from node.report.picture import Caption, Mark, picture
 from node.report.subject import Subject, largest_plane
-from node.report.words import LABEL, headline, lesion_line, model_line, notes_of, size_line, standing_notes
+from node.report.words import LABEL, headlines, lesion_line, model_line, notes_of, size_line, standing_notes
 
 MAX_LINES = 4
 """Lesions described in the caption; the rest are only outlined and numbered."""
@@ -24,8 +24,7 @@ def planes_to_show(subject: Subject) -> tuple[int, ...]:
         return ()
     if display.ndim == 2:
         return (subject.source.display_slice,)
-    mask = subject.findings.mask
-    return tuple(dict.fromkeys(largest_plane(mask, lesion.number) for lesion in subject.lesions[:MAX_LINES]))
+    return tuple(dict.fromkeys(largest_plane(subject.findings, lesion) for lesion in subject.lesions[:MAX_LINES]))
 
 
 def secondary_capture(subject: Subject, plane: int, model: ModelIdentity, cover: Envelope) -> Dataset:
@@ -88,7 +87,7 @@ def _marks(subject: Subject, shown: ImageRef) -> list[Mark]:
 
 def _caption(subject: Subject, model: ModelIdentity, cover: Envelope) -> Caption:
     found = subject.findings
-    lines = [headline(found.answer, found.probabilities)]
+    lines = [*headlines(found, subject.study, subject.is_projection)]
     lines += [
         f"Lesion {lesion_line(lesion)}" + (f": {sizes}" if (sizes := size_line(lesion.measurements)) else "")
         for lesion in subject.lesions[:MAX_LINES]

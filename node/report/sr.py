@@ -122,6 +122,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
     comments = [
         headline(findings.answer, findings.probabilities),
         *standing_notes(findings.model, request.profile.content_qualification),
+        *findings.notes,
         *(notes_of(subjects[0].findings) if len(subjects) == 1 else ()),
     ]
     groups.append(
@@ -132,6 +133,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
             assessed or subjects,
             comments,
             algorithm,
+            findings.terms,
         )
     )
     return groups
@@ -140,12 +142,16 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
 def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.AlgorithmIdentification) -> Group:
     found = subject.findings
     return answer_group(
-        (f"AI answer for image {number}", uid_of("answer", cover.sop_instance_uid, subject.key)),
+        (
+            f"AI answer for {'image' if subject.is_projection else 'series'} {number}",
+            uid_of("answer", cover.sop_instance_uid, subject.key),
+        ),
         found.answer,
         found.probabilities,
         [subject],
         [headline(found.answer, found.probabilities), *notes_of(found)],
         algorithm,
+        found.terms,
     )
 
 

@@ -17,7 +17,7 @@ from highdicom.sr import (
 )
 from pydicom.sr.coding import Code
 
-from models.findings import Answer, ImageRef, Lesion, Measurement, MeasurementKind, Outline
+from models.findings import Answer, ImageRef, Lesion, Measurement, MeasurementKind, Outline, Term
 from node.report.codes import (
     ABNORMAL,
     ANSWERS,
@@ -26,16 +26,18 @@ from node.report.codes import (
     COMMENT,
     MEAN,
     MEASUREMENTS,
+    NO_UNIT,
     PERCENT,
     PROBABILITIES,
     PROBABILITY_OF_CANCER,
     SOURCE_OF_MEASUREMENT,
+    TERMS,
     UNITS,
     finding_of,
 )
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
-from node.report.subject import Subject, key_slice
+from node.report.subject import Subject, key_slice, surface
 from node.report.words import tumour_probability
 
 Group = (
@@ -87,9 +89,17 @@ def answer_group(
     subjects: Sequence[Subject],
     comments: Sequence[str],
     algorithm: hd.AlgorithmIdentification,
+    terms: Sequence[Term] = (),
 ) -> Group:
-    """What is said of an image or of the study, each number inferred from the border of the images."""
-    numbers = [] if answer is Answer.NOT_ASSESSED else _probabilities(probabilities)
+    """What is said of an image or of the study, each number inferred from the border of the images.
+
+    Parameters
+    ----------
+    terms
+        The voices that were weighed for the answer: their probabilities, then their weights.
+    """
+    numbers = [] if answer is Answer.NOT_ASSESSED else _percentages(probabilities, terms)
+    weights = [(TERMS[term.name].weight, term.weight, NO_UNIT) for term in terms if numbers]
     common: dict[str, Any] = {
         "tracking_identifier": hd.TrackingIdentifier(uid=tracking[1], identifier=ascii_text(tracking[0], 64)),
         "finding_sites": sites(subjects[0].anatomy),
@@ -100,8 +110,8 @@ def answer_group(
     if numbers:
         group = MeasurementsAndQualitativeEvaluations(
             measurements=[
-                hd.Measurement(code, percentage(value), PERCENT, referenced_coordinates=_borders(subjects))
-                for code, value in numbers
+                hd.Measurement(code, value, unit, referenced_coordinates=_borders(subjects))
+                for code, value, unit in (*numbers, *weights)
             ],
             source_images=_source_images(subjects),
             **common,
@@ -141,13 +151,8 @@ def _drawn(subject: Subject, lesion: Lesion) -> tuple[Outline, ...]:
     """The outlines to report: a radiograph's largest (TID 1410 knows one region), all of a volume's."""
     usable = tuple(each for each in lesion.outlines if len(each.points) >= 3)
     if subject.is_projection and len(usable) > 1:
-        return (max(usable, key=lambda each: _surface(each.points)),)
+        return (max(usable, key=lambda each: surface(each.points)),)
     return usable
-
-
-def _surface(points: npt.NDArray[np.float32]) -> float:
-    following = np.roll(points, -1, axis=0)
-    return abs(float(np.sum(points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]))) / 2.0
 
 
 def _image(subject: Subject, sop_instance_uid: str, frame: int | None) -> hd.SourceImageForRegion:
@@ -206,6 +211,15 @@ def _size(measurement: Measurement, regions: Sequence[hd.CoordinatesForMeasureme
         derivation=MEAN if measurement.kind is MeasurementKind.MEAN_ADC else None,
         referenced_coordinates=regions,
     )
+
+
+def _percentages(probabilities: Mapping[Answer, float], terms: Sequence[Term]) -> list[tuple[Code, float, Code]]:
+    voices = [
+        (TERMS[term.name].probability, term.malignant_probability)
+        for term in terms
+        if term.malignant_probability is not None
+    ]
+    return [(code, percentage(value), PERCENT) for code, value in (*_probabilities(probabilities), *voices)]
 
 
 def _probabilities(probabilities: Mapping[Answer, float]) -> list[tuple[Code, float]]:

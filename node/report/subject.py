@@ -7,7 +7,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from models.findings import Answer, Lesion, ModelIdentity, SourceFindings
+from models.findings import Answer, ImageRef, Lesion, ModelIdentity, SourceFindings
 from node.identity import uid_of
 from node.report.codes import SYSTEM_BODY_PARTS
 from node.report.header import Anatomy, anatomy_of, is_projection, skeleton, slice_thickness_of
@@ -30,6 +30,8 @@ class Subject:
     is_projection: bool
     key: str
     """Which source this is, within the study."""
+    study: str
+    """The headline of the study, "" where this source is all of it."""
     tracking: dict[int, tuple[str, str]]
     """Tracking identifier and UID by lesion number: the same in SEG, SR and GSPS."""
 
@@ -48,7 +50,9 @@ class Subject:
         return self.images[list(self.headers).index(sop_instance_uid)]
 
 
-def subject(findings: SourceFindings, source: Source, model: ModelIdentity, run_hash: str, request: Request) -> Subject:
+def subject(
+    findings: SourceFindings, source: Source, model: ModelIdentity, run_hash: str, request: Request, study: str = ""
+) -> Subject:
     """Bring findings and headers together.
 
     Raises
@@ -77,6 +81,7 @@ def subject(findings: SourceFindings, source: Source, model: ModelIdentity, run_
         anatomy=anatomy,
         is_projection=is_projection(first),
         key=wanted[0],
+        study=study,
         tracking={lesion.number: _tracking(lesion, wanted[0], run_hash, request) for lesion in findings.lesions},
     )
 
@@ -86,12 +91,30 @@ def key_slice(findings: SourceFindings) -> int:
     planes = len(findings.images)
     if planes == 1 or not findings.lesions:
         return (planes - 1) // 2
-    return int(np.argmax([np.count_nonzero(plane) for plane in findings.mask]))
+    shown = np.count_nonzero(findings.mask, axis=(1, 2))
+    if shown.any():
+        return int(np.argmax(shown))
+    return int(np.argmax(sum(_outlined(findings, lesion) for lesion in findings.lesions)))
 
 
-def largest_plane(mask: npt.NDArray[np.uint8], number: int) -> int:
-    """The plane on which a lesion has the largest surface; the first of equals."""
-    return int(np.argmax(np.count_nonzero(mask == number, axis=(1, 2))))
+def largest_plane(findings: SourceFindings, lesion: Lesion) -> int:
+    """The plane on which a lesion has the largest surface, by its mask, else by its outlines; the first of equals."""
+    shown = np.count_nonzero(findings.mask == lesion.number, axis=(1, 2))
+    return int(np.argmax(shown if shown.any() else _outlined(findings, lesion)))
+
+
+def surface(points: npt.NDArray[np.float32]) -> float:
+    """Of a closed polygon, in square pixels."""
+    following = np.roll(points, -1, axis=0)
+    return abs(float(np.sum(points[:, 0] * following[:, 1] - following[:, 0] * points[:, 1]))) / 2.0
+
+
+def _outlined(findings: SourceFindings, lesion: Lesion) -> npt.NDArray[np.float64]:
+    """The surface inside the outlines of a lesion, by plane."""
+    sizes = np.zeros(len(findings.images))
+    for outline in lesion.outlines:
+        sizes[findings.images.index(ImageRef(outline.sop_instance_uid, outline.frame))] += surface(outline.points)
+    return sizes
 
 
 def name_of(lesion: Lesion) -> str:

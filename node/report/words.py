@@ -52,10 +52,23 @@ def headline(answer: Answer, probabilities: Mapping[Answer, float]) -> str:
         Answer.BENIGN: f"more likely benign (malignant {malignant})",
         Answer.MALIGNANT: f"more likely malignant ({malignant})",
         Answer.TUMOUR: f"tumour ({percent(tumour_probability(probabilities))})",
-        Answer.UNDECIDED: f"undecided (tumour {percent(tumour_probability(probabilities))})",
+        Answer.UNDECIDED: f"undecided ({_in_doubt(probabilities)})",
         Answer.NOT_ASSESSED: "not assessed, unlike the images that the model knows",
     }[answer]
     return f"AI: {said}" if probabilities else f"AI: {said.split(' (')[0]}"
+
+
+def headlines(found: SourceFindings, study: str, is_projection: bool) -> tuple[str, ...]:
+    """What to write over one source: the answer for the study, and beneath it the source's own where it is not all."""
+    own = headline(found.answer, found.probabilities)
+    return (study, f"this {'image' if is_projection else 'series'}{own.removeprefix('AI')}") if study else (own,)
+
+
+def _in_doubt(probabilities: Mapping[Answer, float]) -> str:
+    """What an undecided model wavers about: whether there is a tumour, or which."""
+    if Answer.NORMAL in probabilities:
+        return f"tumour {percent(tumour_probability(probabilities))}"
+    return f"malignant {percent(probabilities.get(Answer.MALIGNANT, 0.0))}"
 
 
 def tumour_probability(probabilities: Mapping[Answer, float]) -> float:

@@ -1,10 +1,11 @@
 """From a verified bundle to an open system, by the kind of its card."""
 
-from models import knee, stack
-from models.card import Bundle, Card, StackCard
+from models import knee, spine_study, stack
+from models.card import Bundle, Card, SpineCard, StackCard
 from models.session import SessionOptions
 from node.systems.protocol import System
 from node.systems.radiographs import RadiographSystem
+from node.systems.sequences import SpineSystem
 from node.systems.stacks import StackSystem
 
 
@@ -18,4 +19,6 @@ def open_system(bundle: Bundle[Card], options: SessionOptions | None = None) -> 
     """
     if isinstance(bundle.card, StackCard):
         return StackSystem(stack.load(bundle, options))
+    if isinstance(bundle.card, SpineCard):
+        return SpineSystem(spine_study.load(bundle, options))
     return RadiographSystem(knee.load(bundle, options))

@@ -12,7 +12,9 @@ def _all() -> list[Code]:
     found = []
     for value in vars(codes).values():
         found += [value] if isinstance(value, Code) else []
-        found += [each for each in value.values() if isinstance(each, Code)] if isinstance(value, dict) else []
+        inside = value.values() if isinstance(value, dict) else ()
+        found += [each for each in inside if isinstance(each, Code)]
+        found += [code for each in inside if isinstance(each, codes.TermCodes) for code in each]
     return found
 
 

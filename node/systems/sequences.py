@@ -1,0 +1,50 @@
+"""The spine system on the sagittal sequences of a study, each on its own grid."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from models import spine_study
+from models.card import Card
+from models.findings import ModelIdentity
+from node.facts.age import age_of
+from node.route import Chosen
+from node.systems.protocol import Answered, Received
+from node.systems.volumes import decoded_each, with_left_out
+
+
+class SpineSystem:
+    """An open spine bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
+
+    def __init__(self, model: spine_study.Spine) -> None:
+        self._model = model
+
+    @property
+    def card(self) -> Card:
+        """Of the bundle."""
+        return self._model.card
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Of the bundle."""
+        return self._model.identity
+
+    def warm_up(self) -> None:
+        """Run both networks once."""
+        self._model.warm_up()
+
+    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+        """Look at every sequence that can be decoded; votes of all of them, and the age, make the patient's answer."""
+        started = time.perf_counter()
+        stacks, left_out = decoded_each(chosen, images)
+        timings = {"decode": time.perf_counter() - started}
+        if not stacks:
+            return Answered(None, (), tuple(left_out), timings)
+        age, doubt = age_of(stacks[0].members[0].header.dataset)
+        findings = self._model.answer([spine_study.sequence_of(stack.volume) for stack in stacks], age)
+        if doubt and findings.terms:
+            findings = replace(findings, notes=(*findings.notes, doubt))
+        findings = with_left_out(findings, left_out, chosen.lacking)
+        by_image = {stack.volume.images[0]: stack for stack in stacks}
+        sources = tuple(by_image[found.images[0]].source for found in findings.sources)
+        return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
