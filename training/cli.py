@@ -10,6 +10,8 @@ The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and
 per patient (phantoms --part spine --layout arrays). Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
+
+On several GPUs, or several processes: torchrun --nproc-per-node 4 -m training.cli fit knee ...
 """
 
 import argparse
@@ -52,7 +54,11 @@ def _system(args: argparse.Namespace) -> int:
         raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
     if args.command == "fit" and args.preset not in module.RECIPES:
         raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
-    print(module.COMMANDS[args.command](args))
+    said = module.COMMANDS[args.command](args)
+    crew = importlib.import_module("training.crew")  # torch, which phantoms do without
+    if crew.is_first():
+        print(said)
+    crew.leave()
     return 0
 
 

@@ -2,7 +2,7 @@
 
 A batch is a function of (seed, step, progress), never of a generator's state, so a run that was killed and resumed
 draws what it would have drawn. The budget is a number of steps, or minutes of training; in minutes a resumed run has
-what was left of them.
+what was left of them. Under torchrun several processes share each batch (see crew.py).
 """
 
 import copy
@@ -18,6 +18,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from training.crew import Crew, join, on_cpu
 from training.errors import RunFault
 
 log = logging.getLogger(__name__)
@@ -107,8 +108,9 @@ def fit(
     *,
     observe: Callable[[nn.Module, int, float], float] | None = None,
     stop: Callable[[int], bool] = lambda step: False,
+    crew: Crew | None = None,
 ) -> nn.Module:
-    """Train `net` until the budget is used, and return the averaged net.
+    """Train `net` until the budget is used, and return the averaged net, on the CPU.
 
     Parameters
     ----------
@@ -122,28 +124,34 @@ def fit(
         Called with the averaged net every `observe_every` steps; returns a score, higher is better.
     stop
         Ends the call early after a step, as a kill would, but with a checkpoint.
+    crew
+        Where this process stands among those that train; None asks torchrun.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    crew = crew or join()
+    net.to(crew.device)
     average = copy.deepcopy(net).requires_grad_(False)
     optimiser = _optimiser(net, plan)
     progress = _resume(folder / CHECKPOINT, net, average, optimiser, plan)
     clock, saved = time.monotonic(), time.monotonic()
     net.train()
     while not _is_over(progress, plan):
-        loss = _step(net, average, optimiser, batch_of, loss_of, plan, progress)
+        loss = _step(net, average, optimiser, batch_of, loss_of, plan, progress, crew)
         now = time.monotonic()
         progress.seconds, clock = progress.seconds + now - clock, now
         if observe is not None and progress.step % plan.observe_every == 0:
-            _judge(progress, observe(average.eval(), progress.step, progress.share(plan)), plan)
+            seen = observe(on_cpu(average.eval()), progress.step, progress.share(plan)) if crew.is_first else 0.0
+            _judge(progress, crew.agreed((seen,))[0], plan)
             log.info("Step %d, %.0f s, last loss %.3f.", progress.step, progress.seconds, loss)
             clock = time.monotonic()
+        progress.seconds = crew.agreed((progress.seconds,))[0]
         halt = stop(progress.step) or _is_over(progress, plan)
-        if halt or now - saved > plan.save_every_s:
+        if crew.is_first and (halt or now - saved > plan.save_every_s):
             _save(folder / CHECKPOINT, net, average, optimiser, plan, progress)
             saved = time.monotonic()
         if halt:
             break
-    return average.eval()
+    return average.eval().cpu()
 
 
 def progress_of(folder: Path) -> Progress:
@@ -181,15 +189,18 @@ def _step(
     loss_of: Callable[[nn.Module, B], Tensor],
     plan: Plan,
     progress: Progress,
+    crew: Crew,
 ) -> float:
     share = progress.share(plan)
     rate = rate_at(share, progress.falls, plan)
     for group in optimiser.param_groups:
         group["lr"] = rate
     torch.manual_seed(plan.seed * 1_000_003 + progress.step)
-    loss = loss_of(net, batch_of(progress.step, share))
+    with crew.precision():
+        loss = loss_of(net, crew.share(batch_of(progress.step, share)))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    crew.averaged([value.grad for value in net.parameters() if value.grad is not None])
     if plan.clip:
         nn.utils.clip_grad_norm_(net.parameters(), plan.clip)
     optimiser.step()
@@ -250,7 +261,7 @@ def _save(
 def _resume(path: Path, net: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, plan: Plan) -> Progress:
     if not path.exists():
         return Progress()
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     if state["plan"] != {key: str(value) for key, value in asdict(plan).items()}:
         raise RunFault(f"{path} is of another plan. Give another folder, or delete this one to start again.")
     net.load_state_dict(state["net"])

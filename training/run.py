@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import nn
 
+from training.crew import is_first
 from training.errors import RunFault
 
 RUN = "run.json"
@@ -48,7 +49,16 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
         raise RunFault(
             f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
         )
-    path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+    if is_first():
+        path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
+
+
+def keep(net: nn.Module, path: Path) -> None:
+    """Write the weights of a network that was trained; of several processes only the first does."""
+    if is_first():
+        partial = path.with_suffix(".partial")
+        torch.save(net.state_dict(), partial)
+        partial.replace(path)
 
 
 def run_of(folder: Path) -> Told:

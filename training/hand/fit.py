@@ -18,7 +18,7 @@ from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
 from training.hand.scores import Ints, ious
 from training.loop import fit, progress_of
-from training.run import claim, with_weights
+from training.run import claim, keep, with_weights
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None =
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, DeepLab)  # what went in is what is averaged
-    torch.save(averaged.state_dict(), folder / WEIGHTS)
+    keep(averaged, folder / WEIGHTS)
     return averaged
 
 

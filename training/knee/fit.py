@@ -18,7 +18,7 @@ from training.knee.recipe import Recipe, Stage
 from training.knee.scores import answers
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
-from training.run import claim, with_weights
+from training.run import claim, keep, with_weights
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None
         share = recipe.patch_share if name == "patch" else 1.0 - recipe.patch_share
         plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes * share)
         net = _stage(data, division.train, division.validation, recipe, stage, plan, folder / name, nets.get("global"))
-        torch.save(net.state_dict(), folder / f"{name}.pt")
+        keep(net, folder / f"{name}.pt")
         nets[name] = net
     return nets
 

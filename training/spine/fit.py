@@ -15,8 +15,9 @@ from torch.nn import functional
 from models.metrics import roc_auc
 from models.spine_input import largest
 from models.wff import age_table
+from training.crew import is_first
 from training.loop import Plan, fit, progress_of
-from training.run import claim, with_weights
+from training.run import claim, keep, with_weights
 from training.spine import classifier_batches, detector_batches
 from training.spine.classifier import Classifier
 from training.spine.cutmix import Pasted
@@ -58,11 +59,12 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
         for plan, share in zip((recipe.detector_plan, recipe.classifier_plan), shares, strict=True)
     ]
     detector = _detector(parts.train, parts.validation, recipe, plans[0], folder / "detector")
-    torch.save(detector.state_dict(), folder / "detector.pt")
+    keep(detector, folder / "detector.pt")
     classifier = _classifier(parts.train, parts.validation, recipe, plans[1], folder / "classifier")
-    torch.save(classifier.state_dict(), folder / "classifier.pt")
+    keep(classifier, folder / "classifier.pt")
     ages = ages_of(parts.train)
-    (folder / AGES).write_text(json.dumps(ages), encoding="utf-8")
+    if is_first():
+        (folder / AGES).write_text(json.dumps(ages), encoding="utf-8")
     return Nets(detector, classifier, ages)
 
 

@@ -17,7 +17,7 @@ from models.stack import StackModel
 from models.stack_card import StackCard
 from training.loop import fit
 from training.losses import deep
-from training.run import claim, with_weights
+from training.run import claim, keep, with_weights
 from training.stacks.batches import Batch, Drawer
 from training.stacks.case import Case, prepared_case, split, stack_of
 from training.stacks.recipe import Recipe
@@ -74,7 +74,7 @@ def train(system: System, cases: Sequence[Case], recipe: Recipe, folder: Path, m
 
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, UNet)  # what went in is what is averaged
-    torch.save(averaged.state_dict(), folder / WEIGHTS)
+    keep(averaged, folder / WEIGHTS)
     return averaged
 
 
