@@ -235,7 +235,10 @@ def answered(vote: Vote | None, rules: SpineRules) -> tuple[Answer, Mapping[Answ
     return (
         Answer.UNDECIDED,
         said,
-        (f"The probability of malignant is {malignant:.0%}: not sure enough to say which."),
+        (
+            f"Votes: {vote.malignant} malignant, {vote.benign} benign; probability of malignant {malignant:.0%}. "
+            "That is not sure enough to say which."
+        ),
     )
 
 

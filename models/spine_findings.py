@@ -63,7 +63,7 @@ def findings(
 
 def _notes(answer: PatientAnswer, sentence: str | None) -> tuple[str, ...]:
     notes = []
-    if answer.vote:
+    if answer.vote and not sentence:
         notes.append(f"{answer.vote.malignant} sequence(s) vote malignant, {answer.vote.benign} benign.")
     if answer.vote and answer.age is None:
         notes.append("The age of the patient is not known: the two networks carry its weight.")
