@@ -6,8 +6,8 @@ osteon-train calibrate knee --bundle BUNDLE --data DIR
 osteon-train evaluate knee --bundle BUNDLE --data DIR
 osteon-train phantoms --out DIR --count 10
 
-The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and for spine, whose data are one NAME.npz
-per patient (phantoms --part spine --layout arrays). Beyond that:
+The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and for spine and diffusion, whose data
+are one NAME.npz per patient (phantoms --part spine --layout arrays). Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
 
@@ -25,7 +25,7 @@ from models.errors import BundleError
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
-SYSTEMS = ("knee", "limb", "spine")
+SYSTEMS = ("diffusion", "knee", "limb", "spine")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from models.findings import Answer
-from training.phantoms import spine, spine_dicom
+from training.diffusion import dataset as diffusion_dataset
+from training.phantoms import diffusion, diffusion_dicom, spine, spine_dicom
 from training.phantoms.anatomy import View
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
@@ -28,7 +29,7 @@ from training.phantoms.knee import Phantom, knee_phantom
 from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
-PARTS = ("knee", "chest", "spine")
+PARTS = ("knee", "chest", "spine", "diffusion")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the first; each further one adds 1 (default 1)")
     parser.add_argument("--answer", choices=sorted(ANSWERS), help="only this answer; drawn at random otherwise")
     parser.add_argument("--view", choices=[v.value for v in View], help="only this view; drawn at random otherwise")
-    parser.add_argument("--part", choices=PARTS, default="knee", help="knee, spine (MR), or chest for a decline")
+    parser.add_argument(
+        "--part", choices=PARTS, default="knee", help="knee, spine or diffusion (MR), chest for a decline"
+    )
     parser.add_argument("--rows", type=int, default=2400)
     parser.add_argument("--columns", type=int, default=2000)
     parser.add_argument("--system", choices=[s.value for s in System], default="DX", help="DX or CR data set")
@@ -49,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("dicom", "pictures", "arrays"),
         default="dicom",
         help="dicom: files and their truth; pictures: images/, masks/ and labels.csv, 8 bit, for training (knee); "
-        "arrays: NAME.npz, for training (spine)",
+        "arrays: NAME.npz, for training (spine, diffusion)",
     )
     parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
 
@@ -63,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
         _wrap(args)
     elif args.part == "spine":
         _each(args, _write_spine)
+    elif args.part == "diffusion":
+        _each(args, _write_diffusion)
     elif args.part == "chest":
         _each(args, _write_chest)
     elif args.layout == "pictures":
@@ -115,6 +120,16 @@ def _write_spine(args: argparse.Namespace, seed: int) -> None:
         dataset.write(dataset.case_of(patient), args.out)
     else:
         spine_dicom.write(patient, args.out)
+
+
+def _write_diffusion(args: argparse.Namespace, seed: int) -> None:
+    if args.answer not in (None, Answer.NORMAL.value):
+        raise SystemExit("phantoms: diffusion has tumours, none benign or malignant; --answer normal draws none.")
+    patient = diffusion.diffusion_patient(seed, tumours=0 if args.answer else None)
+    if args.layout == "arrays":
+        diffusion_dataset.write(diffusion_dataset.case_of(patient), args.out)
+    else:
+        diffusion_dicom.write(patient, args.out)
 
 
 def _wrap(args: argparse.Namespace) -> None:
