@@ -203,7 +203,7 @@ def _told(base: Analysis, work: _Work) -> Analysis:
     return replace(
         base,
         outcome=_outcome(answer),
-        explanation=(*base.explanation, *words, *_said(work.findings)),
+        explanation=tuple(dict.fromkeys((*base.explanation, *words, *_said(work.findings)))),
         answer=answer.value,
         probabilities={each.value: round(p, 4) for each, p in speaker.probabilities.items()},
         timings_s=work.timings_s,
