@@ -10,6 +10,7 @@ The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and
 are one NAME.npz per patient (phantoms --part spine --layout arrays). Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
+osteon-train figures --readme README.md
 
 On several GPUs, or several processes: torchrun --nproc-per-node 4 -m training.cli fit knee ...
 """
@@ -21,11 +22,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import models
 from models.errors import BundleError
+from training import figures
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
 SYSTEMS = ("diffusion", "knee", "limb", "spine")
+SHIPPED = Path(models.__file__).parent / "bundles"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,10 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.command == "phantoms":
             return phantoms.run(args)
+        if args.command == "figures":
+            return _figures(args)
         return _system(args)
     except (TrainingError, BundleError) as exc:
         print(f"osteon-train: {exc}", file=sys.stderr)
         return 2
+
+
+def _figures(args: argparse.Namespace) -> int:
+    made = figures.table(args.bundles)
+    if args.readme is None:
+        print(made)
+    else:
+        changed = figures.put(args.readme, made)
+        print(f"{args.readme} {'says now what the cards say' if changed else 'says what the cards say'}.")
+    return 0
 
 
 def _system(args: argparse.Namespace) -> int:
@@ -93,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
     made = commands.add_parser("phantoms", help="draw images from formulas")
     phantoms.add_arguments(made)
+    told = commands.add_parser("figures", help="the README's table of figures, from the cards that ship")
+    told.add_argument("--bundles", type=Path, default=SHIPPED, help="folder of the bundles (default: those that ship)")
+    told.add_argument("--readme", type=Path, metavar="FILE", help="put the table there instead of printing it")
     return parser
 
 
