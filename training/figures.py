@@ -101,7 +101,7 @@ def put(readme: Path, made: str) -> bool:
 def _rows(card: Card, measures: Sequence[Measure]) -> list[tuple[str, ...]]:
     command = card.measured.get("command")
     said = f"`{command}`" if command else ""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for measure in measures:
         limit = f"{'≤' if measure.is_at_most else '≥'} {measure.asked:.2f}"
         name = f"{card.name} {card.version}" if not rows else ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.demonstration.archives import Archive, OrthancArchive, SmallArchive
+from deploy.demonstration.mr_samples import mr_samples
 from deploy.demonstration.results import Row, save_overlays, table
 from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
 from deploy.demonstration.samples import Sample, samples
@@ -30,7 +31,11 @@ def main(words: Sequence[str] | None = None) -> int:
         shutil.rmtree(out / name, ignore_errors=True)
     begun = time.monotonic()
     print("Sample studies: making them" if not (out / "samples").is_dir() else "Sample studies: as made before")
-    prepared = samples(out / "samples", ROOT.parent / "shared" / "data")
+    shared, models = ROOT.parent / "shared" / "data", args.models or ROOT / "models" / "bundles"
+    more, left_out = mr_samples(out / "samples", shared, models)
+    prepared = [*samples(out / "samples", shared), *more]
+    for sentence in left_out:
+        print(f"  {sentence}")
     archive: Archive = OrthancArchive(out / "pacs") if args.orthanc else SmallArchive(out / "pacs")
     node = RunningNode(out / "node", free_port(11112), models=args.models)
     try:
@@ -79,7 +84,9 @@ def _show(prepared: Sequence[Sample], node: RunningNode, archive: Archive, out: 
         if row.study["state"] != "delivered":
             print(f"{row.sample.name}: {node.why(row.study['id'])}")
     overlays = save_overlays(rows, out / "overlays")
-    print(f"{len(overlays)} overlays as PNG: {out / 'overlays'}")
+    print(f"{len(overlays)} overlays as PNG in {out / 'overlays'}:")
+    for path in overlays:
+        print(f"  {path.name}")
     print(f"Log of the node: {node.log}")
     wrong = [row.sample.name for row in rows if row.study["state"] in WRONG]
     if wrong:

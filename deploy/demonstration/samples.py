@@ -1,4 +1,4 @@
-"""The studies that the demonstration sends: phantoms always, real radiographs where they lie beside the project."""
+"""The radiographs that the demonstration sends: phantoms always, real ones where they lie beside the project."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from training.phantoms.dicom import CHEST, Header, image_dataset, knee_dataset, 
 from training.phantoms.knee import knee_phantom
 from training.phantoms.lesions import Kind
 
-VERSION = "2"
+VERSION = "3"
 """Raised when the samples change, so that those of an earlier run are made anew."""
 
 
@@ -32,22 +32,23 @@ class Sample:
 
 def samples(folder: Path, shared_data: Path) -> list[Sample]:
     """The sample studies as DICOM files below `folder`; made once, found there the next time."""
-    made = [_made(folder / VERSION / key, name, truth, make) for key, name, truth, make in PHANTOMS]
-    return made + _real(folder / VERSION, shared_data)
+    drawn = [made(folder / VERSION / key, name, truth, make) for key, name, truth, make in PHANTOMS]
+    return drawn + _real(folder / VERSION, shared_data)
 
 
-def _made(folder: Path, name: str, truth: str, make: Callable[[], Sequence[Dataset]]) -> Sample:
+def made(folder: Path, name: str, truth: str, make: Callable[[], Sequence[Dataset]]) -> Sample:
     """The sample in `folder`, which is put in place only when it is whole."""
     if not folder.is_dir():
         draft = folder.with_name(folder.name + ".part")
         shutil.rmtree(draft, ignore_errors=True)
         for number, ds in enumerate(make(), start=1):
-            save(ds, draft / f"{number}.dcm")
+            save(ds, draft / f"{number:04d}.dcm")
         draft.rename(folder)
-    return _sample(name, truth, tuple(sorted(folder.glob("*.dcm"))))
+    return sample_of(name, truth, tuple(sorted(folder.glob("*.dcm"))))
 
 
-def _sample(name: str, truth: str, files: tuple[Path, ...]) -> Sample:
+def sample_of(name: str, truth: str, files: tuple[Path, ...]) -> Sample:
+    """A study that lies there as DICOM files."""
     return Sample(name, truth, files, str(dcmread(files[0], stop_before_pixels=True).StudyInstanceUID))
 
 
@@ -95,10 +96,10 @@ def _real(folder: Path, shared_data: Path) -> list[Sample]:
     for answer, images in REAL:
         if all((pictures / f"{image}.jpg").is_file() for image, _ in images):
             name = f"radiograph {images[0][0]}" + (", two views" if len(images) > 1 else "")
-            found.append(_made(folder / images[0][0], name, answer, _wrapped(pictures, images)))
+            found.append(made(folder / images[0][0], name, answer, _wrapped(pictures, images)))
     cr = shared_data / "xray" / "cr-extremity-fuji-mono1" / "RG3_JPLL.dcm"
     if cr.is_file():
-        found.append(_sample("CR of a lower leg, JPEG lossless", "unknown", (cr,)))
+        found.append(sample_of("CR of a lower leg, JPEG lossless", "unknown", (cr,)))
     return found
 
 

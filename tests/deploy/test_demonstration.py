@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from deploy.demonstration import sending
+from deploy.demonstration import mr_samples, sending
 from deploy.demonstration.archives import Returned
 from deploy.demonstration.results import Row, objects, save_overlays, table
 from deploy.demonstration.running_node import HOST, free_port
@@ -18,6 +18,7 @@ from deploy.demonstration.small_pacs import Destination, SmallPacs, send
 from node.dimse import client
 from node.dimse.negotiate import VERIFICATION_CONTEXTS, find_contexts
 from node.dimse.query import images_in_study
+from tests.models import spine_nets
 from training.phantoms.dicom import Header, compressed, image_dataset, save
 
 
@@ -124,6 +125,34 @@ def test_samples_are_made_once_and_found_again(tmp_path, monkeypatch):
     assert len(made) == 1
     assert first[0].files[0].is_file()
     assert first[0].truth == "normal"
+
+
+def test_an_mr_study_is_sent_where_a_bundle_answers_it_and_what_is_left_out_is_said(tmp_path, monkeypatch):
+    def make():
+        return [image_dataset(np.zeros((8, 8), np.uint16), 12, Header("x"))]
+
+    drawn = [
+        mr_samples.Phantom(system, f"phantom of {system}", "tumour", system, make) for system in ("spine-wff", "a")
+    ]
+    monkeypatch.setattr(mr_samples, "PHANTOMS", drawn)
+    spine_nets.bundle(tmp_path / "models" / "spine")
+    (tmp_path / "models" / "broken").mkdir()
+    found, left_out = mr_samples.mr_samples(tmp_path / "samples", tmp_path / "absent", tmp_path / "models")
+    assert [sample.name for sample in found] == ["phantom of spine-wff"]
+    assert [sentence.partition(":")[0] for sentence in left_out[:2]] == ["a", "limb-unet"]
+    assert "broken" in left_out[2]
+
+
+def test_the_real_limb_shown_is_none_that_the_model_was_trained_on():
+    from types import SimpleNamespace
+
+    from training.stacks.case import split
+
+    folder = Path(__file__).resolve().parents[3] / "shared" / "data" / "sts-mr" / "nifti"
+    if not folder.is_dir():
+        pytest.skip("the real limbs are absent: looked for ../shared/data/sts-mr")
+    names = [path.name.removesuffix("_t1.nii.gz") for path in folder.glob("*_t1.nii.gz")]
+    assert mr_samples.REAL_LIMB in {case.name for case in split([SimpleNamespace(name=name) for name in names]).test}
 
 
 SAMPLE = Sample("phantom knee", "benign", (Path("1.dcm"),), "1.2")
