@@ -56,6 +56,7 @@ def test_a_study_comes_back_as_segmentation_and_report(
     node, pacs = hospital
     sent = sorted(write(patient, tmp_path, dialect).glob("*.dcm"))
     uid = pydicom.dcmread(sent[0], stop_before_pixels=True).StudyInstanceUID
+    assert not dcmtk.iod_faults(sent[0]), "what is sent is valid itself"
     dcmtk.storescu(node.port, sent, calling="SCANNER", to=node.ae_title)
     study = node.ended(uid, 60)
     assert (study["state"], study["outcome"]) == ("delivered", "OK_FINDINGS"), study

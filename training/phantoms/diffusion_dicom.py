@@ -15,12 +15,11 @@ from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRI
 
 from training.phantoms.dicom import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, save, uid
 from training.phantoms.diffusion import DiffusionPatient
+from training.phantoms.diffusion_enhanced import LEAST_TRACE, frame_groups, image_attributes, shared_groups
 
 STUDY_DATE, STUDY_TIME = "20260115", "101500"
 BODY_PARTS = {"pelvis": "PELVIS", "thighs": "THIGH", "thigh": "THIGH", "lower_leg": "LEG"}
 """Body Part Examined (0018,0015), PS3.16 CID 4031."""
-LEAST_TRACE = 100.0
-"""From this b-value on, an image is the trace of its directions."""
 
 
 class Dialect(StrEnum):
@@ -97,26 +96,16 @@ def _enhanced(patient: DiffusionPatient, place: int) -> Dataset:
     ds.SOPInstanceUID = uid("image", _key(patient, dialect), str(place))
     ds.InstanceNumber = place + 1
     ds.NumberOfFrames = len(patient.lesions)
-    _add_enhanced(ds, patient)
-    shared, measures, values, diffusion, kind = (Dataset() for _ in range(5))
-    values.RescaleSlope, values.RescaleIntercept, values.RescaleType = "1", "0", "US"
-    diffusion.DiffusionBValue = b
-    diffusion.DiffusionDirectionality = "ISOTROPIC" if b >= LEAST_TRACE else "NONE"
-    kind.FrameType = ["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"]
-    kind.PixelPresentation, kind.VolumetricProperties = "MONOCHROME", "VOLUME"
-    kind.VolumeBasedCalculationTechnique, kind.ComplexImageComponent = "NONE", "MAGNITUDE"
-    kind.AcquisitionContrast = "DIFFUSION"
-    shared.PixelMeasuresSequence, shared.PixelValueTransformationSequence = [measures], [values]
-    shared.MRDiffusionSequence, shared.MRImageFrameTypeSequence = [diffusion], [kind]
-    ds.SharedFunctionalGroupsSequence, ds.PerFrameFunctionalGroupsSequence = [shared], []
+    moment = STUDY_DATE + STUDY_TIME
+    ds.update(image_attributes(moment, uid("dimensions", _key(patient, dialect))))
+    measures, frames = Dataset(), []
     for index in range(len(patient.lesions)):
-        frame, position, orientation, content = (Dataset() for _ in range(4))
+        position, orientation = Dataset(), Dataset()
         _add_plane(position, orientation, measures, patient, index)
-        content.StackID, content.InStackPositionNumber, content.DimensionIndexValues = "1", index + 1, [1, index + 1]
-        content.FrameAcquisitionNumber = 1
-        frame.PlanePositionSequence, frame.PlaneOrientationSequence = [position], [orientation]
-        frame.FrameContentSequence = [content]
-        ds.PerFrameFunctionalGroupsSequence.append(frame)
+        frames.append(frame_groups(index + 1, position, orientation, moment))
+    averages = patient.told.averages[place]
+    ds.SharedFunctionalGroupsSequence = [shared_groups(patient.told, b, averages, patient.region, measures)]
+    ds.PerFrameFunctionalGroupsSequence = frames
     _add_pixels(ds, patient, place, slice(None))
     return _finished(ds)
 
@@ -150,31 +139,6 @@ def _header(patient: DiffusionPatient, dialect: Dialect, place: int) -> Dataset:
         ds.MRAcquisitionType, ds.EchoTrainLength, ds.FlipAngle = "2D", 63, "90"
         ds.RepetitionTime, ds.EchoTime = f"{patient.told.tr:.1f}", f"{patient.told.te:.1f}"
     return ds
-
-
-def _add_enhanced(ds: Dataset, patient: DiffusionPatient) -> None:
-    """Enhanced MR Image, MR Pulse Sequence, Multi-frame Dimension (PS3.3 C.8.13, C.7.6.17), as far as they are made."""
-    ds.AcquisitionDateTime, ds.AcquisitionDuration = STUDY_DATE + STUDY_TIME, 120.0
-    ds.PixelPresentation, ds.VolumetricProperties = "MONOCHROME", "VOLUME"
-    ds.VolumeBasedCalculationTechnique, ds.ComplexImageComponent = "NONE", "MAGNITUDE"
-    ds.AcquisitionContrast, ds.ContentQualification = "DIFFUSION", "RESEARCH"
-    ds.ResonantNucleus, ds.KSpaceFiltering, ds.ApplicableSafetyStandardAgency = "1H", "NONE", "IEC"
-    ds.PulseSequenceName, ds.MRAcquisitionType, ds.EchoPulseSequence = "epi", "2D", "SPIN"
-    ds.EchoPlanarPulseSequence, ds.MultipleSpinEcho, ds.MultiPlanarExcitation = "YES", "NO", "NO"
-    ds.SteadyStatePulseSequence, ds.SaturationRecovery, ds.SpectrallySelectedExcitation = "NONE", "NO", "NONE"
-    ds.PhaseContrast, ds.TimeOfFlightContrast, ds.ArterialSpinLabelingContrast = "NO", "NO", "NONE"
-    ds.BurnedInAnnotation, ds.LossyImageCompression, ds.PresentationLUTShape = "NO", "00", "IDENTITY"
-    ds.AcquisitionContextSequence = []
-    home = uid("dimensions", _key(patient, Dialect.ENHANCED))
-    organisation = Dataset()
-    organisation.DimensionOrganizationUID = home
-    ds.DimensionOrganizationSequence = [organisation]
-    ds.DimensionIndexSequence = []
-    for pointer in ((0x0020, 0x9056), (0x0020, 0x9057)):  # Stack ID, In-Stack Position Number
-        item = Dataset()
-        item.DimensionOrganizationUID, item.DimensionIndexPointer = home, pointer
-        item.FunctionalGroupPointer = (0x0020, 0x9111)  # Frame Content Sequence
-        ds.DimensionIndexSequence.append(item)
 
 
 def _height(patient: DiffusionPatient, index: int) -> float:
