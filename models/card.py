@@ -22,6 +22,8 @@ from typing import Generic, TypeVar
 from models.cardhead import CARD, Card, FileEntry, Input, Scalar, Stage
 from models.cardreader import Place, read_table
 from models.errors import BundleDamagedError, BundleError, BundleMissingError, CardError, ContractError
+from models.hand_card import SYSTEM as HAND
+from models.hand_card import HandCard
 from models.knee_card import NORMALISATION, Calibration, InputSpec, KneeCard, Preprocess, Thresholds
 from models.knee_card import SYSTEM as KNEE
 from models.onnxfile import has_external_data
@@ -38,6 +40,7 @@ __all__ = [
     "Card",
     "DamagedBundle",
     "FileEntry",
+    "HandCard",
     "Input",
     "InputSpec",
     "KneeCard",
@@ -59,7 +62,7 @@ __all__ = [
 MAX_FILE_BYTES = 2**31 - 1
 """A protobuf message cannot be longer."""
 
-_KINDS: dict[str, type[Card]] = {KNEE: KneeCard, SPINE: SpineCard} | dict.fromkeys(STACKS, StackCard)
+_KINDS: dict[str, type[Card]] = {KNEE: KneeCard, SPINE: SpineCard, HAND: HandCard} | dict.fromkeys(STACKS, StackCard)
 """By system: what its card holds."""
 
 C = TypeVar("C", bound=Card, covariant=True)

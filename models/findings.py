@@ -23,7 +23,7 @@ class Answer(StrEnum):
     MALIGNANT = "malignant"
     """A tumour, more likely malignant."""
     TUMOUR = "tumour"
-    """A tumour; the model does not tell kinds apart."""
+    """A tumour; the model does not tell benign from malignant."""
     UNDECIDED = "undecided"
     """A tumour is likelier than not, or no answer reaches the confidence that the card demands."""
     NOT_ASSESSED = "not_assessed"
@@ -109,6 +109,9 @@ class Lesion:
     """That it is malignant, 0..1, where the model says so."""
     measurements: tuple[Measurement, ...]
     outlines: tuple[Outline, ...]
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    """What kind of tumour it is, by the names of the card's classes, the likeliest first; sums to 1. Empty where the
+    model tells no kinds apart."""
 
 
 @dataclass(frozen=True, slots=True)

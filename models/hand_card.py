@@ -43,13 +43,24 @@ class HandThresholds(Limits):
 
 
 @dataclass(frozen=True, slots=True)
+class HandCalibration(Scaling):
+    """`temperature` is of the logits of a pixel; the others are of a study, over all its series."""
+
+    study_temperature: float
+    study_bias: float
+    """sigmoid(logit / study_temperature + study_bias) of the mean logit of the series: that there is a tumour."""
+    kind_temperature: float
+    """softmax(mean logarithm over the series / kind_temperature) of the kinds of the largest lesions."""
+
+
+@dataclass(frozen=True, slots=True)
 class HandCard(Card):
     """The card of a hand bundle."""
 
     input: StackInput
     preprocess: HandPreprocess
     thresholds: HandThresholds
-    calibration: Scaling
+    calibration: HandCalibration
 
     def contract(self, role: str) -> dict[str, str]:
         """That of every card, and how slices are prepared."""
@@ -78,5 +89,10 @@ class HandCard(Card):
         place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
         place.within("thresholds.kind", self.thresholds.kind, 0.0, 1.0)
+        for name in ("study_temperature", "kind_temperature"):
+            place.within(f"calibration.{name}", getattr(self.calibration, name), 0.01, 100.0)
+        place.within("calibration.study_bias", self.calibration.study_bias, -100.0, 100.0)
+        if set(self.files) != {ROLE}:
+            raise place.refused("files", sorted(self.files), f"it is {ROLE}")
         if self.classes != CLASSES:
             raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")

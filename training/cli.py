@@ -28,7 +28,7 @@ from training import figures
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
-SYSTEMS = ("diffusion", "knee", "limb", "spine")
+SYSTEMS = ("diffusion", "hand", "knee", "limb", "spine")
 SHIPPED = Path(models.__file__).parent / "bundles"
 
 
@@ -68,7 +68,7 @@ def _system(args: argparse.Namespace) -> int:
         ) from exc
     if args.command not in module.COMMANDS:
         raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
-    if args.command == "fit" and args.preset not in module.RECIPES:
+    if args.command in ("fit", "folds") and args.preset not in module.RECIPES:
         raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
     said = module.COMMANDS[args.command](args)
     crew = importlib.import_module("training.crew")  # torch, which phantoms do without
@@ -85,10 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--preset",
         default="small",
-        help="recipe: small, strong, paper; of diffusion also -dwi and -adc of each (default small)",
+        help="recipe: small, strong, paper; of diffusion also -dwi and -adc of each, of hand also paper-step (default small)",
     )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")
+    folds = _command(commands, "folds", "cross-validate by patient")
+    folds.add_argument("--preset", default="small", help="recipe (default small)")
+    folds.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the runs")
+    folds.add_argument("--minutes", type=float, help="budget of all folds together; else the recipe's steps for each")
     export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
     export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
     export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
@@ -125,7 +129,8 @@ def _command(
         type=Path,
         required=True,
         metavar="DIR",
-        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; spine, diffusion: of NAME.npz",
+        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; hand: with NAME.npz, or with pictures "
+        "and labelme's files; spine, diffusion: of NAME.npz",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -13,11 +13,12 @@ from models.hand_card import CLASSES
 from models.metrics import confusion
 from training.hand import losses
 from training.hand.batches import Batch, Drawer, Slice, slices_of
-from training.hand.dataset import Case, Parts, Scan, split
+from training.hand.dataset import Case, Scan, split
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
-from training.hand.scores import Ints, ious
+from training.hand.scores import Ints, ious, mean_iou
 from training.loop import fit, progress_of
+from training.patients import Parts
 from training.run import claim, keep, with_weights
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
     return train_on(split(cases), recipe, folder, minutes)
 
 
-def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
+def train_on(parts: Parts[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
     """The same with parts that were divided otherwise, as a fold is."""
     claim(folder, recipe, minutes)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
@@ -51,15 +52,16 @@ def train_on(parts: Parts, recipe: Recipe, folder: Path, minutes: float | None =
         return losses.loss_of(net(batch.image).mask_logits, batch.truth, recipe.loss)
 
     def observe(average: nn.Module, step: int, share: float) -> float:
-        each = ious(confused(average, examined, recipe))
+        matrix = confused(average, examined, recipe)
+        each, score = ious(matrix), mean_iou(matrix)
         log.info(
             "Step %d, %.0f %%: mIoU %.3f, IoU %s.",
             step,
             100 * share,
-            np.nanmean(each),
+            score,
             " ".join(f"{x:.2f}" for x in each),
         )
-        return float(np.nanmean(each))
+        return score
 
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)

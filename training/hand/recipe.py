@@ -78,7 +78,7 @@ SMALL = Recipe(
     loss=LossSpec(background=1.0, tumour=3.0, dice=1.0, binary_dice=0.5),
     batches=BatchSpec(tumours=12, others=4),
     augment=AugmentSpec(flip=0.5, rotation_deg=12.0, scale=0.10, elastic=0.01),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 4e-3, 0.02, steps=1500, minutes=None, observe_every=100, ema=0.99),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 4e-3, 0.02, steps=1100, minutes=None, observe_every=100, ema=0.99),
 )
 """What one thread of a CPU trains in half an hour: 77 mm of a hand at once."""
 

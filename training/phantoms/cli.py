@@ -11,7 +11,8 @@ from PIL import Image
 
 from models.findings import Answer
 from training.diffusion import dataset as diffusion_dataset
-from training.phantoms import diffusion, diffusion_dicom, spine, spine_dicom
+from training.hand import dataset as hand_dataset
+from training.phantoms import diffusion, diffusion_dicom, hand_dicom, spine, spine_dicom
 from training.phantoms.anatomy import View
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
@@ -25,11 +26,12 @@ from training.phantoms.dicom import (
     picture_dataset,
     save,
 )
+from training.phantoms.hand import hand_patient
 from training.phantoms.knee import Phantom, knee_phantom
 from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
-PARTS = ("knee", "chest", "spine", "diffusion")
+PARTS = ("knee", "chest", "hand", "spine", "diffusion")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answer", choices=sorted(ANSWERS), help="only this answer; drawn at random otherwise")
     parser.add_argument("--view", choices=[v.value for v in View], help="only this view; drawn at random otherwise")
     parser.add_argument(
-        "--part", choices=PARTS, default="knee", help="knee, spine or diffusion (MR), chest for a decline"
+        "--part", choices=PARTS, default="knee", help="knee, hand, spine or diffusion (MR), chest for a decline"
     )
     parser.add_argument("--rows", type=int, default=2400)
     parser.add_argument("--columns", type=int, default=2000)
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("dicom", "pictures", "arrays"),
         default="dicom",
         help="dicom: files and their truth; pictures: images/, masks/ and labels.csv, 8 bit, for training (knee); "
-        "arrays: NAME.npz, for training (spine, diffusion)",
+        "arrays: NAME.npz, for training (hand, spine, diffusion)",
     )
     parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
 
@@ -64,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.wrap:
         _wrap(args)
+    elif args.part == "hand":
+        _each(args, _write_hand)
     elif args.part == "spine":
         _each(args, _write_spine)
     elif args.part == "diffusion":
@@ -75,6 +79,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         _each(args, _write_knee)
     return 0
+
+
+def _write_hand(args: argparse.Namespace, seed: int) -> None:
+    patient = hand_patient(seed)
+    if args.layout == "arrays":
+        hand_dataset.write(hand_dataset.case_of(patient), args.out)
+    else:
+        hand_dicom.write(patient, args.out)
 
 
 def _each(args: argparse.Namespace, write: Callable[[argparse.Namespace, int], None]) -> None:

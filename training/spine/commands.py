@@ -12,10 +12,11 @@ from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
+from training.patients import Parts
 from training.run import run_of
 from training.spine import ablate, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
-from training.spine.dataset import KINDS, Case, Parts, read, split
+from training.spine.dataset import KINDS, Case, read, split
 from training.spine.recipe import RECIPES, Recipe
 
 SEEN = 4
@@ -136,7 +137,7 @@ def _count(cases: Sequence[Case], kind: str) -> int:
     return sum(KINDS[case.kind] == kind for case in cases)
 
 
-def _split_words(parts: Parts) -> str:
+def _split_words(parts: Parts[Case]) -> str:
     return (
         f"by patient, by a hash of the name, each class apart: {len(parts.train)} train, {len(parts.validation)} "
         f"calibrate, {len(parts.test)} test"

@@ -1,0 +1,314 @@
+"""The hand system: five kinds of tumour on MR of the hand, slice by slice (hand-deep-ht; MODELS.md §5.2).
+
+The network gives every pixel one of six classes. Their probabilities come back to the source grid; what is any tumour
+is cut into bodies in space, and each body has the kinds that its voxels say on average. A study has several series of
+one hand: the mean logit over them says whether there is a tumour, the mean logarithm over their largest lesions what
+kind. All five kinds are benign, and patients with a malignant tumour were not in the paper: the system never says
+"benign", only "tumour", and which of the five it resembles.
+
+Legend: volumes `(slices, rows, columns)`; logits and probabilities have the classes in front.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models import masses
+from models.card import Bundle, Card, of_kind
+from models.findings import Answer, Findings, Lesion, ModelIdentity, SourceFindings, Spacing, SpacingSource
+from models.hand_card import CLASSES, ROLE, HandCard
+from models.hand_input import plan_of, prepared
+from models.masses import MAX_MASSES, Mass
+from models.session import Contract, Session, SessionOptions, open_session
+from models.slices import Float, Plan
+from models.volume import Volume
+
+BATCH = 8
+"""Tiles that go through the network at once."""
+FIVE_KINDS = (
+    "The model knows five benign kinds of tumour only (ganglion, giant cell tumour of the tendon sheath, lipoma, "
+    "haemangioma, schwannoma); anything else, a malignant tumour too, would be called one of them."
+)
+_LEAST, _MOST = 1e-6, 1.0 - 1e-6
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One connected region that counts as a tumour."""
+
+    mass: Mass
+    chance: float
+    """Mean probability of any tumour over its voxels."""
+    kinds: Vector
+    """`(5,)`, sums to 1: what its voxels say on average, given that they are a tumour."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesAnswer:
+    """What is said of one series."""
+
+    bodies: tuple[Body, ...]
+    chance: float
+    """Of its likeliest body, or of the most suspicious voxels where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAnswer:
+    """What all series of a study say together."""
+
+    chance: float
+    """Calibrated: that there is a tumour."""
+    kinds: Vector | None
+    """Calibrated, of a tumour: the five kinds; None without a lesion."""
+
+
+class HandModel:
+    """An open hand bundle; see `load`."""
+
+    def __init__(self, card: HandCard, identity: ModelIdentity, net: Session) -> None:
+        self.card = card
+        self.identity = identity
+        self._net = net
+
+    def warm_up(self) -> None:
+        """Run the network once on nothing.
+
+        Raises
+        ------
+        InferenceError
+            It loads but does not run here.
+        """
+        asked = self.card.preprocess
+        self._net.run(np.zeros((BATCH, len(asked.channels), *asked.size), dtype=np.float32))
+
+    def answer(self, series: Sequence[Volume]) -> Findings:
+        """Findings for the series of one study, whatever their plane and weighting.
+
+        Raises
+        ------
+        InferenceError, GeometryError
+        """
+        if not series:
+            raise ValueError("a study without series has no answer")
+        timings = {"inference": 0.0, "postprocess": 0.0}
+        answers = [self._look(volume, timings) for volume in series]
+        study = conclude(answers, self.card)
+        sources = tuple(source(volume, answer, self.card) for volume, answer in zip(series, answers, strict=True))
+        return Findings(
+            model=self.identity,
+            answer=study_answer(study, sources, self.card),
+            probabilities={Answer.NORMAL: 1.0 - study.chance, Answer.TUMOUR: study.chance},
+            sources=sources,
+            timings_s=timings,
+            notes=study_notes(study, self.card),
+        )
+
+    def probabilities(self, voxels: Float, spacing: tuple[float, float]) -> "Classes":
+        """The calibrated probabilities of the six classes of every voxel.
+
+        Parameters
+        ----------
+        voxels
+            Any range, finite.
+        spacing
+            Between rows and between columns, mm.
+        """
+        way, logits = self.logits(voxels, spacing)
+        return classes(way, logits, self.card.calibration.temperature)
+
+    def logits(self, voxels: Float, spacing: tuple[float, float]) -> tuple[Plan, Float]:
+        """What the network says of every pixel of its grid, `(classes, slices, rows, columns)`, and the way back."""
+        way = plan_of(self.card.preprocess, (voxels.shape[1], voxels.shape[2]), spacing)
+        channels = prepared(self.card.preprocess, voxels, way)
+        logits = np.empty((len(CLASSES), *channels.shape[1:]), dtype=np.float32)
+        for index, merged in self._slices(way, channels):
+            logits[:, index] = merged
+        return way, logits
+
+    def _look(self, volume: Volume, timings: dict[str, float]) -> SeriesAnswer:
+        marks = [time.perf_counter()]
+        spacing = volume.grid.spacing
+        said = self.probabilities(volume.voxels, (spacing[1], spacing[2]))
+        marks.append(time.perf_counter())
+        answer = examine(said, volume.grid.voxel_mm3, self.card)
+        marks.append(time.perf_counter())
+        for stage, seconds in zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True):
+            timings[stage] += seconds
+        return answer
+
+    def _slices(self, way: Plan, channels: Float) -> Iterator[tuple[int, Float]]:
+        """Slice by slice the logits `(classes, *way.padded)`."""
+        answers: dict[int, list[tuple[tuple[int, int], Float]]] = {}
+        tiles = list(way.inputs(channels, 0))
+        for first in range(0, len(tiles), BATCH):
+            batch = tiles[first : first + BATCH]
+            said = self._net.run(np.stack([tile for _, _, tile in batch]))["mask_logits"]
+            for (index, corner, _), answer in zip(batch, said, strict=True):
+                answers.setdefault(index, []).append((corner, answer))
+                if len(answers[index]) == len(way.tiles):
+                    done = answers.pop(index)
+                    each = [way.merged([(place, said_[k]) for place, said_ in done]) for k in range(len(CLASSES))]
+                    yield index, np.stack(each)
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """Probabilities `(classes, slices, rows, columns)` on the padded grid of the network, and the way back."""
+
+    way: Plan
+    values: Float
+
+    @property
+    def tumour(self) -> Float:
+        """That a voxel is any tumour, on the source grid."""
+        return self.way.restored(1.0 - self.values[0])
+
+    def of(self, number: int) -> Float:
+        """One class, on the source grid."""
+        return self.way.restored(self.values[number])
+
+
+def classes(way: Plan, logits: Float, temperature: float) -> Classes:
+    """Probabilities from logits, both on the padded grid."""
+    grown = logits / np.float32(temperature)
+    grown -= grown.max(axis=0)
+    np.exp(grown, out=grown)
+    grown /= grown.sum(axis=0)
+    return Classes(way, grown)
+
+
+def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
+    """Bodies and their kinds, from the probabilities of one series. Pure."""
+    thresholds, tumour = card.thresholds, said.tumour
+    least = max(1.0, thresholds.region_min_mm3 / voxel_mm3)
+    found = [
+        (mass, chance)
+        for mass in masses.masses(tumour >= thresholds.mask, least)
+        if (chance := _mean(tumour, mass)) >= thresholds.tumour
+    ]
+    if not found:
+        return SeriesAnswer((), _most_suspicious(tumour, least))
+    kinds = np.zeros((len(found), len(CLASSES) - 1))
+    for number in range(1, len(CLASSES)):
+        volume = said.of(number)
+        kinds[:, number - 1] = [_mean(volume, mass) for mass, _ in found]
+    kinds = np.maximum(kinds, _LEAST)
+    kinds /= kinds.sum(axis=1, keepdims=True)
+    bodies = tuple(Body(mass, chance, each) for (mass, chance), each in zip(found, kinds, strict=True))
+    return SeriesAnswer(bodies, max(body.chance for body in bodies))
+
+
+def conclude(answers: Sequence[SeriesAnswer], card: HandCard) -> StudyAnswer:
+    """One answer for all series of a study. Pure."""
+    asked = card.calibration
+    held = np.clip([answer.chance for answer in answers], _LEAST, _MOST)
+    logit = float(np.mean(np.log(held / (1.0 - held)))) / asked.study_temperature + asked.study_bias
+    chance = float(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
+    largest = [answer.bodies[0].kinds for answer in answers if answer.bodies]
+    if not largest:
+        return StudyAnswer(chance, None)
+    logs = np.mean(np.log(largest), axis=0) / asked.kind_temperature
+    grown = np.exp(logs - logs.max())
+    return StudyAnswer(chance, grown / grown.sum())
+
+
+def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindings:
+    """What was found on one series, on its grid."""
+    bodies, grid = answer.bodies, volume.grid
+    said, sentence = Answer.TUMOUR, None
+    if not bodies:
+        said, sentence = Answer.NORMAL, None
+        if answer.chance >= card.thresholds.tumour:
+            said = Answer.UNDECIDED
+            sentence = "Single voxels read as tumour, but no region of them is large enough: look at the whole series."
+    notes = [*volume.notes, *([sentence] if sentence else [])]
+    if len(bodies) == MAX_MASSES:
+        notes.append(f"Only the {MAX_MASSES} largest regions are listed.")
+    return SourceFindings(
+        series_instance_uid=volume.series_instance_uid,
+        images=volume.images,
+        answer=said,
+        probabilities={Answer.NORMAL: 1.0 - answer.chance, Answer.TUMOUR: answer.chance},
+        mask=masses.paint([body.mass for body in bodies], grid.shape),
+        spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
+        lesions=tuple(_lesion(number, body, volume) for number, body in enumerate(bodies, start=1)),
+        notes=tuple(notes),
+    )
+
+
+def named(kinds: Vector) -> dict[str, float]:
+    """The kinds by their names, the likeliest first."""
+    order = np.argsort(-kinds, kind="stable")
+    return {CLASSES[int(place) + 1]: float(kinds[place]) for place in order}
+
+
+def study_answer(study: StudyAnswer, sources: Sequence[SourceFindings], card: HandCard) -> Answer:
+    """Tumour where the series together say so and one outlines it, normal where neither; else undecided."""
+    reads, is_outlined = study.chance >= card.thresholds.tumour, any(each.lesions for each in sources)
+    if reads and is_outlined:
+        return Answer.TUMOUR
+    is_open = reads or is_outlined or any(each.answer is Answer.UNDECIDED for each in sources)
+    return Answer.UNDECIDED if is_open else Answer.NORMAL
+
+
+def study_notes(study: StudyAnswer, card: HandCard) -> tuple[str, ...]:
+    """The sentences of a study: which kind, how sure, and what the model does not know."""
+    if study.kinds is None:
+        return (FIVE_KINDS,)
+    (first, share), *_ = named(study.kinds).items()
+    if share < card.thresholds.kind:
+        return (f"Which of the five kinds it is stays open: at most {share:.0%} for {first}.", FIVE_KINDS)
+    return (f"Of the five kinds it resembles {first} most ({share:.0%}).", FIVE_KINDS)
+
+
+def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> HandModel:
+    """Open the network of a verified bundle.
+
+    Raises
+    ------
+    ContractError
+        The bundle is of another system, or the network does not fit its card.
+    RuntimeMissingError, ProviderError, InferenceError
+    """
+    card = of_kind(bundle, HandCard).card
+    net = open_session(bundle.files[ROLE], str(bundle.folder / card.files[ROLE].path), contract(card), options)
+    identity = ModelIdentity(
+        card.system, card.name, card.version, bundle.weights_sha256, net.provider, card.training_kind
+    )
+    return HandModel(card, identity, net)
+
+
+def contract(card: HandCard) -> Contract:
+    """What the network of a card must say, take and give."""
+    size = card.preprocess.size
+    given = {"mask_logits": (len(CLASSES), *size)}
+    return Contract(card.contract(ROLE), "image", (len(card.preprocess.channels), *size), given)
+
+
+def _lesion(number: int, body: Body, volume: Volume) -> Lesion:
+    grid = volume.grid
+    return Lesion(
+        number=number,
+        answer=Answer.TUMOUR,
+        probability=body.chance,
+        malignant_probability=None,
+        measurements=masses.measurements(body.mass, grid),
+        outlines=masses.outlines(body.mass, volume.images, (grid.shape[1], grid.shape[2])),
+        kinds=named(body.kinds),
+    )
+
+
+def _mean(volume: Float, mass: Mass) -> float:
+    return float(volume[mass.box][mass.mask].mean(dtype=np.float64))
+
+
+def _most_suspicious(probability: Float, voxels: float) -> float:
+    """The mean of as many voxels as the smallest region has, those most like a tumour."""
+    count = min(probability.size, max(1, round(voxels)))
+    flat = probability.ravel()
+    return float(np.partition(flat, flat.size - count)[-count:].mean(dtype=np.float64))

@@ -1,0 +1,145 @@
+"""From phantoms to a calibrated bundle, and what the numbers on that way mean."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.card import read_bundle
+from models.hand import load
+from models.hand_card import HandCard
+from models.session import Device, SessionOptions
+from training.cli import main
+from training.hand import calibrate, commands, fit
+from training.hand.batches import BatchSpec, Drawer, slices_of
+from training.hand.dataset import Case, Scan, case_of, folds, read, split, write
+from training.hand.recipe import SMALL
+from training.phantoms.hand import Plane, hand_patient
+from training.phantoms.hand_tissue import HandKind
+from training.phantoms.spine_tissue import Weight
+
+TINY = replace(
+    SMALL,
+    name="tiny",
+    preprocess=replace(SMALL.preprocess, size=(64, 64), spacing_mm=1.2, tile_px=16),
+    net=replace(
+        SMALL.net, stem=(16, 16), entry=(16, 24, 32), middle=1, end=(32, 32, 32, 32), aspp=16, low_level=16, decoder=24
+    ),
+    batches=BatchSpec(tumours=6, others=2, reserve=3),
+    plan=replace(SMALL.plan, steps=20, observe_every=20),
+)
+PROTOCOL = ((Weight.T1, Plane.AXIAL), (Weight.FS, Plane.CORONAL))
+OPTIONS = SessionOptions(device=Device.CPU, threads=1)
+
+
+@pytest.fixture(scope="module")
+def cases() -> tuple[Case, ...]:
+    kinds: tuple[HandKind | None, ...] = (*HandKind, None)
+    drawn = [hand_patient(seed, kinds=(kinds[seed % 6],), protocol=PROTOCOL, step_mm=2.0) for seed in range(42)]
+    return tuple(case_of(patient) for patient in drawn)
+
+
+def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(cases, tmp_path: Path) -> None:
+    net = fit.train(cases, TINY, tmp_path / "run")
+    card = commands.export(tmp_path / "run", TINY, cases, tmp_path / "bundle", "0.1.0", "phantom")
+    assert card.training["steps"] == 20
+    choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
+    assert choice.pixel_ece[1] <= choice.pixel_ece[0] + 0.01
+    sound = read_bundle(tmp_path / "bundle")
+    measured = commands.measure(sound, split(cases).test, "test", 1)
+    commands.bundle.record(sound, measured=measured)
+    card = read_bundle(tmp_path / "bundle").card
+    assert isinstance(card, HandCard)
+    assert card.calibration == choice.calibration
+    assert card.measured["miou_6_pixels"][0] > 0.1
+    assert "phantom patients, test part" in str(card.measured["on"])
+    model = load(read_bundle(tmp_path / "bundle"), OPTIONS)
+    scan = split(cases).test[0].scans[0]
+    way, logits = model.logits(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+    assert logits.shape == (6, len(scan.stack), *way.padded)
+    assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
+
+
+def test_a_run_that_was_interrupted_is_only_continued_as_it_was(cases, tmp_path: Path) -> None:
+    short = replace(TINY, plan=replace(TINY.plan, steps=2))
+    fit.train(cases, short, tmp_path)
+    with pytest.raises(Exception, match="another recipe"):
+        fit.train(cases, TINY, tmp_path)
+
+
+def test_folds_train_on_all_but_the_patients_they_measure(cases, tmp_path: Path) -> None:
+    short = replace(TINY, plan=replace(TINY.plan, steps=2, observe_every=50))
+    table = commands.cross_validated(cases[:12], short, tmp_path, None, count=2)
+    assert table.splitlines()[-1].startswith("mean")
+    assert (tmp_path / "fold-2" / "net.pt").is_file()
+
+
+def named(count: int) -> list[Case]:
+    return [Case(f"hand-{number:04d}", number % 6, ()) for number in range(count)]
+
+
+def test_no_patient_is_in_two_folds_and_every_patient_in_one() -> None:
+    everyone = named(221)
+    made = folds(everyone)
+    assert len(made) == 5
+    assert sorted(case.name for fold in made for case in fold) == [case.name for case in everyone]
+    assert max(map(len, made)) - min(map(len, made)) <= 2
+    for kind in range(6):
+        counts = [sum(case.kind == kind for case in fold) for fold in made]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_a_split_is_by_patient_and_the_same_in_any_order() -> None:
+    everyone = named(120)
+    parts = split(everyone)
+    names = [{case.name for case in part} for part in (parts.train, parts.validation, parts.test)]
+    assert [len(each) for each in names] == [84, 18, 18]
+    assert len(set.union(*names)) == 120
+    again = split(everyone[::-1])
+    assert {case.name for case in again.test} == names[2]
+
+
+def test_a_patient_reads_back_as_written(cases, tmp_path: Path) -> None:
+    write(cases[0], tmp_path)
+    (read_back,) = read(tmp_path)
+    assert (read_back.name, read_back.kind) == (cases[0].name, cases[0].kind)
+    for one, other in zip(read_back.scans, cases[0].scans, strict=True):
+        assert np.array_equal(one.stack, other.stack)
+        assert np.array_equal(one.mask, other.mask)
+        assert (one.weighting, one.plane, one.spacing_mm) == (other.weighting, other.plane, other.spacing_mm)
+
+
+def test_the_command_line_makes_phantoms_for_training(tmp_path: Path) -> None:
+    options = ["--part", "hand", "--layout", "arrays", "--count", "1", "--seed", "7"]
+    assert main(["phantoms", "--out", str(tmp_path), *options]) == 0
+    assert [case.name for case in read(tmp_path)] == ["hand-0000007"]
+
+
+def test_a_batch_has_the_five_kinds_in_turn_and_keeps_a_tumour_in_sight(cases) -> None:
+    drawer = Drawer(cases, TINY.preprocess, BatchSpec(tumours=10, others=3), replace(TINY.augment, elastic=0.0), 1)
+    batch = drawer(0, 0.0)
+    kinds = batch.truth.amax(dim=(1, 2)).tolist()
+    assert sorted(kinds[:10]) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    assert kinds[10:] == [0, 0, 0]
+    assert np.array_equal(batch.truth.numpy(), drawer(0, 0.9).truth.numpy())
+    assert not np.array_equal(batch.truth.numpy(), drawer(1, 0.0).truth.numpy())
+
+
+def test_a_slice_is_prepared_as_the_node_prepares_it() -> None:
+    stack = np.random.default_rng(1).integers(20, 255, (3, 40, 40)).astype(np.uint8)
+    mask = np.zeros_like(stack)
+    mask[1, 10:20, 5:25] = 4
+    one, two, _ = slices_of(Scan("t1", "axial", stack, mask, 1.2, 3.0), TINY.preprocess)
+    assert (two.image.shape, two.truth.shape) == ((2, 64, 64), (64, 64))
+    assert not one.truth.any()
+    assert set(np.unique(two.truth)) == {0, 4}
+    assert int((two.truth == 4).sum()) == 200
+
+
+def test_a_temperature_is_found_again() -> None:
+    rng = np.random.default_rng(3)
+    logits = rng.normal(0.0, 1.5, (20_000, 6))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = (rng.random((20_000, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    assert calibrate.pixel_temperature(logits * 3.0, truth) == pytest.approx(3.0, rel=0.05)

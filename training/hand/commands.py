@@ -1,0 +1,169 @@
+"""What the commands of `osteon-train ... hand` do; each returns the text to print."""
+
+import argparse
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.card import Bundle, Card, read_bundle
+from models.hand import HandModel, load
+from models.hand_card import CLASSES, HandCard
+from models.session import Device, SessionOptions
+from training.hand import bundle, calibrate, evaluate, fit, labelme
+from training.hand.batches import slices_of
+from training.hand.dataset import FOLDS, Case, folds, read, split
+from training.hand.nets import parameters
+from training.hand.recipe import RECIPES, Recipe
+from training.hand.scores import binary, mean_iou
+from training.patients import Parts
+from training.run import run_of
+
+log = logging.getLogger(__name__)
+
+SEEN = 4
+"""Validation slices that an export is proved on, beside noise."""
+
+
+def patients(folder: Path) -> tuple[Case, ...]:
+    """The patients of a folder of NAME.npz, or of one of pictures with labelme's annotations."""
+    if not (folder / labelme.MILLIMETRES).is_file():
+        return read(folder)
+    cases, disputes = labelme.read_patients(folder)
+    for dispute in disputes:
+        log.warning("Left out: %s.", dispute)
+    return cases
+
+
+def run_fit(args: argparse.Namespace) -> str:
+    """Train, or go on."""
+    torch.set_num_threads(args.threads)
+    net = fit.train(patients(args.data), RECIPES[args.preset], args.out, args.minutes)
+    return (
+        f"Trained a network of {parameters(net)} parameters into {args.out}. "
+        f"Next: osteon-train export hand --run {args.out} --data {args.data} --bundle BUNDLE"
+    )
+
+
+def run_folds(args: argparse.Namespace) -> str:
+    """Cross-validate by patient (hand-deep-ht, section 4); each fold is a run of its own below RUN."""
+    torch.set_num_threads(args.threads)
+    return cross_validated(patients(args.data), RECIPES[args.preset], args.out, args.minutes)
+
+
+def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int = FOLDS) -> str:
+    """Train on all folds but one, measure on that one, in turn; a table with the mean, as the paper's Table 1."""
+    parts = folds(cases, count)
+    each = None if minutes is None else minutes / count
+    scores = []
+    lines = ["fold  mIoU of 6  mIoU of 2"]
+    for number, held in enumerate(parts, start=1):
+        others = tuple(case for part in parts if part is not held for case in part)
+        net = fit.train_on(Parts(others, held, held), recipe, out / f"fold-{number}", each)
+        matrix = fit.confused(net, fit.examined_slices(held, recipe), recipe)
+        scores.append((mean_iou(matrix), mean_iou(binary(matrix))))
+        lines.append(f"{number:4d}  {scores[-1][0]:9.3f}  {scores[-1][1]:9.3f}")
+    mean = np.mean(scores, axis=0)
+    lines.append(f"mean  {mean[0]:9.3f}  {mean[1]:9.3f}")
+    return "\n".join(lines)
+
+
+def run_export(args: argparse.Namespace) -> str:
+    """Write and prove a bundle."""
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[str(run_of(args.run)["preset"])]
+    export(args.run, recipe, patients(args.data), args.bundle, args.version, args.kind)
+    return f"Wrote {args.bundle}. Next: osteon-train calibrate hand --bundle {args.bundle} --data {args.data}"
+
+
+def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> HandCard:
+    """A bundle of a run."""
+    net, told, parts = fit.load(recipe, run), run_of(run), split(cases)
+    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
+    seconds, steps = fit.spent(run)
+    facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
+        "kind": kind,
+        "data": f"{len(cases)} {kind} patients: {_counted(cases)}",
+        "split": (
+            f"by patient, by a hash of the name, each kind apart: {len(parts.train)} train, "
+            f"{len(parts.validation)} calibrate, {len(parts.test)} test"
+        ),
+        "command": f"osteon-train fit hand --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "seconds": seconds,
+        "steps": steps,
+        "parameters": parameters(net),
+    }
+    seen = _seen(parts.validation, recipe)
+    return bundle.write(net, recipe, folder, version=version, seen=seen, facts=facts)
+
+
+def run_calibrate(args: argparse.Namespace) -> str:
+    """Choose what the card decides by."""
+    choice = calibrated(read_bundle(args.bundle), patients(args.data), args.threads)
+    asked = choice.calibration
+    return (
+        f"Mask {choice.thresholds.mask}; temperatures {asked.temperature} of pixels, {asked.study_temperature} (bias "
+        f"{asked.study_bias}) of studies, {asked.kind_temperature} of kinds; calibration error of pixels "
+        f"{choice.pixel_ece[0]} before, {choice.pixel_ece[1]} after, of studies {choice.study_ece[0]} before, "
+        f"{choice.study_ece[1]} after. "
+        f"Next: osteon-train evaluate hand --bundle {args.bundle} --data {args.data} --write"
+    )
+
+
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+    """Calibrate a bundle and write its card."""
+    model = _open(sound, threads)
+    choice = calibrate.choose(evaluate.look(model, split(cases).validation), model.card)
+    bundle.record(sound, choice=choice)
+    return choice
+
+
+def run_evaluate(args: argparse.Namespace) -> str:
+    """Measure, and write it down when asked to."""
+    sound = read_bundle(args.bundle)
+    measured = measure(sound, getattr(split(patients(args.data)), args.part), args.part, args.threads)
+    if args.write:
+        bundle.record(sound, measured=measured)
+    return "\n".join(f"{key}: {value}" for key, value in measured.items())
+
+
+def measure(sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int) -> evaluate.Figures:
+    """The figures of a bundle on patients."""
+    model = _open(sound, threads)
+    looked = evaluate.look(model, cases)
+    return {
+        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
+        "interval": "95 %, bootstrap over patients: [value, low, high]",
+        **evaluate.figures(looked, evaluate.judge(looked, model.card), model.card),
+    }
+
+
+def _open(sound: Bundle[Card], threads: int) -> HandModel:
+    return load(sound, SessionOptions(device=Device.CPU, threads=threads))
+
+
+def _seen(cases: Sequence[Case], recipe: Recipe) -> npt.NDArray[np.float32]:
+    """A few slices with a tumour as the network sees them."""
+    scans = [scan for case in cases for scan in case.scans if scan.mask.any()][:SEEN]
+    if not scans:
+        scans = [scan for case in cases for scan in case.scans][:SEEN]
+    rows, columns = recipe.preprocess.size
+    slices = [slices_of(scan, recipe.preprocess, [int(scan.mask.any(axis=(1, 2)).argmax())])[0] for scan in scans]
+    return np.stack([each.image[:, :rows, :columns] for each in slices]).astype(np.float32) / np.float32(255.0)
+
+
+def _counted(cases: Sequence[Case]) -> str:
+    return ", ".join(f"{sum(case.kind == kind for case in cases)} {name}" for kind, name in enumerate(CLASSES))
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
+    "fit": run_fit,
+    "folds": run_folds,
+    "export": run_export,
+    "calibrate": run_calibrate,
+    "evaluate": run_evaluate,
+}

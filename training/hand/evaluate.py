@@ -1,0 +1,215 @@
+"""Measures a hand bundle through `models.hand`, on whole patients: the paper's mean IoU and what a node would say.
+
+Three readings of the same six classes are reported (MODELS.md §5.2): each pixel's likeliest class, as the paper; each
+region with the likeliest kind of all its voxels, as the node outlines it; and each region with the kind of the study.
+
+Legend: stacks `(slices, rows, columns)`; logits have the classes in front; a confusion has a row per true class.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.hand import Classes, HandModel, SeriesAnswer, StudyAnswer, classes, conclude, examine
+from models.hand_card import CLASSES, HandCard
+from models.metrics import Estimate, bootstrap, confusion, expected_calibration_error
+from models.slices import Plan
+from training.hand.dataset import Case, Scan
+from training.hand.scores import Ints, binary, ious, mean_iou
+
+log = logging.getLogger(__name__)
+
+CONTESTED = 0.05
+"""A pixel is contested when it is a tumour, or has this probability of one: elsewhere calibration is easy."""
+SAMPLED = 2000
+"""Contested pixels of each sequence that calibration looks at."""
+FOUND = 0.1
+"""A tumour counts as found from this Dice on."""
+
+Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looked:
+    """What the network says of one sequence."""
+
+    case: Case
+    scan: Scan
+    way: Plan
+    logits: npt.NDArray[np.float16]
+
+    def said(self, temperature: float) -> Classes:
+        """The probabilities at a temperature."""
+        return classes(self.way, self.logits.astype(np.float32), temperature)
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Of the source."""
+        return float(self.scan.spacing_mm**2 * self.scan.slice_mm)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examined:
+    """What the node would say of one sequence, beside the truth."""
+
+    answer: SeriesAnswer
+    pixels: Ints
+    """The confusion of each pixel's likeliest class."""
+    regions: tuple[Ints, Ints]
+    """The pixels' true classes within each region that the node outlines `(regions, 6)`, and within none `(6,)`."""
+    overlap: float
+    """Dice of any tumour; NaN where neither has one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patient:
+    """One patient's sequences and what they say together."""
+
+    case: Case
+    series: tuple[Examined, ...]
+    study: StudyAnswer
+
+
+def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
+    """Run the network on every sequence of the patients."""
+    found = []
+    for place, case in enumerate(cases, start=1):
+        for scan in case.scans:
+            way, logits = model.logits(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+            found.append(Looked(case, scan, way, logits.astype(np.float16)))
+        if place % 20 == 0:
+            log.info("Looked at %d of %d patients.", place, len(cases))
+    return found
+
+
+def judge(looked: Sequence[Looked], card: HandCard) -> list[Patient]:
+    """What a card decides of what the network said."""
+    by_case: dict[str, list[Looked]] = {}
+    for each in looked:
+        by_case.setdefault(each.case.name, []).append(each)
+    made = []
+    for mine in by_case.values():
+        series = tuple(_examined(each, card) for each in mine)
+        made.append(Patient(mine[0].case, series, conclude([each.answer for each in series], card)))
+    return made
+
+
+def _examined(each: Looked, card: HandCard) -> Examined:
+    said = each.said(card.calibration.temperature)
+    answer = examine(said, each.voxel_mm3, card)
+    truth = each.scan.mask.astype(np.int64)
+    best, likeliest = said.of(0), np.zeros(truth.shape, dtype=np.int64)
+    for number in range(1, len(CLASSES)):
+        chance = said.of(number)
+        likeliest[chance > best] = number
+        best = np.maximum(best, chance)
+    inside = np.zeros((len(answer.bodies), len(CLASSES)), dtype=np.int64)
+    outlined = np.zeros(truth.shape, dtype=bool)
+    for place, body in enumerate(answer.bodies):
+        inside[place] = np.bincount(truth[body.mass.box][body.mass.mask], minlength=len(CLASSES))
+        outlined[body.mass.box] |= body.mass.mask
+    outside = np.bincount(truth[~outlined], minlength=len(CLASSES)).astype(np.int64)
+    both, sizes = int((outlined & (truth > 0)).sum()), int(outlined.sum()) + int((truth > 0).sum())
+    pixels = confusion(truth.ravel(), likeliest.ravel(), len(CLASSES))
+    return Examined(answer, pixels, (inside, outside), 2.0 * both / sizes if sizes else float("nan"))
+
+
+def contested(looked: Sequence[Looked]) -> tuple[Floats, Ints]:
+    """Logits `(n, 6)` and true classes `(n,)` of pixels on the network's grid that are not plainly background."""
+    logits, truths = [], []
+    for number, each in enumerate(looked):
+        truth = np.zeros(each.logits.shape[1:], dtype=np.int64)
+        for kind in np.unique(each.scan.mask):
+            if kind:
+                truth[each.way.resampled((each.scan.mask == kind).astype(np.float32)) >= 0.5] = kind
+        places = np.flatnonzero((truth > 0) | (1.0 - each.said(1.0).values[0] >= CONTESTED))
+        if places.size > SAMPLED:
+            places = np.random.default_rng((7, number)).choice(places, SAMPLED, replace=False)
+        logits.append(each.logits.reshape(len(CLASSES), -1)[:, places].T.astype(np.float64))
+        truths.append(truth.ravel()[places])
+    return np.concatenate(logits), np.concatenate(truths)
+
+
+def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
+    """Over the last axis."""
+    grown = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+    return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
+
+
+def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCard) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+    said = study_probabilities(patients)
+    kinds = np.array([patient.case.kind for patient in patients])
+    everyone = np.arange(len(patients))
+    by_pixel = np.array([sum(each.pixels for each in patient.series) for patient in patients])
+    by_region = np.array([regions_confusion(patient, by_study=False) for patient in patients])
+    by_study = np.array([regions_confusion(patient, by_study=True) for patient in patients])
+    overlaps = [np.array([each.overlap for each in patient.series]) for patient in patients]
+    answered = said.argmax(axis=1)
+
+    def interval(statistic: Callable[[npt.NDArray[np.integer]], float]) -> list[str | int | float | bool]:
+        return _rounded(bootstrap(statistic, everyone, draws=500))
+
+    def sick(chosen: npt.NDArray[np.integer]) -> Floats:
+        """Dice of each sequence of the chosen patients with a tumour; one NaN where there is none."""
+        mine = np.concatenate([np.empty(0), *(overlaps[place] for place in chosen if kinds[place])])
+        known = mine[np.isfinite(mine)]
+        return known if known.size else np.array([np.nan])
+
+    logits, truth = contested(looked)
+    temperature = card.calibration.temperature
+    return {
+        "patients": len(patients),
+        "sequences": len(looked),
+        "patients_by_kind": [int(number) for number in np.bincount(kinds, minlength=len(CLASSES))],
+        "miou_6_pixels": interval(lambda i: mean_iou(by_pixel[i].sum(axis=0))),
+        "miou_6_regions": interval(lambda i: mean_iou(by_region[i].sum(axis=0))),
+        "miou_6_study": interval(lambda i: mean_iou(by_study[i].sum(axis=0))),
+        "iou_by_class_pixels": [round(float(each), 4) for each in ious(by_pixel.sum(axis=0))],
+        "iou_by_class_study": [round(float(each), 4) for each in ious(by_study.sum(axis=0))],
+        "miou_binary_pixels": interval(lambda i: mean_iou(binary(by_pixel[i].sum(axis=0)))),
+        "miou_binary_regions": interval(lambda i: mean_iou(binary(by_region[i].sum(axis=0)))),
+        "dice_mean_per_sequence": interval(lambda i: float(sick(i).mean())),
+        "dice_median_per_sequence": round(float(np.median(sick(everyone))), 4),
+        "sequences_found": interval(lambda i: float((sick(i) > FOUND).mean())),
+        "false_regions_per_sequence": round(_false_regions(patients) / max(1, len(looked)), 4),
+        "study_accuracy_6": interval(lambda i: float((answered[i] == kinds[i]).mean())),
+        "study_ece_6": round(expected_calibration_error(said, kinds), 4),
+        "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),
+        "pixel_ece_after": round(expected_calibration_error(softmax(logits, temperature), truth), 4),
+    }
+
+
+def study_probabilities(patients: Sequence[Patient]) -> Floats:
+    """`(patients, 6)`: no tumour, or which; a tumour without an outline is of any kind."""
+    even = np.full(len(CLASSES) - 1, 1.0 / (len(CLASSES) - 1))
+    rows = []
+    for patient in patients:
+        kinds = even if patient.study.kinds is None else patient.study.kinds
+        rows.append(np.concatenate([[1.0 - patient.study.chance], patient.study.chance * kinds]))
+    return np.array(rows)
+
+
+def regions_confusion(patient: Patient, *, by_study: bool) -> Ints:
+    """The confusion of pixels whose answer is that of their region, or of the study."""
+    total = np.zeros((len(CLASSES), len(CLASSES)), dtype=np.int64)
+    for each in patient.series:
+        inside, outside = each.regions
+        total[:, 0] += outside
+        for body, truth in zip(each.answer.bodies, inside, strict=True):
+            kinds = patient.study.kinds if by_study and patient.study.kinds is not None else body.kinds
+            total[:, int(kinds.argmax()) + 1] += truth
+    return total
+
+
+def _false_regions(patients: Sequence[Patient]) -> int:
+    """Regions without a pixel of a tumour in them."""
+    return sum(int((each.regions[0][:, 1:].sum(axis=1) == 0).sum()) for patient in patients for each in patient.series)
+
+
+def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
+    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]
