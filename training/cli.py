@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--preset",
         default="small",
-        help="recipe: small, strong, paper; of diffusion also -dwi and -adc of each, of hand also paper-step (default small)",
+        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step (default: small)",
     )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")
@@ -129,8 +129,8 @@ def _command(
         type=Path,
         required=True,
         metavar="DIR",
-        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; hand: with NAME.npz, or with pictures "
-        "and labelme's files; spine, diffusion: of NAME.npz",
+        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; spine, diffusion: NAME.npz; hand: "
+        "NAME.npz, or pictures with labelme's files",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -33,7 +33,7 @@ class Patient(Protocol):
         """Their class."""
 
 
-P = TypeVar("P", bound=Patient, covariant=True)
+P = TypeVar("P", bound=Patient)
 
 
 @dataclass(frozen=True, slots=True)

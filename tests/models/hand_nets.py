@@ -25,6 +25,7 @@ classes = ["normal", "ganglion", "giant-cell", "lipoma", "haemangioma", "schwann
 [input]
 modalities = ["MR"]
 body_parts = ["hand"]
+one_grid = false
 needs = [{{name = "t1", weightings = ["T1"], min_slices = 3}}]
 
 [preprocess]

@@ -21,12 +21,13 @@ def test_the_paper_has_221_patients_of_five_kinds() -> None:
 
 
 def test_the_paper_network_has_41_million_parameters_and_maps_of_129_and_33() -> None:
-    net = DeepLab(PAPER_NET).eval()
+    with torch.device("meta"):
+        net = DeepLab(PAPER_NET).eval()
     assert parameters(net) == pytest.approx(41.1e6, rel=0.005)
     assert (PAPER.preprocess.size, PAPER.preprocess.channels) == ((513, 513), ("clahe",))
     with torch.no_grad():
-        quarter, deep = net.encoder.to("meta")(torch.zeros((1, 1, 513, 513), device="meta"))
-        whole = net.to("meta")(torch.zeros((2, 1, 513, 513), device="meta")).mask_logits
+        quarter, deep = net.encoder(torch.zeros((1, 1, 513, 513), device="meta"))
+        whole = net(torch.zeros((2, 1, 513, 513), device="meta")).mask_logits
     assert (quarter.shape[2:], deep.shape[1:]) == ((129, 129), (2048, 33, 33))
     assert whole.shape == (2, 6, 513, 513)
 
@@ -42,10 +43,8 @@ def test_every_preset_answers_on_the_size_and_channels_that_it_names() -> None:
     assert set(RECIPES) == {"paper", "paper-step", "strong", "small"}
     for recipe in (PAPER, STRONG, SMALL):
         size = recipe.preprocess.size
-        with torch.no_grad():
-            said = DeepLab(recipe.net).to("meta")(
-                torch.zeros((2, len(recipe.preprocess.channels), *size), device="meta")
-            )
+        with torch.no_grad(), torch.device("meta"):
+            said = DeepLab(recipe.net)(torch.zeros((2, len(recipe.preprocess.channels), *size)))
         assert said.mask_logits.shape == (2, 6, *size)
 
 

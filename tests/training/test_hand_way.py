@@ -22,9 +22,9 @@ from training.phantoms.spine_tissue import Weight
 TINY = replace(
     SMALL,
     name="tiny",
-    preprocess=replace(SMALL.preprocess, size=(64, 64), spacing_mm=1.2, tile_px=16),
+    preprocess=replace(SMALL.preprocess, size=(64, 64), spacing_mm=1.4, tile_px=16),
     net=replace(
-        SMALL.net, stem=(16, 16), entry=(16, 24, 32), middle=1, end=(32, 32, 32, 32), aspp=16, low_level=16, decoder=24
+        SMALL.net, stem=(8, 12), entry=(12, 16, 24), middle=1, end=(24, 24, 24, 24), aspp=12, low_level=8, decoder=12
     ),
     batches=BatchSpec(tumours=6, others=2, reserve=3),
     plan=replace(SMALL.plan, steps=20, observe_every=20),
@@ -130,7 +130,7 @@ def test_a_slice_is_prepared_as_the_node_prepares_it() -> None:
     stack = np.random.default_rng(1).integers(20, 255, (3, 40, 40)).astype(np.uint8)
     mask = np.zeros_like(stack)
     mask[1, 10:20, 5:25] = 4
-    one, two, _ = slices_of(Scan("t1", "axial", stack, mask, 1.2, 3.0), TINY.preprocess)
+    one, two, _ = slices_of(Scan("t1", "axial", stack, mask, TINY.preprocess.spacing_mm, 3.0), TINY.preprocess)
     assert (two.image.shape, two.truth.shape) == ((2, 64, 64), (64, 64))
     assert not one.truth.any()
     assert set(np.unique(two.truth)) == {0, 4}

@@ -21,12 +21,16 @@ from training.hand.nets import DeepLab, Outputs
 from training.hand.recipe import Recipe
 
 BODY_PARTS = ("hand", "finger", "wrist")
+LEAST_SLICES, MOST = 3, 3
+"""Slices of a series, and series of one kind: one in each plane."""
 NEEDS = (
-    NeedSpec("t1", ("T1",), min_slices=3, may_be_contrasted=False),
-    NeedSpec("t2", ("T2", "STIR", "PD"), min_slices=3, is_optional=True),
-    NeedSpec("contrast", ("T1",), min_slices=3, is_optional=True),
+    NeedSpec("t1", ("T1",), min_slices=LEAST_SLICES, may_be_contrasted=False, at_most=MOST, is_optional=True),
+    NeedSpec("t2", ("T2",), min_slices=LEAST_SLICES, fat_suppressed=False, at_most=MOST, is_optional=True),
+    NeedSpec("fs", ("T2", "STIR"), min_slices=LEAST_SLICES, fat_suppressed=True, at_most=MOST, is_optional=True),
+    NeedSpec("contrast", ("T1",), min_slices=LEAST_SLICES, must_be_contrasted=True, at_most=MOST, is_optional=True),
 )
-"""T1 in any plane, T2, and T1 after contrast agent (hand-deep-ht, section 2.2)."""
+"""T1 in any plane, T2, and T1 after contrast agent (hand-deep-ht, section 2.2). Each series is looked at by itself; one
+is enough to answer, and the answer says which were not there."""
 INTENDED_USE = (
     "Research. Points a reader at regions on MR of the hand that may be one of five benign tumours, and says which of "
     "the five each resembles. It decides nothing."
@@ -98,7 +102,7 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> HandCard:
         intended_use=INTENDED_USE,
         limitations=LIMITATIONS if is_real else PHANTOM_LIMITATIONS,
         licence=LICENCE if is_real else PHANTOM_LICENCE,
-        input=StackInput(modalities=("MR",), body_parts=BODY_PARTS, needs=NEEDS),
+        input=StackInput(modalities=("MR",), body_parts=BODY_PARTS, needs=NEEDS, one_grid=False),
         preprocess=recipe.preprocess,
         files={},
         classes=CLASSES,

@@ -2,8 +2,9 @@
 
 Encoder: Xception whose pools are separable convolutions with a stride, then atrous pooling at several rates (ASPP).
 Decoder: the encoder's answer, four times as fine, beside the features at a quarter of the input; refined, and brought
-to the input's size. The small one begins with 4 x 4 pixels side by side instead of convolutions at full and half size,
-which costs a quarter, and ends with 2 x 2 answers side by side, because its tumours are a few pixels wide.
+to the input's size. The small one begins with 2 x 2 pixels side by side instead of a convolution at full size, ends
+with 2 x 2 answers side by side, because its tumours are a few pixels wide, and convolves across channels and pixels at
+once: for its widths a CPU takes as long for separable convolutions, which learn less.
 
 Legend: `(batch, channels, rows, columns)`.
 """
@@ -44,7 +45,10 @@ class NetSpec:
     low_level: int
     decoder: int
     shuffles: bool = False
-    """Whether 4 x 4 pixels become channels at first, and channels 2 x 2 pixels at last; not so as published."""
+    """Whether 2 x 2 pixels become channels at first, and channels 2 x 2 pixels at last; not so as published."""
+    separable: bool = True
+    prior: float = 0.0
+    """Logit of background before anything was learned: most pixels are."""
     dropout: float = 0.0
 
 
@@ -64,15 +68,17 @@ PAPER = NetSpec(
 SMALL = NetSpec(
     channels=2,
     classes=6,
-    stem=(32, 40),
-    entry=(56, 88, 144),
-    middle=4,
-    end=(160, 176, 176, 192),
-    rates=(2, 4, 6),
-    aspp=80,
-    low_level=32,
-    decoder=64,
+    stem=(16, 28),
+    entry=(40, 72, 112),
+    middle=1,
+    end=(112, 112, 112, 128),
+    rates=(1, 2, 3),
+    aspp=56,
+    low_level=24,
+    decoder=56,
     shuffles=True,
+    separable=False,
+    prior=4.0,
     dropout=0.1,
 )
 
@@ -84,12 +90,16 @@ class DeepLab(nn.Module):
         super().__init__()
         self.spec = spec
         self.encoder = Xception(spec)
-        self.aspp = Aspp(spec.end[3], spec.aspp, spec.rates, spec.dropout)
+        self.aspp = Aspp(spec)
         self.low = _conv(spec.entry[0], spec.low_level, 1)
         self.refine = nn.Sequential(
-            Separable(spec.aspp + spec.low_level, spec.decoder), Separable(spec.decoder, spec.decoder)
+            _wide(spec, spec.aspp + spec.low_level, spec.decoder), _wide(spec, spec.decoder, spec.decoder)
         )
-        self.head = nn.Conv2d(spec.decoder, spec.classes * (4 if spec.shuffles else 1), 1)
+        fine = 4 if spec.shuffles else 1
+        self.head = nn.Conv2d(spec.decoder, spec.classes * fine, 1)
+        if spec.prior:
+            nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # it has one
+            nn.init.constant_(self.head.bias[:fine], spec.prior)  # type: ignore[index]  # it has one
 
     def forward(self, image: Tensor) -> Outputs:
         """Logits for `image`."""
@@ -106,34 +116,32 @@ class Xception(nn.Module):
         super().__init__()
         first, second = spec.stem
         self.shuffles = spec.shuffles
-        stride = 1 if spec.shuffles else 2
-        self.stem = nn.Sequential(
-            _conv(spec.channels * (16 if spec.shuffles else 1), first, 3, stride), _conv(first, second, 3)
-        )
+        inputs, stride = (4 * spec.channels, 1) if spec.shuffles else (spec.channels, 2)
+        self.stem = nn.Sequential(_conv(inputs, first, 3, stride), _conv(first, second, 3))
         a, b, c = spec.entry
-        self.quarter = Block((second, a, a, a), stride)
-        self.eighth = Block((a, b, b, b), 2)
-        self.sixteenth = Block((b, c, c, c), 2)
-        self.middle = nn.Sequential(*(Block((c, c, c, c), stride=1) for _ in range(spec.middle)))
+        self.quarter = Block(spec, (second, a, a, a), stride=2)
+        self.eighth = Block(spec, (a, b, b, b), stride=2)
+        self.sixteenth = Block(spec, (b, c, c, c), stride=2)
+        self.middle = nn.Sequential(*(Block(spec, (c, c, c, c), stride=1) for _ in range(spec.middle)))
         inner, *rest = spec.end
-        self.out = Block((c, c, inner, inner), stride=1)
+        self.out = Block(spec, (c, c, inner, inner), stride=1)
         steps = zip((inner, *rest), rest, strict=False)
-        self.end = nn.Sequential(*(Separable(wide, wider, rate=2) for wide, wider in steps))
+        self.end = nn.Sequential(*(_wide(spec, wide, wider, rate=2) for wide, wider in steps))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Features at a quarter and at a sixteenth of the input."""
-        quarter = self.quarter(self.stem(F.pixel_unshuffle(image, 4) if self.shuffles else image))
+        quarter = self.quarter(self.stem(F.pixel_unshuffle(image, 2) if self.shuffles else image))
         deep = self.middle(self.sixteenth(self.eighth(quarter)))
         return quarter, self.end(self.out(deep))
 
 
 class Block(nn.Module):
-    """Three separable convolutions beside a short way; the last one has the stride."""
+    """Three convolutions beside a short way; the last one has the stride."""
 
-    def __init__(self, widths: tuple[int, int, int, int], stride: int) -> None:
+    def __init__(self, spec: NetSpec, widths: tuple[int, int, int, int], stride: int) -> None:
         super().__init__()
         a, b, c, d = widths
-        self.body = nn.Sequential(Separable(a, b), Separable(b, c), Separable(c, d, stride=stride))
+        self.body = nn.Sequential(_wide(spec, a, b), _wide(spec, b, c), _wide(spec, c, d, stride=stride))
         changes = stride > 1 or a != d
         self.short = nn.Sequential(nn.Conv2d(a, d, 1, stride, bias=False), nn.BatchNorm2d(d)) if changes else None
 
@@ -163,12 +171,13 @@ class Separable(nn.Module):
 class Aspp(nn.Module):
     """Looks at one place at several distances, and at the whole image."""
 
-    def __init__(self, inputs: int, width: int, rates: tuple[int, int, int], dropout: float) -> None:
+    def __init__(self, spec: NetSpec) -> None:
         super().__init__()
+        inputs, width = spec.end[3], spec.aspp
         self.near = _conv(inputs, width, 1)
-        self.far = nn.ModuleList(Separable(inputs, width, rate=rate) for rate in rates)
+        self.far = nn.ModuleList(_wide(spec, inputs, width, rate=rate) for rate in spec.rates)
         self.whole = nn.Sequential(nn.Conv2d(inputs, width, 1), nn.ReLU())
-        self.join = nn.Sequential(_conv(width * 5, width, 1), nn.Dropout(dropout))
+        self.join = nn.Sequential(_conv(width * 5, width, 1), nn.Dropout(spec.dropout))
 
     def forward(self, seen: Tensor) -> Tensor:
         """All distances joined."""
@@ -182,9 +191,18 @@ def parameters(net: nn.Module) -> int:
     return sum(value.numel() for value in net.parameters())
 
 
-def _conv(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Sequential:
+def _wide(spec: NetSpec, inputs: int, outputs: int, stride: int = 1, rate: int = 1) -> nn.Module:
+    """A convolution of 3 x 3 pixels: as published, or across channels at once."""
+    if spec.separable:
+        return Separable(inputs, outputs, stride, rate)
+    return _conv(inputs, outputs, 3, stride, rate)
+
+
+def _conv(inputs: int, outputs: int, side: int, stride: int = 1, rate: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, stride, side // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, side, stride, side // 2 * rate, rate, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from training.phantoms.hand_anatomy import Canvas, Hand, Mask, Near, Path, Point, near, tube
 from training.phantoms.hand_tissue import HandKind, Part
 
-LEAST_MM, LARGEST_MM = 7.0, 26.0
+LEAST_MM, LARGEST_MM = 10.0, 34.0
 """Longest diameter of a tumour."""
 LEAST_MM3 = 90.0
 MOST_BULGING = 0.35
@@ -34,7 +34,7 @@ def draw_tumour(kind: HandKind, canvas: Canvas, made: Hand, truth: Mask, rng: np
     """
     reach = 0.5 * float(np.exp(rng.uniform(np.log(LEAST_MM), np.log(LARGEST_MM)))) * made.scale
     if made.region == "fingers":
-        reach = min(reach, rng.uniform(5.0, 9.0))
+        reach = min(reach, rng.uniform(6.0, 10.0))
     before = canvas.labels.copy()
     found, mask = _DRAWERS[kind](canvas, made, reach, rng)
     air = before[found.window] == Part.AIR
@@ -153,8 +153,8 @@ def _giant_cell(canvas: Canvas, made: Hand, reach: float, rng: np.random.Generat
     mask = (found.outside < 0) & _spared(canvas, found, spared)
     coarse, fine = canvas.coarse[found.window], canvas.fine[found.window]
     canvas.paint(found.window, mask, Part.BODY)
-    canvas.paint(found.window, mask & (coarse > rng.uniform(0.6, 1.4)), Part.SECOND)
-    canvas.paint(found.window, mask & (fine > rng.uniform(0.9, 1.4)), Part.VOID)
+    canvas.paint(found.window, mask & (coarse > rng.uniform(0.8, 1.4)), Part.SECOND)
+    canvas.paint(found.window, mask & (fine > rng.uniform(0.35, 0.8)), Part.VOID)
     return found, np.asarray(mask)
 
 
@@ -181,7 +181,7 @@ def _haemangioma(canvas: Canvas, made: Hand, reach: float, rng: np.random.Genera
     coarse, fine = canvas.coarse[found.window], canvas.fine[found.window]
     mask = (found.outside + 1.1 * fine < 0) & _spared(canvas, found, (*_BONES, Part.TENDON))
     canvas.paint(found.window, mask, Part.BODY)
-    canvas.paint(found.window, mask & (coarse - 0.5 * fine > rng.uniform(0.7, 1.2)), Part.SECOND)
+    canvas.paint(found.window, mask & (coarse - 0.5 * fine > rng.uniform(0.15, 0.6)), Part.SECOND)
     canvas.paint(found.window, mask & (np.abs(fine) < rng.uniform(0.03, 0.10)), Part.VOID)
     for _ in range(int(rng.integers(0, 4))):
         spot = centre + _unit(rng) * reach * rng.uniform(0.0, 0.5)
@@ -204,8 +204,8 @@ def _schwannoma(canvas: Canvas, made: Hand, reach: float, rng: np.random.Generat
     canvas.paint(found.window, (outside < 1.1) & free & (np.abs(found.share - 0.5) > 0.25), Part.FAT)
     mask = (outside < 0) & free
     canvas.paint(found.window, mask, Part.BODY)
-    core = outside < -width * rng.uniform(0.35, 0.6)
-    if rng.random() < 0.75:
+    core = outside < -width * rng.uniform(0.3, 0.5)
+    if rng.random() < 0.9:
         canvas.paint(found.window, mask & core & (canvas.fine[found.window] > -1.2), Part.SECOND)
     canvas.paint(found.window, mask & (outside > -0.55), Part.VOID)
     tube(canvas, (centre - half * 1.1 - line * width * 2.6, centre - half - line * width * 0.9), 1.2, Part.NERVE)
@@ -240,7 +240,7 @@ def draw_distractor(name: str, canvas: Canvas, made: Hand, rng: np.random.Genera
         tube(canvas, path, 1.8 * made.scale, Part.TENDON)
     elif name == "effusion":
         point = joints[int(rng.integers(len(joints)))]
-        found = _lobes(canvas, point, rng.uniform(5.0, 9.0), 3, rng, 0.8)
+        found = _lobes(canvas, point, rng.uniform(6.0, 10.0), 3, rng, 0.8)
         soft = np.isin(canvas.labels[found.window], (Part.FAT, Part.MUSCLE, Part.FLUID))
         ring = (found.outside < 0) & soft & (np.abs(canvas.coarse[found.window]) < 0.9)
         canvas.paint(found.window, ring, Part.FLUID)

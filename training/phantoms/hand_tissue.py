@@ -89,9 +89,9 @@ def tumour_tissues(kind: HandKind, rng: np.random.Generator) -> dict[Part, Tissu
         second = Tissue(0.55, 900.0, draw(20, 40), 0.0, 0.08, draw(0.8, 2.0))
         void = Tissue(0.35, 900.0, draw(10, 20), 0.0, 0.05)
     elif kind is HandKind.GIANT_CELL:
-        body = Tissue(draw(0.68, 0.82), draw(800, 1000), draw(25, 41), 0.0, draw(0.06, 0.16), draw(0.8, 1.8))
+        body = Tissue(draw(0.62, 0.74), draw(900, 1100), draw(25, 37), 0.0, draw(0.06, 0.16), draw(0.8, 1.8))
         second = Tissue(draw(0.7, 0.85), draw(900, 1100), draw(40, 60), 0.0, 0.12, draw(0.8, 1.8))
-        void = Tissue(0.30, 900.0, draw(5, 12), 0.0, 0.10)
+        void = Tissue(0.20, 900.0, draw(3, 8), 0.0, 0.10)
     elif kind is HandKind.LIPOMA:
         body = Tissue(draw(0.9, 1.0), 900.0, 60.0, draw(0.86, 0.97), draw(0.03, 0.08))
         second = Tissue(0.30, 900.0, 12.0, 0.10, 0.08, 0.3)
@@ -103,7 +103,7 @@ def tumour_tissues(kind: HandKind, rng: np.random.Generator) -> dict[Part, Tissu
         second = Tissue(0.92, 850.0, 60.0, draw(0.6, 0.9), 0.10, 0.3)
         void = Tissue(0.10, 900.0, draw(4, 10), 0.0, 0.05)
     else:
-        body = Tissue(draw(0.82, 0.92), draw(950, 1200), draw(95, 150), 0.0, draw(0.05, 0.12), draw(0.6, 1.3))
-        second = Tissue(draw(0.75, 0.85), draw(850, 1050), draw(48, 72), 0.0, draw(0.05, 0.12), draw(1.4, 2.4))
+        body = Tissue(draw(0.82, 0.92), draw(950, 1150), draw(100, 150), 0.0, draw(0.05, 0.12), draw(0.6, 1.3))
+        second = Tissue(draw(0.75, 0.85), draw(700, 850), draw(42, 58), 0.0, draw(0.05, 0.12), draw(1.4, 2.4))
         void = Tissue(0.30, 900.0, draw(8, 18), 0.10, 0.08)
     return {Part.BODY: body, Part.SECOND: second, Part.VOID: void}
