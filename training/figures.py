@@ -43,9 +43,9 @@ ASKED: dict[str, tuple[Measure, ...]] = {
         _ECE,
     ),
     "hand-deep-ht": (
-        Measure("miou", "mIoU of 6 classes", 0.70),
-        Measure("binary_miou", "binary mIoU", 0.80),
-        _ECE,
+        Measure("miou_6_pixels", "mIoU of 6 classes", 0.70),
+        Measure("miou_binary_pixels", "binary mIoU", 0.80),
+        Measure("study_ece_6", "ECE after calibration", 0.08, is_at_most=True),
     ),
     "spine-wff": (
         Measure("patient_auc", "benign or malignant per patient, AUC", 0.85),

@@ -12,12 +12,13 @@ from pydicom.dataset import Dataset
 
 from deploy.demonstration.samples import VERSION, Sample, made, sample_of
 from models.card import bundles
-from training.phantoms import diffusion_dicom, spine_dicom
+from training.phantoms import diffusion_dicom, hand_dicom, spine_dicom
 from training.phantoms.diffusion import diffusion_patient
 from training.phantoms.diffusion_dicom import Dialect
+from training.phantoms.hand import HandKind, hand_patient
 from training.phantoms.spine import Kind, spine_patient
 
-SPINE, DIFFUSION, LIMB = "spine-wff", "diffusion-unet", "limb-unet"
+SPINE, DIFFUSION, LIMB, HAND = "spine-wff", "diffusion-unet", "limb-unet", "hand-deep-ht"
 RADIOGRAPHS = "knee-seg-unet"
 """Answers the samples of deploy/demonstration/samples.py."""
 REAL_LIMB = "STS_051"
@@ -44,10 +45,16 @@ def _diffusion(seed: int, dialect: Dialect) -> Callable[[], list[Dataset]]:
     return lambda: diffusion_dicom.datasets(diffusion_patient(seed, tumours=1), dialect)
 
 
+def _hand(seed: int, kind: HandKind) -> Callable[[], list[Dataset]]:
+    return lambda: list(chain.from_iterable(hand_dicom.datasets(hand_patient(seed, kinds=(kind,)))))
+
+
 PHANTOMS = (
     Phantom("spine-malignant", "phantom spine", "malignant", SPINE, _spine(90001, Kind.MALIGNANT)),
     Phantom("spine-benign", "phantom spine", "benign", SPINE, _spine(90002, Kind.BENIGN)),
     Phantom("spine-normal", "phantom spine", "normal", SPINE, _spine(90003, Kind.NORMAL)),
+    Phantom("hand-ganglion", "phantom hand", "ganglion", HAND, _hand(90001, HandKind.GANGLION)),
+    Phantom("hand-lipoma", "phantom hand", "lipoma", HAND, _hand(90002, HandKind.LIPOMA)),
     Phantom("dwi", "phantom DWI", "tumour", DIFFUSION, _diffusion(90001, Dialect.PUBLIC)),
     Phantom("dwi-enhanced", "phantom DWI, Enhanced", "tumour", DIFFUSION, _diffusion(90002, Dialect.ENHANCED)),
 )
