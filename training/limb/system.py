@@ -13,7 +13,7 @@ INTENDED_USE = (
 )
 REAL = Words(
     INTENDED_USE,
-    "Trained on 30 patients of one public collection, every one with a sarcoma, cropped about 5 cm around it, freed of "
+    "Made from 30 patients of one public collection, every one with a sarcoma, cropped about 5 cm around it, freed of "
     "the coil's field and scaled on fat by its publishers: how it does on a whole limb, on a limb without a tumour, or "
     "on images as a scanner makes them was not measured, and false regions must be expected there. T1 without contrast "
     "agent and without fat suppression only. It does not tell kinds of tumour apart. Not for any clinical decision.",

@@ -21,7 +21,7 @@ from training.stacks.evaluate import Judged, Seen, judge, look, sampled, voxel_e
 
 log = logging.getLogger(__name__)
 
-MASKS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+MASKS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 SMALLEST_MM3 = (100.0, 200.0, 500.0, 1000.0, 2000.0)
 TUMOURS = (0.5, 0.6, 0.7, 0.8)
 WORTH = 0.003
