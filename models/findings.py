@@ -112,6 +112,8 @@ class Lesion:
     kinds: Mapping[str, float] = field(default_factory=dict)
     """What kind of tumour it is, by the names of the card's classes, the likeliest first; sums to 1. Empty where the
     model tells no kinds apart."""
+    kind: str = ""
+    """The likeliest of them, where the card calls it sure enough to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +183,7 @@ class Findings:
     """Sentences about the study as a whole."""
     terms: tuple[Term, ...] = ()
     """What was weighed for the study, where a model weighs voices."""
+    kinds: Mapping[str, float] = field(default_factory=dict)
+    """What kind of tumour the study shows, as of a lesion; calibrated."""
+    kind: str = ""
+    """The likeliest of them, where the card calls it sure enough to be named."""

@@ -106,6 +106,8 @@ class HandModel:
             sources=sources,
             timings_s=timings,
             notes=study_notes(study, self.card),
+            kinds={} if study.kinds is None else named(study.kinds),
+            kind=sure_kind(study.kinds, self.card),
         )
 
     def probabilities(self, voxels: Float, spacing: tuple[float, float]) -> "Classes":
@@ -212,9 +214,13 @@ def conclude(answers: Sequence[SeriesAnswer], card: HandCard) -> StudyAnswer:
     largest = [answer.bodies[0].kinds for answer in answers if answer.bodies]
     if not largest:
         return StudyAnswer(chance, None)
-    logs = np.mean(np.log(largest), axis=0) / asked.kind_temperature
-    grown = np.exp(logs - logs.max())
-    return StudyAnswer(chance, grown / grown.sum())
+    return StudyAnswer(chance, tempered(np.mean(np.log(largest), axis=0), asked.kind_temperature))
+
+
+def tempered(logs: Vector, temperature: float) -> Vector:
+    """The kinds of mean logarithms at a temperature."""
+    grown = np.exp((logs - logs.max()) / temperature)
+    return np.asarray(grown / grown.sum())
 
 
 def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindings:
@@ -236,7 +242,7 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
         probabilities={Answer.NORMAL: 1.0 - answer.chance, Answer.TUMOUR: answer.chance},
         mask=masses.paint([body.mass for body in bodies], grid.shape),
         spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
-        lesions=tuple(_lesion(number, body, volume) for number, body in enumerate(bodies, start=1)),
+        lesions=tuple(_lesion(number, body, volume, card) for number, body in enumerate(bodies, start=1)),
         notes=tuple(notes),
     )
 
@@ -245,6 +251,13 @@ def named(kinds: Vector) -> dict[str, float]:
     """The kinds by their names, the likeliest first."""
     order = np.argsort(-kinds, kind="stable")
     return {CLASSES[int(place) + 1]: float(kinds[place]) for place in order}
+
+
+def sure_kind(kinds: Vector | None, card: HandCard) -> str:
+    """The name of the likeliest kind, empty where it is not sure enough to be named."""
+    if kinds is None or kinds.max() < card.thresholds.kind:
+        return ""
+    return next(iter(named(kinds)))
 
 
 def study_answer(study: StudyAnswer, sources: Sequence[SourceFindings], card: HandCard) -> Answer:
@@ -261,7 +274,7 @@ def study_notes(study: StudyAnswer, card: HandCard) -> tuple[str, ...]:
     if study.kinds is None:
         return (FIVE_KINDS,)
     (first, share), *_ = named(study.kinds).items()
-    if share < card.thresholds.kind:
+    if not sure_kind(study.kinds, card):
         return (f"Which of the five kinds it is stays open: at most {share:.0%} for {first}.", FIVE_KINDS)
     return (f"Of the five kinds it resembles {first} most ({share:.0%}).", FIVE_KINDS)
 
@@ -290,8 +303,8 @@ def contract(card: HandCard) -> Contract:
     return Contract(card.contract(ROLE), "image", (len(card.preprocess.channels), *size), given)
 
 
-def _lesion(number: int, body: Body, volume: Volume) -> Lesion:
-    grid = volume.grid
+def _lesion(number: int, body: Body, volume: Volume, card: HandCard) -> Lesion:
+    grid, kinds = volume.grid, tempered(np.log(body.kinds), card.calibration.kind_temperature)
     return Lesion(
         number=number,
         answer=Answer.TUMOUR,
@@ -299,7 +312,8 @@ def _lesion(number: int, body: Body, volume: Volume) -> Lesion:
         malignant_probability=None,
         measurements=masses.measurements(body.mass, grid),
         outlines=masses.outlines(body.mass, volume.images, (grid.shape[1], grid.shape[2])),
-        kinds=named(body.kinds),
+        kinds=named(kinds),
+        kind=sure_kind(kinds, card),
     )
 
 

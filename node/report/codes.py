@@ -62,6 +62,38 @@ TERMS: dict[str, TermCodes] = {  # by models.findings.Term.name; no standard cod
     ),
 }
 
+
+class KindCodes(NamedTuple):
+    """A kind of tumour: what it is, and that it is likely."""
+
+    kind: Code
+    probability: Code
+
+
+KIND = Code("KIND", PRIVATE_SCHEME, "Kind of tumour that it resembles")
+KINDS: dict[str, KindCodes] = {  # by the classes of a card; SCT where DICOM's own part of it has the kind
+    "ganglion": KindCodes(
+        Code("K-GANGLION", PRIVATE_SCHEME, "Ganglion"),
+        Code("P-GANGLION", PRIVATE_SCHEME, "Probability of a ganglion, of five kinds"),
+    ),
+    "giant-cell": KindCodes(
+        Code("K-GCTTS", PRIVATE_SCHEME, "Giant cell tumour of the tendon sheath"),
+        Code("P-GCTTS", PRIVATE_SCHEME, "Probability of a giant cell tumour, of five kinds"),
+    ),
+    "lipoma": KindCodes(
+        Code("134328007", "SCT", "Lipoma"),  # CID 6030
+        Code("P-LIPOMA", PRIVATE_SCHEME, "Probability of a lipoma, of five kinds"),
+    ),
+    "haemangioma": KindCodes(
+        Code("400210000", "SCT", "Hemangioma"),  # CID 6030
+        Code("P-HAEMANGIOMA", PRIVATE_SCHEME, "Probability of a haemangioma, of five kinds"),
+    ),
+    "schwannoma": KindCodes(
+        Code("K-SCHWANNOMA", PRIVATE_SCHEME, "Schwannoma"),
+        Code("P-SCHWANNOMA", PRIVATE_SCHEME, "Probability of a schwannoma, of five kinds"),
+    ),
+}
+
 # Sizes: CID 7469
 MEASUREMENTS: dict[MeasurementKind, Code] = {
     MeasurementKind.AREA: Code("42798000", "SCT", "Area"),
@@ -148,7 +180,12 @@ UNPAIRED = frozenset(
 
 PAIRED = frozenset(BODY_PARTS) - UNPAIRED
 
-SYSTEM_BODY_PARTS = {"knee-seg-unet": "EXTREMITY", "limb-unet": "EXTREMITY", "spine-wff": "SPINE"}
+SYSTEM_BODY_PARTS = {
+    "knee-seg-unet": "EXTREMITY",
+    "limb-unet": "EXTREMITY",
+    "spine-wff": "SPINE",
+    "hand-deep-ht": "HAND",
+}
 """By system: the region that holds for every image it takes, for when neither route nor header name a part."""
 
 

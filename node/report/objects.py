@@ -51,7 +51,7 @@ def objects(findings: Findings, sources: Sequence[Source], request: Request) -> 
 
 def _objects(findings: Findings, sources: Sequence[Source], request: Request) -> tuple[EncodedObject, ...]:
     run_hash = run_hash_of(findings, sources, request)
-    study = headline(findings.answer, findings.probabilities) if len(findings.sources) > 1 else ""
+    study = headline(findings.answer, findings.probabilities, findings.kind) if len(findings.sources) > 1 else ""
     subjects = [
         subject(found, source, findings.model, run_hash, request, study)
         for found, source in zip(findings.sources, sources, strict=True)

@@ -27,7 +27,7 @@ from node.report.codes import (
 from node.report.encode import EncodedObject, ascii_text
 from node.report.envelope import Envelope, finish
 from node.report.request import Request
-from node.report.sr_groups import Group, answer_group, lesion_group
+from node.report.sr_groups import Group, Kinds, answer_group, lesion_group
 from node.report.subject import Subject
 from node.report.words import headline, notes_of, standing_notes
 
@@ -120,7 +120,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
         groups += [_image_group(subject, number, cover, algorithm) for number, subject in enumerate(subjects, start=1)]
     assessed = [subject for subject in subjects if subject.findings.answer is not Answer.NOT_ASSESSED]
     comments = [
-        headline(findings.answer, findings.probabilities),
+        headline(findings.answer, findings.probabilities, findings.kind),
         *standing_notes(findings.model, request.profile.content_qualification),
         *findings.notes,
         *(notes_of(subjects[0].findings) if len(subjects) == 1 else ()),
@@ -134,6 +134,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
             comments,
             algorithm,
             findings.terms,
+            Kinds(findings.kinds, findings.kind),
         )
     )
     return groups

@@ -5,6 +5,7 @@ group carries coordinates, see node/report/sr.py.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import highdicom.sr as hd
@@ -24,6 +25,8 @@ from node.report.codes import (
     ASSESSMENT,
     CERTAINTY_OF_FINDING,
     COMMENT,
+    KIND,
+    KINDS,
     MEAN,
     MEASUREMENTS,
     NO_UNIT,
@@ -46,6 +49,16 @@ Group = (
     | VolumetricROIMeasurementsAndQualitativeEvaluations
 )
 
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Of tumour: how likely each is, and the one that is sure enough to be named, or none."""
+
+    shares: Mapping[str, float]
+    named: str
+
+
+NO_KINDS = Kinds({}, "")
 MAX_POINTS = 4000
 """A polyline lives in an element with a 16-bit length: 8191 points are the end (PS3.5 7.1.2, VR FL)."""
 _SIZES = (
@@ -73,7 +86,7 @@ def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdenti
         "finding_sites": sites(subject.anatomy),
         "algorithm_id": algorithm,
         "measurements": _lesion_measurements(lesion, None if regions else _borders([subject])),
-        "qualitative_evaluations": [hd.QualitativeEvaluation(ASSESSMENT, ANSWERS[lesion.answer])],
+        "qualitative_evaluations": _evaluations(lesion.answer, lesion.kind),
     }
     if not regions:
         return MeasurementsAndQualitativeEvaluations(**common)
@@ -90,6 +103,7 @@ def answer_group(
     comments: Sequence[str],
     algorithm: hd.AlgorithmIdentification,
     terms: Sequence[Term] = (),
+    kinds: Kinds = NO_KINDS,
 ) -> Group:
     """What is said of an image or of the study, each number inferred from the border of the images.
 
@@ -97,14 +111,16 @@ def answer_group(
     ----------
     terms
         The voices that were weighed for the answer: their probabilities, then their weights.
+    kinds
+        Of tumour, and which of them is sure enough to be named.
     """
-    numbers = [] if answer is Answer.NOT_ASSESSED else _percentages(probabilities, terms)
+    numbers = [] if answer is Answer.NOT_ASSESSED else _percentages(probabilities, terms, kinds.shares)
     weights = [(TERMS[term.name].weight, term.weight, NO_UNIT) for term in terms if numbers]
     common: dict[str, Any] = {
         "tracking_identifier": hd.TrackingIdentifier(uid=tracking[1], identifier=ascii_text(tracking[0], 64)),
         "finding_sites": sites(subjects[0].anatomy),
         "algorithm_id": algorithm,
-        "qualitative_evaluations": [hd.QualitativeEvaluation(ASSESSMENT, ANSWERS[answer])],
+        "qualitative_evaluations": _evaluations(answer, kinds.named),
     }
     group: Group
     if numbers:
@@ -124,6 +140,12 @@ def answer_group(
     for comment in comments:
         group[0].ContentSequence.append(hd.TextContentItem(COMMENT, ascii_text(comment), "CONTAINS"))
     return group
+
+
+def _evaluations(answer: Answer, kind: str) -> list[hd.QualitativeEvaluation]:
+    """The answer, and the kind of tumour where one is named."""
+    told = [hd.QualitativeEvaluation(ASSESSMENT, ANSWERS[answer])]
+    return [*told, hd.QualitativeEvaluation(KIND, KINDS[kind].kind)] if kind else told
 
 
 def sites(anatomy: Anatomy) -> list[hd.FindingSite] | None:
@@ -191,16 +213,24 @@ def _source_images(subjects: Sequence[Subject]) -> list[hd.SourceImageForMeasure
 def _lesion_measurements(
     lesion: Lesion, regions: Sequence[hd.CoordinatesForMeasurement] | None
 ) -> list[hd.Measurement]:
-    """Probabilities first, then sizes, those that matter most first: OHIF prints five lines."""
+    """Probabilities first, then sizes, those that matter most first: OHIF prints five lines. Kinds that it is less
+    likely to be come last."""
     numbers: list[tuple[Code, float]] = []
     if lesion.malignant_probability is not None:
         numbers.append((PROBABILITY_OF_CANCER, lesion.malignant_probability))
     numbers.append((CERTAINTY_OF_FINDING, lesion.probability))
+    if lesion.kind:
+        numbers.append((KINDS[lesion.kind].probability, lesion.kinds[lesion.kind]))
     found = [
         hd.Measurement(code, percentage(value), PERCENT, referenced_coordinates=regions) for code, value in numbers
     ]
     ordered = sorted(lesion.measurements, key=lambda each: _SIZES.index(each.kind))
-    return [*found, *(_size(each, regions) for each in ordered)]
+    others = [
+        hd.Measurement(KINDS[kind].probability, percentage(share), PERCENT, referenced_coordinates=regions)
+        for kind, share in lesion.kinds.items()
+        if kind != lesion.kind
+    ]
+    return [*found, *(_size(each, regions) for each in ordered), *others]
 
 
 def _size(measurement: Measurement, regions: Sequence[hd.CoordinatesForMeasurement] | None) -> hd.Measurement:
@@ -213,13 +243,16 @@ def _size(measurement: Measurement, regions: Sequence[hd.CoordinatesForMeasureme
     )
 
 
-def _percentages(probabilities: Mapping[Answer, float], terms: Sequence[Term]) -> list[tuple[Code, float, Code]]:
+def _percentages(
+    probabilities: Mapping[Answer, float], terms: Sequence[Term], kinds: Mapping[str, float]
+) -> list[tuple[Code, float, Code]]:
     voices = [
         (TERMS[term.name].probability, term.malignant_probability)
         for term in terms
         if term.malignant_probability is not None
     ]
-    return [(code, percentage(value), PERCENT) for code, value in (*_probabilities(probabilities), *voices)]
+    shares = [(KINDS[kind].probability, share) for kind, share in kinds.items()]
+    return [(code, percentage(value), PERCENT) for code, value in (*_probabilities(probabilities), *shares, *voices)]
 
 
 def _probabilities(probabilities: Mapping[Answer, float]) -> list[tuple[Code, float]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from models.findings import Answer, Lesion, Measurement, MeasurementKind, ModelIdentity, SourceFindings, SpacingSource
+from node.report.codes import KINDS
 from node.report.encode import ascii_text
 
 LABEL = "AI - research use"
@@ -44,18 +45,22 @@ def percent(probability: float) -> str:
     return ">99 %" if share > 99.0 else f"{share:.0f} %"
 
 
-def headline(answer: Answer, probabilities: Mapping[Answer, float]) -> str:
+def headline(answer: Answer, probabilities: Mapping[Answer, float], kind: str = "") -> str:
     """The answer with the probability that matters most, short enough for the margin of a viewer."""
     malignant = percent(probabilities.get(Answer.MALIGNANT, 0.0))
     said = {
         Answer.NORMAL: f"no tumour found ({percent(probabilities.get(Answer.NORMAL, 0.0))})",
         Answer.BENIGN: f"more likely benign (malignant {malignant})",
         Answer.MALIGNANT: f"more likely malignant ({malignant})",
-        Answer.TUMOUR: f"tumour ({percent(tumour_probability(probabilities))})",
+        Answer.TUMOUR: f"tumour ({percent(tumour_probability(probabilities))}){_like(kind)}",
         Answer.UNDECIDED: f"undecided ({_in_doubt(probabilities)})",
         Answer.NOT_ASSESSED: "not assessed, unlike the images that the model knows",
     }[answer]
     return f"AI: {said}" if probabilities else f"AI: {said.split(' (')[0]}"
+
+
+def _like(kind: str) -> str:
+    return f", resembles {KINDS[kind].kind.meaning.lower()}" if kind else ""
 
 
 def headlines(found: SourceFindings, study: str, is_projection: bool) -> tuple[str, ...]:
@@ -82,7 +87,8 @@ def lesion_line(lesion: Lesion) -> str:
     if lesion.answer is Answer.MALIGNANT and malignant is not None:
         return f"{lesion.number}: malignant ({percent(malignant)})"
     if lesion.answer is Answer.TUMOUR:
-        return f"{lesion.number}: tumour ({percent(lesion.probability)})"
+        share = f" ({percent(lesion.kinds[lesion.kind])})" if lesion.kind else ""
+        return f"{lesion.number}: tumour ({percent(lesion.probability)}){_like(lesion.kind)}{share}"
     said = f"tumour {percent(lesion.probability)}" if malignant is None else f"malignant {percent(malignant)}"
     return f"{lesion.number}: {SHORT[lesion.answer]} ({said})"
 

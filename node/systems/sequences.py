@@ -1,10 +1,10 @@
-"""The spine system on the sagittal sequences of a study, each on its own grid."""
+"""The spine and the hand system on the MR series of a study, each on its own grid."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from models import spine_study
+from models import hand, spine_study
 from models.card import Card
 from models.findings import ModelIdentity
 from node.facts.age import age_of
@@ -48,3 +48,36 @@ class SpineSystem:
         by_image = {stack.volume.images[0]: stack for stack in stacks}
         sources = tuple(by_image[found.images[0]].source for found in findings.sources)
         return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
+
+
+class HandSystem:
+    """An open hand bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
+
+    def __init__(self, model: hand.HandModel) -> None:
+        self._model = model
+
+    @property
+    def card(self) -> Card:
+        """Of the bundle."""
+        return self._model.card
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Of the bundle."""
+        return self._model.identity
+
+    def warm_up(self) -> None:
+        """Run the network once."""
+        self._model.warm_up()
+
+    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+        """Look at every series that can be decoded, whatever its plane and weighting; together they say which kind."""
+        started = time.perf_counter()
+        stacks, left_out = decoded_each(chosen, images)
+        timings = {"decode": time.perf_counter() - started}
+        if not stacks:
+            return Answered(None, (), tuple(left_out), timings)
+        findings = with_left_out(self._model.answer([stack.volume for stack in stacks]), left_out, chosen.lacking)
+        return Answered(
+            findings, tuple(stack.source for stack in stacks), tuple(left_out), timings | dict(findings.timings_s)
+        )

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.card import parse_card
 from tests.models.stack_nets import NO_HASH
+from training.card_writer import _value
 
 PATH = Path("card.toml")
 TEXT = f"""
@@ -58,6 +59,12 @@ miou = 0.5
 [training]
 kind = "phantom"
 """
+
+
+def with_needs(needs):
+    """The card with other inputs."""
+    lines = [line if not line.startswith("needs = ") else f"needs = {_value(needs)}" for line in TEXT.splitlines()]
+    return "\n".join(lines)
 
 
 def net(card):
