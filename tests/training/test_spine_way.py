@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.card import read_bundle
 from models.findings import Answer, ImageRef, Spacing, SpacingSource
@@ -63,7 +64,9 @@ def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made
     choice = commands.calibrated(sound, cases, threads=1)
     sound = read_bundle(made / "bundle")
     assert sound.card.thresholds.mask == choice.box
-    measured = commands.measure(sound, split(cases).test, "test", 1)
+    measured = commands.measure(sound, split(cases).test, "test", 1, made / "montage.png")
+    with Image.open(made / "montage.png") as picture:
+        assert picture.size == (4 * 256, 3 * 256), "a row for each of three patients"
     bundle.record(sound, measured=measured)
     card = read_bundle(made / "bundle").card
     assert card.measured["patients"] == 3

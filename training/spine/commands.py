@@ -17,6 +17,7 @@ from training.run import run_of
 from training.spine import ablate, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import KINDS, Case, read, split
+from training.spine.montage import montage
 from training.spine.recipe import RECIPES, Recipe
 
 SEEN = 4
@@ -102,17 +103,21 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> cali
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    measured = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads)
+    measured = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads, args.montage)
     if args.write:
         bundle.record(sound, measured=measured)
     return "\n".join(f"{key}: {value}" for key, value in measured.items())
 
 
-def measure(sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int) -> evaluate.Figures:
-    """The figures of a bundle on patients."""
+def measure(
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, picture: Path | None = None
+) -> evaluate.Figures:
+    """The figures of a bundle on patients, and a picture of some where one is asked for."""
     spine = _open(sound, threads)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     said = evaluate.judge(spine.nets, looked, spine.card.rules)
+    if picture is not None:
+        montage(looked, said, picture)
     return {
         "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
         "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
