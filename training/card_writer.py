@@ -46,20 +46,21 @@ def _table(items: dict[str, Any], name: str, lines: list[str]) -> None:
     plain = {key: value for key, value in items.items() if value is not None and not _is_table(value)}
     if name and (plain or not items):
         lines += ["", f"[{name}]"]
-    lines += [f"{key} = {_value(value)}" for key, value in plain.items()]
+    lines += [f"{key} = {toml_value(value)}" for key, value in plain.items()]
     for key, value in items.items():
         if _is_table(value):
             _table(_items(value), f"{name}.{key}" if name else key, lines)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """One value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, StrEnum | str):
         return json.dumps(str(value), ensure_ascii=False)
     if is_dataclass(value):
         told = {key: each for key, each in _items(value).items() if each is not None}
-        return "{" + ", ".join(f"{key} = {_value(each)}" for key, each in told.items()) + "}"
+        return "{" + ", ".join(f"{key} = {toml_value(each)}" for key, each in told.items()) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(each) for each in value) + "]"
+        return "[" + ", ".join(toml_value(each) for each in value) + "]"
     return repr(value)

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from models.card import parse_card
 from tests.models.stack_nets import NO_HASH
-from training.card_writer import _value
+from training.card_writer import toml_value
 
 PATH = Path("card.toml")
 TEXT = f"""
@@ -63,7 +63,7 @@ kind = "phantom"
 
 def with_needs(needs):
     """The card with other inputs."""
-    lines = [line if not line.startswith("needs = ") else f"needs = {_value(needs)}" for line in TEXT.splitlines()]
+    lines = [line if not line.startswith("needs = ") else f"needs = {toml_value(needs)}" for line in TEXT.splitlines()]
     return "\n".join(lines)
 
 
@@ -83,8 +83,8 @@ def net(card):
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 2, rows, columns])],
-        [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])],
+        [helper.make_tensortoml_value_info("image", TensorProto.FLOAT, ["batch", 2, rows, columns])],
+        [helper.make_tensortoml_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])],
         [numpy_helper.from_array(value, name) for name, value in values.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from models.card import read_bundle
 from models.hand import load
@@ -47,7 +48,9 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
     assert choice.pixel_ece[1] <= choice.pixel_ece[0] + 0.01
     sound = read_bundle(tmp_path / "bundle")
-    measured = commands.measure(sound, split(cases).test, "test", 1)
+    measured = commands.measure(sound, split(cases).test, "test", 1, tmp_path / "montage.png")
+    with Image.open(tmp_path / "montage.png") as picture:
+        assert picture.width == 4 * 256
     commands.bundle.record(sound, measured=measured)
     card = read_bundle(tmp_path / "bundle").card
     assert isinstance(card, HandCard)

@@ -16,6 +16,7 @@ from models.session import Device, SessionOptions
 from training.hand import bundle, calibrate, evaluate, fit, labelme
 from training.hand.batches import slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
+from training.hand.montage import montage
 from training.hand.nets import parameters
 from training.hand.recipe import RECIPES, Recipe
 from training.hand.scores import binary, mean_iou
@@ -124,21 +125,27 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> cali
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    measured = measure(sound, getattr(split(patients(args.data)), args.part), args.part, args.threads)
+    cases = getattr(split(patients(args.data)), args.part)
+    measured = measure(sound, cases, args.part, args.threads, args.montage)
     if args.write:
         bundle.record(sound, measured=measured)
     return "\n".join(f"{key}: {value}" for key, value in measured.items())
 
 
-def measure(sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int) -> evaluate.Figures:
-    """The figures of a bundle on patients."""
+def measure(
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, picture: Path | None = None
+) -> evaluate.Figures:
+    """The figures of a bundle on patients, and a picture of the best and the worst of them."""
     model = _open(sound, threads)
     looked = evaluate.look(model, cases)
+    judged = evaluate.judge(looked, model.card)
+    if picture is not None:
+        montage(looked, judged, picture)
     return {
         "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
         "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
-        **evaluate.figures(looked, evaluate.judge(looked, model.card), model.card),
+        **evaluate.figures(looked, judged, model.card),
     }
 
 

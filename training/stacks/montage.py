@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from training.pictures import Colour, Mask, tile
 from training.stacks.evaluate import Judged, Seen
 
 PATIENTS, SLICES = 2, 3
 """Of the best, of the middle and of the worst each; and of each patient."""
-SIDE = 256
 
 
 def montage(seen: Sequence[Seen], said: Sequence[Judged], path: Path) -> None:
@@ -42,21 +41,6 @@ def _row(seen: Seen, said: Judged) -> npt.NDArray[np.uint8]:
 
 def _tile(seen: Seen, said: Judged, channel: int, place: int) -> npt.NDArray[np.uint8]:
     plane = seen.stack.channels[channel, place]
-    longest = max(plane.shape[0] * seen.case.spacing[1], plane.shape[1] * seen.case.spacing[2])
-    rows, columns = (round(SIDE * n * mm / longest) for n, mm in zip(plane.shape, seen.case.spacing[1:], strict=True))
-    size = rows, columns
-    grey = Image.fromarray(np.rint(plane * 255.0).astype(np.uint8)).resize(size[::-1], Image.Resampling.BICUBIC)
-    canvas = np.repeat(np.asarray(grey)[:, :, None], 3, axis=2)
-    canvas[_edge(said.mask[place], size)] = (255, 60, 40)
-    canvas[_edge(seen.case.mask[place], size)] = (60, 255, 60)
-    full = np.zeros((SIDE, SIDE, 3), dtype=np.uint8)
-    full[: size[0], : size[1]] = canvas
-    picture = Image.fromarray(full)
+    outlines: dict[Colour, Mask] = {(255, 60, 40): said.mask[place], (60, 255, 60): seen.case.mask[place]}
     text = f"{said.name} {place} {said.answer}\nDice {said.dice:.3f}"
-    ImageDraw.Draw(picture).text((2, 2), text, fill=(255, 255, 0))
-    return np.asarray(picture)
-
-
-def _edge(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    large = np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))
-    return np.asarray(large & ~scipy.ndimage.binary_erosion(large))
+    return tile(plane, (seen.case.spacing[1], seen.case.spacing[2]), outlines, text)
