@@ -73,6 +73,8 @@ class KneeAnswer:
     """Fused probability of tumour (A5), on a grid of twice the input size that covers the whole image."""
     distance: Float
     """The global network's distance levels as probabilities, on the input size."""
+    strangeness: float
+    """How unlike the training images the image is; about 1 for one like them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ class Knee:
             windows=windows,
             tumour=tumour,
             distance=_softmax(whole["distance_logits"])[0].astype(np.float32),
+            strangeness=float(whole["strangeness"][0, 0]),
         )
 
     def _fused_classes(self, whole: Vector, windows: Vector, chosen: npt.NDArray[np.bool_]) -> Vector:
@@ -197,13 +200,19 @@ class Knee:
     def _findings(self, image: KneeImage, answer: KneeAnswer) -> SourceFindings:
         shape = image.radiograph.pixels.shape
         thresholds = self.card.thresholds
+        if answer.strangeness > thresholds.unlike:
+            note = (
+                f"Not assessed: the image is unlike those that the model was trained on (strangeness "
+                f"{answer.strangeness:.1f}, the limit is {thresholds.unlike:.1f}). Read it without the model."
+            )
+            return _unassessed(image, note)
         reads_as_tumour = answer.probabilities[1] + answer.probabilities[2] >= thresholds.tumour
         mask = mask_on(answer.tumour, shape, thresholds.mask if reads_as_tumour else thresholds.mask_alone)
         if image.radiograph.valid is not None:
             mask &= image.radiograph.valid
         found = regions(mask, self._least_pixels(shape, image.spacing))
         lesions = tuple(self._lesion(number, region, image, answer) for number, region in enumerate(found, start=1))
-        said, sentence = verdict.image_answer(answer.probabilities, len(found), thresholds.tumour)
+        said, sentence = verdict.image_answer(answer.probabilities, len(found), thresholds.tumour, thresholds.certain)
         notes = [*image.radiograph.notes, *image.notes, *([sentence] if sentence else [])]
         if len(found) == MAX_REGIONS:
             notes.append(f"Only the {MAX_REGIONS} largest regions are listed.")
@@ -232,7 +241,7 @@ class Knee:
         points = outline(region)
         return Lesion(
             number=number,
-            answer=verdict.lesion_answer(classes, self.card.thresholds.tumour),
+            answer=verdict.lesion_answer(classes, self.card.thresholds.tumour, self.card.thresholds.certain),
             probability=float(classes[1] + classes[2]),
             malignant_probability=float(classes[2]),
             measurements=measurements(region, image.spacing),
@@ -256,16 +265,10 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Knee:
             f"{', '.join(card.classes)}; a knee bundle is {SYSTEM!r} with {' and '.join(ROLES)} and "
             f"{', '.join(verdict.CLASSES)}. Name another bundle in the configuration."
         )
-    rows, columns = card.preprocess.size
-    sessions = []
-    for role in ROLES:
-        contract = Contract(
-            contract_of(card, role),
-            "image",
-            (1, rows, columns),
-            {"class_logits": (3,), "mask_logits": (1, rows, columns), "distance_logits": (LEVELS, rows, columns)},
-        )
-        sessions.append(open_session(bundle.files[role], str(bundle.folder / card.files[role].path), contract, options))
+    sessions = [
+        open_session(bundle.files[role], str(bundle.folder / card.files[role].path), contract(card, role), options)
+        for role in ROLES
+    ]
     identity = ModelIdentity(
         system=card.system,
         name=card.name,
@@ -275,6 +278,19 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Knee:
         training_data=card.training_kind,
     )
     return Knee(card, identity, *sessions)
+
+
+def contract(card: Card, role: str) -> Contract:
+    """What the file for `role` ("global", "patch") must take and give."""
+    rows, columns = card.preprocess.size
+    outputs: dict[str, tuple[int, ...]] = {
+        "class_logits": (len(verdict.CLASSES),),
+        "mask_logits": (1, rows, columns),
+        "distance_logits": (LEVELS, rows, columns),
+    }
+    if role == ROLES[0]:
+        outputs["strangeness"] = (1,)
+    return Contract(contract_of(card, role), "image", (1, rows, columns), outputs)
 
 
 def _inputs(pixels: Float, places: Sequence[patches.Window], size: tuple[int, int]) -> tuple[Float, Float]:

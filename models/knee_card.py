@@ -39,6 +39,10 @@ class Thresholds(Limits):
     """Of A5 and A6: the global model's share."""
     tumour: float
     """From this calibrated probability on, an image has a tumour."""
+    certain: tuple[float, float]
+    """Benign and malignant: the least share of that class, of the two together, at which a tumour may be it."""
+    unlike: float
+    """An image stranger than this is not assessed (`strangeness` of the global file)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +70,8 @@ class KneeCard(Card):
         Card.check(self, place)
         for name in ("beta", "tumour"):
             place.within(f"thresholds.{name}", getattr(self.thresholds, name), 0.0, 1.0)
+        for share in self.thresholds.certain:
+            place.within("thresholds.certain", share, 0.0, 1.0)
+        place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         place.within("thresholds.mask_alone", self.thresholds.mask_alone, self.thresholds.mask, 1.0)
         place.within("thresholds.normal_total", self.thresholds.normal_total, -1.0, 1.0)

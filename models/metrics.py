@@ -156,8 +156,29 @@ def false_positives_per_image(scores: Floats, is_hit: Mask, objects: int, images
     return float((~is_hit[order][: reached[0] + 1]).sum()) / images
 
 
-def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
-    """The mean gap between how sure the answers were and how often they were right, over equal bins of confidence.
+def roc_curve(scores: Floats, positive: Mask) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The false and the true positive rate at every threshold, from the strictest on; both begin at 0 and end at 1."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(scores[order])), scores.size - 1)
+    wins, losses = np.cumsum(positive[order])[last], np.cumsum(~positive[order])[last]
+    false = np.append(0.0, losses / max(int(losses[-1]), 1))
+    return false, np.append(0.0, wins / max(int(wins[-1]), 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The answers of one stretch of confidence."""
+
+    sure: float
+    """The mean probability of the answer."""
+    right: float
+    """The share that was right."""
+    share: float
+    """Of all answers."""
+
+
+def reliability(probabilities: Floats, truth: Ints, bins: int = 15) -> list[Bin]:
+    """How sure the answers were and how often they were right, over equal bins of confidence; empty bins are left out.
 
     Parameters
     ----------
@@ -169,8 +190,15 @@ def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = 1
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     places = np.minimum((sure * bins).astype(np.int64), bins - 1)
-    gaps = [abs(float(sure[places == place].sum() - right[places == place].sum())) for place in np.unique(places)]
-    return _ratio(sum(gaps), sure.size)
+    chosen = [places == place for place in np.unique(places)]
+    return [Bin(float(sure[one].mean()), float(right[one].mean()), float(one.mean())) for one in chosen]
+
+
+def expected_calibration_error(probabilities: Floats, truth: Ints, bins: int = 15) -> float:
+    """The mean gap of `reliability`, weighted by the bins' shares; NaN without answers."""
+    if not len(truth):
+        return float("nan")
+    return float(sum(each.share * abs(each.sure - each.right) for each in reliability(probabilities, truth, bins)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +228,24 @@ def bootstrap(statistic: Callable[[Ints], float], groups: Ints, *, draws: int = 
         values.append(statistic(chosen))
     low, high = np.nanpercentile(values, (2.5, 97.5))
     return Estimate(statistic(np.arange(groups.size)), float(low), float(high))
+
+
+def difference(one: Callable[[Ints], float], other: Callable[[Ints], float], groups: Ints) -> tuple[Estimate, float]:
+    """How much better one model is than another on the same cases, and the two-sided p-value, by paired bootstrap.
+
+    Both statistics take the same draws of whole groups (patients, blocks), so that what is hard for both cancels out.
+    """
+    draws: list[float] = []
+
+    def gap(chosen: Ints) -> float:
+        draws.append(one(chosen) - other(chosen))
+        return draws[-1]
+
+    estimate = bootstrap(gap, groups)
+    drawn = np.array(draws[:-1])  # the last one is of all cases
+    drawn = drawn[np.isfinite(drawn)]
+    beyond = min(int((drawn <= 0.0).sum()), int((drawn >= 0.0).sum()))
+    return estimate, min(1.0, 2.0 * (beyond + 1) / (drawn.size + 1))
 
 
 def _ratio(part: float, whole: float) -> float:

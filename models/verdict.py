@@ -2,7 +2,8 @@
 
 Normal is said only when both voices agree: the image reads as normal *and* nothing is outlined. Every disagreement is
 `UNDECIDED`, with a sentence, so that a silent normal cannot hide it. A study is what its most suspicious image is, and
-it is normal only when every one of its images was looked at and is normal.
+it is normal only when every one of its images was looked at and is normal. Benign or malignant is said only where the
+other is improbable enough, as the card says.
 
 Legend: probabilities are `(3,)`: normal, benign, malignant; calibrated, sum 1.
 """
@@ -33,12 +34,22 @@ def named(probabilities: Vector) -> dict[Answer, float]:
     return {answer: float(value) for answer, value in zip(CLASSES, probabilities, strict=True)}
 
 
-def kind_of_tumour(probabilities: Vector) -> Answer:
-    """Benign or malignant, whichever is likelier; malignant when both are as likely."""
-    return Answer.BENIGN if probabilities[1] > probabilities[2] else Answer.MALIGNANT
+def kind_of_tumour(probabilities: Vector, certain: tuple[float, float]) -> Answer:
+    """Benign or malignant, where that one may be and the other may not; else undecided (split conformal prediction).
+
+    Parameters
+    ----------
+    certain
+        Benign and malignant: the least share, of the two together, at which a tumour may be of that class.
+    """
+    shares = probabilities[1:] / max(float(probabilities[1:].sum()), 1e-12)
+    possible = [answer for answer, share, least in zip(CLASSES[1:], shares, certain, strict=True) if share >= least]
+    return possible[0] if len(possible) == 1 else Answer.UNDECIDED
 
 
-def image_answer(probabilities: Vector, regions: int, threshold: float) -> tuple[Answer, str | None]:
+def image_answer(
+    probabilities: Vector, regions: int, threshold: float, certain: tuple[float, float]
+) -> tuple[Answer, str | None]:
     """The answer for one image, and the sentence that belongs to it where the two voices disagree.
 
     Parameters
@@ -47,10 +58,17 @@ def image_answer(probabilities: Vector, regions: int, threshold: float) -> tuple
         How many regions were outlined.
     threshold
         From this probability of any tumour on, the image reads as tumour.
+    certain
+        See `kind_of_tumour`.
     """
     tumour = float(probabilities[1] + probabilities[2])
     if tumour >= threshold and regions:
-        return kind_of_tumour(probabilities), None
+        kind = kind_of_tumour(probabilities, certain)
+        unsure = (
+            f"A tumour (probability {tumour:.0%}), benign or malignant: {probabilities[1]:.0%} to "
+            f"{probabilities[2]:.0%} is not sure enough to say which."
+        )
+        return kind, unsure if kind is Answer.UNDECIDED else None
     if tumour >= threshold:
         return Answer.UNDECIDED, (
             f"The image reads as tumour (probability {tumour:.0%}), but no region could be outlined: "
@@ -64,11 +82,11 @@ def image_answer(probabilities: Vector, regions: int, threshold: float) -> tuple
     return Answer.NORMAL, None
 
 
-def lesion_answer(probabilities: Vector, threshold: float) -> Answer:
+def lesion_answer(probabilities: Vector, threshold: float, certain: tuple[float, float]) -> Answer:
     """The answer for one outlined region; a region is never normal."""
     if float(probabilities[1] + probabilities[2]) < threshold:
         return Answer.UNDECIDED
-    return kind_of_tumour(probabilities)
+    return kind_of_tumour(probabilities, certain)
 
 
 def most_suspicious(answers: Sequence[tuple[Answer, float]]) -> int:

@@ -10,6 +10,7 @@ The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and
 are one NAME.npz per patient (phantoms --part spine --layout arrays). Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
+osteon-train ablate knee --out RUN --data DIR
 osteon-train figures --readme README.md
 
 On several GPUs, or several processes: torchrun --nproc-per-node 4 -m training.cli fit knee ...
@@ -108,8 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--part", choices=("test", "validation"), default="test", help="which blocks (default test)")
     evaluate.add_argument("--write", action="store_true", help="write the figures into the card")
     evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
+    evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
+    evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
     ablate = _command(commands, "ablate", "the paper's table of what each part of a system is worth")
-    ablate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    ablate.add_argument("--bundle", type=Path, help="spine: folder of the bundle whose terms are weighed")
+    ablate.add_argument("--out", type=Path, metavar="RUN", help="knee: folder of the runs that the table needs")
+    ablate.add_argument("--preset", choices=("small", "strong", "paper"), default="small", help="knee: recipe")
+    ablate.add_argument("--minutes", type=float, help="knee: budget of each run; else the recipe's steps")
+    ablate.add_argument("--kind", choices=("real", "phantom"), default="real", help="knee: what the images are")
     ablate.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
     made = commands.add_parser("phantoms", help="draw images from formulas")
     phantoms.add_arguments(made)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from training.crew import Crew, join, on_cpu
 from training.errors import RunFault
+from training.history import Teller
 
 log = logging.getLogger(__name__)
 
@@ -133,12 +134,14 @@ def fit(
     average = copy.deepcopy(net).requires_grad_(False)
     optimiser = _optimiser(net, plan)
     progress = _resume(folder / CHECKPOINT, net, average, optimiser, plan)
+    teller = Teller(folder, progress.step) if crew.is_first else None
     clock, saved = time.monotonic(), time.monotonic()
     net.train()
     while not _is_over(progress, plan):
         loss = _step(net, average, optimiser, batch_of, loss_of, plan, progress, crew)
         now = time.monotonic()
         progress.seconds, clock = progress.seconds + now - clock, now
+        seen: float | None = None
         if observe is not None and progress.step % plan.observe_every == 0:
             seen = observe(on_cpu(average.eval()), progress.step, progress.share(plan)) if crew.is_first else 0.0
             _judge(progress, crew.agreed((seen,))[0], plan)
@@ -146,6 +149,9 @@ def fit(
             clock = time.monotonic()
         progress.seconds = crew.agreed((progress.seconds,))[0]
         halt = stop(progress.step) or _is_over(progress, plan)
+        if teller is not None:
+            rate = rate_at(progress.share(plan), progress.falls, plan)
+            teller.tell(progress.step, progress.seconds, rate, loss, seen, is_last=halt)
         if crew.is_first and (halt or now - saved > plan.save_every_s):
             _save(folder / CHECKPOINT, net, average, optimiser, plan, progress)
             saved = time.monotonic()

@@ -43,6 +43,8 @@ region_min_mm2 = 25.0
 normal_total = 0.2
 beta = 0.6666667
 tumour = 0.5
+certain = [0.5, 0.5]
+unlike = 100.0
 
 [calibration]
 temperature = 1.0
@@ -56,7 +58,7 @@ kind = "phantom"
 """
 
 
-def net(role, bright=0.8, steepness=40.0, logits=None, **metadata):
+def net(role, bright=0.8, steepness=40.0, logits=None, strangeness=1.0, **metadata):
     """A network that takes every pixel brighter than `bright` for tumour.
 
     Its class answer is fixed when `logits` are given; else normal falls and benign rises with the number of bright
@@ -71,6 +73,8 @@ def net(role, bright=0.8, steepness=40.0, logits=None, **metadata):
         helper.make_node("MatMul", ["scaled", "direction"], ["turned"]),
         helper.make_node("Add", ["turned", "offset"], ["class_logits"]),
         helper.make_node("Expand", ["mask_logits", "five"], ["distance_logits"]),
+        helper.make_node("Mul", ["count", "nothing"], ["silent"]),
+        helper.make_node("Add", ["silent", "strange"], ["strangeness"]),
     ]
     values = {
         "bright": np.float32(bright),
@@ -80,16 +84,22 @@ def net(role, bright=0.8, steepness=40.0, logits=None, **metadata):
         "direction": np.array([[-1.0, 1.0, 0.0]], np.float32),
         "offset": np.array(logits if logits is not None else [2.0, -2.0, -2.0], np.float32),
         "five": np.array([1, 5, 1, 1], np.int64),
+        "nothing": np.float32(0.0),
+        "strange": np.float32(strangeness),
     }
     return model(nodes, values, role, **metadata)
 
 
-def model(nodes, values, role, side=SIDE, outputs=("class_logits", "mask_logits", "distance_logits"), **metadata):
+OUTPUTS = ("class_logits", "mask_logits", "distance_logits", "strangeness")
+
+
+def model(nodes, values, role, side=SIDE, outputs=OUTPUTS, **metadata):
     """An ONNX file with the input and outputs of the knee system."""
     shapes = {
         "class_logits": ["batch", 3],
         "mask_logits": ["batch", 1, side, side],
         "distance_logits": ["batch", 5, side, side],
+        "strangeness": ["batch", 1],
     }
     graph = helper.make_graph(
         nodes,

@@ -211,6 +211,17 @@ def test_a_small_image_is_not_assessed_and_makes_no_study_normal(knee):
     assert knee.answer([tiny, image(limb(tumours=()))]).answer is U
 
 
+def test_an_image_unlike_the_training_is_not_assessed_and_makes_no_study_normal(tmp_path, knee):
+    strange = opened(tmp_path, whole=nets.net("global", strangeness=100.5))
+    findings = strange.answer([image(limb())])
+    assert findings.answer is X
+    assert findings.probabilities == {}
+    assert findings.sources[0].lesions == ()
+    assert not findings.sources[0].mask.any()
+    assert "strangeness 100.5, the limit is 100.0" in findings.sources[0].notes[-1]
+    assert knee.answer([image(limb())]).answer is not X
+
+
 def test_notes_of_image_and_spacing_reach_the_reader(knee):
     (source,) = knee.answer([image(limb(), notes=("Sizes are measured in the detector plane.",))]).sources
     assert source.notes == ("Sizes are measured in the detector plane.",)

@@ -15,12 +15,15 @@ from models.metrics import (
     confusion,
     counts,
     dice,
+    difference,
     expected_calibration_error,
     false_positives_per_image,
     iou,
     mean_accuracy,
     recalls,
+    reliability,
     roc_auc,
+    roc_curve,
 )
 
 MATRIX = np.array([[76, 0, 0], [1, 210, 2], [0, 3, 24]])
@@ -124,6 +127,33 @@ def test_calibration_error_is_the_gap_between_sure_and_right() -> None:
     truth = np.array([0] * 6 + [1] * 4)
     assert expected_calibration_error(probabilities, truth) == pytest.approx(0.2)
     assert expected_calibration_error(probabilities, np.array([0] * 8 + [1] * 2)) == pytest.approx(0.0)
+
+
+def test_the_curve_is_drawn_through_every_threshold_and_ties_are_one() -> None:
+    scores, positive = np.array([0.9, 0.8, 0.8, 0.1]), np.array([True, True, False, False])
+    false, true = roc_curve(scores, positive)
+    assert false.tolist() == [0.0, 0.0, 0.5, 1.0]
+    assert true.tolist() == [0.0, 0.5, 1.0, 1.0]
+    assert float(np.trapezoid(true, false)) == pytest.approx(roc_auc(scores, positive))
+
+
+def test_bins_of_confidence_say_how_often_they_were_right() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.92, 0.08], [0.4, 0.6], [0.45, 0.55]])
+    low, high = reliability(probabilities, np.array([0, 1, 1, 1]), bins=4)
+    assert (low.sure, low.right, low.share) == (pytest.approx(0.575), 1.0, 0.5)
+    assert (high.sure, high.right, high.share) == (pytest.approx(0.91), 0.5, 0.5)
+
+
+def test_a_better_model_is_told_from_one_that_is_as_good() -> None:
+    rng = np.random.default_rng(1)
+    groups, right = np.repeat(np.arange(40), 5), rng.random(200) < 0.6
+    better, other = right | (rng.random(200) < 0.4), rng.permutation(right)
+    estimate, chance = difference(lambda i: float(better[i].mean()), lambda i: float(right[i].mean()), groups)
+    assert estimate.value == pytest.approx(float(better.mean() - right.mean()))
+    assert 0.0 < estimate.low < estimate.value < estimate.high
+    assert chance < 0.01
+    assert difference(lambda i: float(other[i].mean()), lambda i: float(right[i].mean()), groups)[1] > 0.1
+    assert difference(lambda i: 0.5, lambda i: 0.5, groups)[1] == 1.0
 
 
 def test_an_interval_of_grouped_cases_is_wider_than_of_single_ones() -> None:

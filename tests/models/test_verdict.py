@@ -9,20 +9,25 @@ from models.findings import Answer
 N, B, M, U, X = Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT, Answer.UNDECIDED, Answer.NOT_ASSESSED
 
 
+CERTAIN = (0.45, 0.4)
+"""A tumour may be benign from a share of 0.45 on, and malignant from 0.4 on."""
+
+
 @pytest.mark.parametrize(
     ("probabilities", "regions", "answer", "words"),
     [
         ((0.9, 0.06, 0.04), 0, N, None),
         ((0.1, 0.6, 0.3), 1, B, None),
         ((0.1, 0.3, 0.6), 2, M, None),
-        ((0.2, 0.4, 0.4), 1, M, None),
-        ((0.5, 0.25, 0.25), 1, M, None),
+        ((0.2, 0.3, 0.5), 1, M, None),
+        ((0.2, 0.38, 0.42), 1, U, "80%.*38% to 42%"),
+        ((0.2, 0.42, 0.38), 1, U, "80%.*42% to 38%"),
         ((0.1, 0.6, 0.3), 0, U, "90%.*no region could be outlined"),
         ((0.9, 0.06, 0.04), 1, U, "outlined although.*10%"),
     ],
 )
 def test_normal_needs_both_voices_and_a_disagreement_is_said(probabilities, regions, answer, words):
-    said, sentence = verdict.image_answer(np.array(probabilities), regions, 0.5)
+    said, sentence = verdict.image_answer(np.array(probabilities), regions, 0.5, CERTAIN)
     assert said is answer
     assert (sentence is None) == (words is None)
     if words:
@@ -32,10 +37,10 @@ def test_normal_needs_both_voices_and_a_disagreement_is_said(probabilities, regi
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "answer"), [((0.7, 0.2, 0.1), U), ((0.3, 0.4, 0.3), B), ((0.3, 0.3, 0.4), M), ((0, 0.5, 0.5), M)]
+    ("probabilities", "answer"), [((0.7, 0.2, 0.1), U), ((0.3, 0.5, 0.2), B), ((0.3, 0.2, 0.5), M), ((0, 0.5, 0.5), U)]
 )
 def test_a_region_is_never_normal(probabilities, answer):
-    assert verdict.lesion_answer(np.array(probabilities), 0.5) is answer
+    assert verdict.lesion_answer(np.array(probabilities), 0.5, CERTAIN) is answer
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def case(label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.
         overlap=overlap,
         iou=overlap / (2 - overlap),
         pixels=(int(100 * overlap), 100, 100),
+        strangeness=float(number),
     )
 
 
@@ -50,7 +51,7 @@ def test_the_rule_of_a6_is_applied_to_what_was_fused_without_it() -> None:
 
 
 def chosen(mask: float) -> Choice:
-    thresholds = Thresholds(mask, mask, 20.0, 25.0, 1.0, 2 / 3, tumour=0.5)
+    thresholds = Thresholds(mask, mask, 20.0, 25.0, 1.0, 2 / 3, tumour=0.5, certain=(0.5, 0.5), unlike=1e9)
     return Choice(thresholds, Calibration(1.0, (0.0, 0.0, 0.0)), 0.0, 0.0)
 
 

@@ -11,18 +11,25 @@ import torch
 
 from models.card import Calibration, FileEntry, contract_of, parse_card
 from models.errors import ContractError
+from models.knee import contract
 from training import card_writer
 from training.errors import RunFault, UnequalExport
 from training.export import OPSET, export, prove
 from training.knee import bundle
-from training.knee.contract import contract
-from training.knee.nets import NetSpec, Outputs, SegUNet
+from training.knee.nets import NetSpec, SegUNet
 from training.knee.recipe import SMALL
-from training.knee.serving import Served, ServeSpec
+from training.knee.serving import Familiarity, Served, ServeSpec
 
 SIDE = 32
 TINY = NetSpec(
-    widths=(4, 6, 8), depths=(1, 2, 1), decoder_depth=1, stem_stride=4, pools_decoder=True, whitens=True, dropout=0.1
+    widths=(4, 6, 8),
+    depths=(1, 2, 1),
+    decoder_depth=1,
+    stem_stride=4,
+    pools_decoder=True,
+    whitens=True,
+    evens=True,
+    dropout=0.1,
 )
 
 
@@ -44,8 +51,15 @@ def net() -> SegUNet:
 
 
 @pytest.fixture(scope="module")
-def model(net: SegUNet, card) -> bytes:
-    return export(net, SIDE, Outputs._fields, contract_of(card, "global") | {"name": "tiny"})
+def served(net: SegUNet) -> Served:
+    spec = ServeSpec(SIDE, mirrored=False)
+    known = Familiarity(Served(net, spec).outputs(torch.from_numpy(inputs(40)[0])).features.detach())
+    return Served(net, spec, known).eval()
+
+
+@pytest.fixture(scope="module")
+def model(served: Served, card) -> bytes:
+    return export(served, SIDE, served.gives, contract_of(card, "global") | {"name": "tiny"})
 
 
 def inputs(*batches: int) -> list[np.ndarray]:
@@ -53,8 +67,8 @@ def inputs(*batches: int) -> list[np.ndarray]:
     return [rng.random((batch, 1, SIDE, SIDE), dtype=np.float32) for batch in batches]
 
 
-def test_the_graph_answers_as_the_network_at_any_batch(net: SegUNet, model: bytes, card) -> None:
-    assert prove(model, "tiny.onnx", net, contract(card, "global"), inputs(1, 3, 5)) < 1e-4
+def test_the_graph_answers_as_the_network_at_any_batch(served: Served, model: bytes, card) -> None:
+    assert prove(model, "tiny.onnx", served, contract(card, "global"), inputs(1, 3, 5)) < 1e-4
 
 
 def test_the_file_is_whole_of_opset_20_and_states_its_contract(model: bytes, card) -> None:
@@ -68,8 +82,8 @@ def test_the_file_is_whole_of_opset_20_and_states_its_contract(model: bytes, car
 
 def test_a_smaller_look_and_a_mirror_are_exported_too(net: SegUNet, card) -> None:
     served = Served(net, ServeSpec(side=16, mirrored=True)).eval()
-    model = export(served, SIDE, Outputs._fields, contract_of(card, "global"))
-    assert prove(model, "tiny.onnx", served, contract(card, "global"), inputs(1, 4)) < 1e-4
+    model = export(served, SIDE, served.gives, contract_of(card, "patch"))
+    assert prove(model, "tiny.onnx", served, contract(card, "patch"), inputs(1, 4)) < 1e-4
 
 
 def test_a_mirrored_image_gets_the_mirrored_answer(net: SegUNet) -> None:
@@ -79,31 +93,43 @@ def test_a_mirrored_image_gets_the_mirrored_answer(net: SegUNet) -> None:
     assert torch.allclose(straight.mask_logits, turned.mask_logits.flip(3), atol=1e-4)
 
 
-def test_other_weights_are_refused(model: bytes, card) -> None:
+@torch.no_grad()
+def test_images_unlike_the_training_are_strange(served: Served) -> None:
+    like = served(torch.from_numpy(inputs(40)[0])).strangeness
+    unlike = served(torch.from_numpy(inputs(5)[0] * 0.05 + 0.9)).strangeness
+    assert like.shape == (40, 1)
+    assert 0.3 < float(like.mean()) < 1.1, "about 1 on what it learned from"
+    assert float(unlike.min()) > 2.0 * float(like.mean())
+
+
+def test_other_weights_are_refused(served: Served, model: bytes, card) -> None:
     torch.manual_seed(4)
+    other = Served(SegUNet(TINY), served.spec, served.familiarity).eval()
     with pytest.raises(UnequalExport, match="differs from the network"):
-        prove(model, "tiny.onnx", SegUNet(TINY).eval(), contract(card, "global"), inputs(2))
+        prove(model, "tiny.onnx", other, contract(card, "global"), inputs(2))
 
 
-def test_a_small_error_is_refused_where_the_network_is_sure(net: SegUNet, model: bytes, card) -> None:
-    altered = copy.deepcopy(net)
+def test_a_small_error_is_refused_where_the_network_is_sure(served: Served, model: bytes, card) -> None:
+    altered = copy.deepcopy(served)
     with torch.no_grad():
-        altered.class_head.bias += 3e-4
+        altered.net.class_head.bias += 3e-4
     with pytest.raises(UnequalExport, match="class_logits differs"):
         prove(model, "tiny.onnx", altered, contract(card, "global"), inputs(2))
 
 
-def test_a_file_for_the_other_role_is_refused(net: SegUNet, model: bytes, card) -> None:
+def test_a_file_for_the_other_role_is_refused(served: Served, model: bytes, card) -> None:
     with pytest.raises(ContractError):
-        prove(model, "tiny.onnx", net, contract(card, "patch"), inputs(2))
+        prove(model, "tiny.onnx", served, contract(card, "patch"), inputs(2))
 
 
-def test_a_bundle_that_fails_its_proof_is_not_written(net: SegUNet, tmp_path: Path, monkeypatch) -> None:
+def test_a_bundle_that_fails_its_proof_is_not_written(
+    net: SegUNet, served: Served, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr("training.export.PIXELS", -1.0)
     recipe = replace(SMALL, side=SIDE, net=TINY)
     with pytest.raises(UnequalExport):
         bundle.write(
-            {role: Served(net, ServeSpec(SIDE, False)) for role in ("global", "patch")},
+            {"global": served, "patch": Served(net, ServeSpec(SIDE, False))},
             recipe,
             tmp_path / "knee",
             version="0.0.1",

@@ -152,10 +152,3 @@ def test_calibration_moves_a_timid_score_to_how_often_it_was_right():
     temperature, bias = calibrate.fit_calibration(scores, truth)
     assert temperature < 0.5
     assert abs(bias) < 0.5
-
-
-def test_nine_of_ten_true_classes_reach_the_conformal_limit():
-    probabilities = np.arange(1, 100) / 100
-    assert calibrate.conformal(probabilities) == 0.1
-    assert (probabilities >= calibrate.conformal(probabilities)).mean() >= 0.9
-    assert calibrate.conformal(np.array([0.9, 0.8])) == 0.0, "two patients promise nothing"

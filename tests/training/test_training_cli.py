@@ -54,8 +54,11 @@ def test_fit_export_calibrate_evaluate(quick: None, tmp_path: Path, capsys: pyte
     assert cli.main(["export", "knee", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom"]) == 0
     assert cli.main(["calibrate", "knee", *common, "--bundle", str(made)]) == 0
     capsys.readouterr()
-    picture = tmp_path / "montage.png"
-    assert cli.main(["evaluate", "knee", *common, "--bundle", str(made), "--write", "--montage", str(picture)]) == 0
+    picture, report = tmp_path / "montage.png", tmp_path / "report.html"
+    page = ["--report", str(report), "--run", str(run)]
+    assert (
+        cli.main(["evaluate", "knee", *common, "--bundle", str(made), "--write", "--montage", str(picture), *page]) == 0
+    )
     told = json.loads(capsys.readouterr().out)
     card = read_bundle(made).card
     assert card.measured["tumour_auc"] == told["tumour_auc"]
@@ -64,6 +67,25 @@ def test_fit_export_calibrate_evaluate(quick: None, tmp_path: Path, capsys: pyte
     assert card.training_kind == "phantom"
     assert load(read_bundle(made)).identity.training_data == "phantom"
     assert picture.stat().st_size > 1000
+    shown = report.read_text(encoding="utf-8")
+    assert shown.count("<svg") == 8, "confusion, two ROC, two calibrations, Dice, two losses"
+    assert "tumour: AUC" in shown
+    assert "data:image/png;base64," in shown
+
+
+@pytest.mark.slow
+def test_the_ablation_trains_its_rows_and_sets_them_beside_the_paper(
+    quick: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = collections.write(tmp_path / "set", images=960)
+    assert cli.main(["ablate", "knee", "--data", str(data), "--out", str(tmp_path / "runs"), "--kind", "phantom"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[0] for line in lines[2:]] == list("12345")
+    assert [line.split()[-1] for line in lines[2:]] == ["0.695", "0.773", "0.665", "0.789", "0.848"]
+    dices = [float(line.split()[-3]) for line in lines[2:]]
+    assert max(dices) > 0.1, "bright rectangles are learned by at least one of them"
+    assert cli.main(["ablate", "knee", "--data", str(data)]) == 2
+    assert "--out" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,14 +22,13 @@ from models.card import (
     contract_of,
 )
 from models.fusion import BETA
-from models.knee import ROLES
+from models.knee import ROLES, contract
 from models.knee_card import SYSTEM
 from training import card_writer
 from training.export import export, prove
 from training.knee.calibrate import Choice
-from training.knee.contract import contract
 from training.knee.evaluate import Figures
-from training.knee.nets import CLASSES, Outputs
+from training.knee.nets import CLASSES
 from training.knee.recipe import Recipe
 from training.knee.serving import Served
 
@@ -117,6 +116,8 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> KneeCard:
             normal_total=1.0,
             beta=round(BETA, 7),
             tumour=0.5,
+            certain=(0.5, 0.5),
+            unlike=1e9,
         ),
         calibration=Calibration(temperature=1.0, bias=(0.0, 0.0, 0.0)),
         measured={},
@@ -128,10 +129,11 @@ def record(bundle: Bundle[KneeCard], *, choice: Choice | None = None, measured: 
     """Write into the card what calibration chose, or what evaluation measured."""
     card = bundle.card
     if choice is not None:
-        before = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        before: Figures = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        before["validation_strangeness_quartiles_and_limit"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
     if measured is not None:
-        kept = {key: value for key, value in card.measured.items() if key.startswith("validation_ece")}
+        kept = {key: value for key, value in card.measured.items() if key.startswith("validation_")}
         card = replace(card, measured={**kept, **measured})
     card_writer.write(card, bundle.folder)
     return card
@@ -146,7 +148,7 @@ def _file(net: Served, card: KneeCard, role: str, folder: Path, real: Sequence[n
         "training_data": card.training_kind,
         "recipe_sha256": str(card.training["recipe_sha256"]),
     }
-    model = export(net, side, Outputs._fields, stated)
+    model = export(net, side, net.gives, stated)
     noise = np.random.default_rng(1).random((3, 1, side, side), dtype=np.float32)
     prove(model, str(folder / f"{role}.onnx"), net, contract(card, role), [noise, np.stack(real)[:, None]])
     return model

@@ -18,16 +18,18 @@ import scipy.optimize
 from models.card import Bundle, Calibration, KneeCard, Thresholds
 from models.findings import ModelIdentity
 from models.fusion import calibrate
-from models.knee import ROLES, Knee
+from models.knee import ROLES, Knee, contract
 from models.metrics import expected_calibration_error
 from models.session import Device, Session, SessionOptions, open_session
-from training.knee.contract import contract
+from training.conformal import least_possible
 from training.knee.dataset import Radiographs
 from training.knee.evaluate import Case, examine
 
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+FAMILIAR = 0.99
+"""The share of validation images that are to be assessed; the strangest are not."""
 OUTLINED_NORMALS = 0.05
 """Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 TIMID = 1e-3
@@ -47,6 +49,8 @@ class Choice:
     calibration: Calibration
     ece_before: float
     ece_after: float
+    strangeness: tuple[float, ...] = ()
+    """Quartiles over the validation images, and the quantile that became the limit."""
 
 
 class _Remembering(Session):
@@ -80,7 +84,9 @@ def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choic
         log.info("Mask threshold %.2f: mean Dice of tumours %.3f.", choice.thresholds.mask, score)
     best = int(np.argmax(scores))
     alone = _mask_alone(choices[best:], examined[best:])
-    return replace(choices[best], thresholds=replace(choices[best].thresholds, mask_alone=alone))
+    strange = np.quantile([case.strangeness for case in examined[best]], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
+    decided = replace(choices[best].thresholds, mask_alone=alone, unlike=strange[-1])
+    return replace(choices[best], thresholds=decided, strangeness=tuple(strange))
 
 
 def _mean_overlap(choice: Choice, cases: Sequence[Case]) -> float:
@@ -130,7 +136,9 @@ def _calibrated(thresholds: Thresholds, cases: Sequence[Case]) -> Choice:
     total = min(NORMAL_TOTALS, key=lambda each: fitted[each][1])
     calibration, raw = fitted[total][0], np.array([with_rule(case, total) for case in cases])
     said = calibrate(raw, calibration.temperature, calibration.bias)
-    chosen = replace(thresholds, normal_total=total, tumour=youden(1.0 - said[:, 0], labels > 0))
+    chosen = replace(
+        thresholds, normal_total=total, tumour=youden(1.0 - said[:, 0], labels > 0), certain=certain(said, labels)
+    )
     before, after = expected_calibration_error(raw, labels), expected_calibration_error(said, labels)
     return Choice(chosen, calibration, round(before, 4), round(after, 4))
 
@@ -147,6 +155,13 @@ def fit_calibration(raw: Vector, labels: npt.NDArray[np.integer]) -> tuple[Calib
     temperature = round(float(np.exp(found.x[0])), 4)
     bias = (0.0, round(float(found.x[1]), 4), round(float(found.x[2]), 4))
     return Calibration(temperature, bias), float(found.fun)
+
+
+def certain(said: Vector, labels: npt.NDArray[np.integer]) -> tuple[float, float]:
+    """For benign and malignant: the least share of that class at which nine of ten such tumours stay possible."""
+    shares = said[:, 1:] / np.maximum(said[:, 1:].sum(axis=1, keepdims=True), 1e-12)
+    benign, malignant = (least_possible(shares[labels == label, label - 1]) for label in (1, 2))
+    return benign, malignant
 
 
 def youden(score: Vector, positive: npt.NDArray[np.bool_]) -> float:

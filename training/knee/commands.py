@@ -9,12 +9,15 @@ import torch
 from models.card import KneeCard, of_kind, read_bundle
 from models.knee import load
 from models.session import Device, SessionOptions
-from training.knee import bundle, calibrate, evaluate, fit
+from training import page
+from training.errors import RunFault
+from training.knee import ablate, bundle, calibrate, evaluate, fit, report
 from training.knee.dataset import Radiographs, read
 from training.knee.montage import montage
 from training.knee.nets import CLASSES
 from training.knee.recipe import RECIPES
-from training.knee.serving import Served, ServeSpec
+from training.knee.scores import features
+from training.knee.serving import Familiarity, Served, ServeSpec
 from training.run import run_of
 from training.split import BLOCK, EDGE
 
@@ -62,6 +65,8 @@ def run_export(args: argparse.Namespace) -> str:
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
     }
     served = {name: Served(net, specs[name]) for name, net in nets.items()}
+    known = Familiarity(features(served["global"], data, data.split().train))
+    served["global"] = Served(nets["global"], specs["global"], known)
     bundle.write(served, recipe, args.bundle, version=args.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 
@@ -73,6 +78,7 @@ def run_calibrate(args: argparse.Namespace) -> str:
     bundle.record(sound, choice=choice)
     return (
         f"Mask {choice.thresholds.mask}, T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
+        f"certain {choice.thresholds.certain}, unlike {choice.thresholds.unlike}, "
         f"temperature {choice.calibration.temperature}, bias {choice.calibration.bias}; calibration error "
         f"{choice.ece_before} before, {choice.ece_after} after. "
         f"Next: osteon-train evaluate knee --bundle {args.bundle} --data {args.data} --write"
@@ -93,9 +99,23 @@ def run_evaluate(args: argparse.Namespace) -> str:
     }
     if args.write:
         bundle.record(sound, measured=measured)
-    if args.montage:
-        montage(cases, knee, data, args.data, args.montage)
+    if args.montage or args.report:
+        picture = montage(cases, knee, data, args.data)
+        if args.montage:
+            args.montage.write_bytes(picture)
+        if args.report:
+            page.write(args.report, sound.card, measured, report.sections(cases, picture, args.run))
     return json.dumps(measured, indent=1)
+
+
+def run_ablate(args: argparse.Namespace) -> str:
+    """The paper's Tables 2 and 3 on our images."""
+    if args.out is None:
+        raise RunFault("ablate knee trains three times: give the folder of these runs with --out.")
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.preset]
+    rows = ablate.ablate(read(args.data, recipe.side), recipe, args.out, args.part, args.minutes)
+    return ablate.table(rows, args.part, args.kind)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
@@ -103,6 +123,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
+    "ablate": run_ablate,
 }
 
 

@@ -58,6 +58,7 @@ class Case:
     iou: float
     pixels: tuple[int, int, int]
     """Of the intersection, of the truth, of the answer."""
+    strangeness: float
 
 
 def examine(knees: Sequence[Knee], data: Radiographs, folder: Path, indices: Sequence[int]) -> list[list[Case]]:
@@ -91,6 +92,7 @@ def _case(knee: Knee, data: Radiographs, index: int, pixels: npt.NDArray[np.floa
         overlap=dice(wanted, found),
         iou=iou(wanted, found),
         pixels=(int((wanted & found).sum()), int(wanted.sum()), int(found.sum())),
+        strangeness=done.answer.strangeness,
     )
 
 
@@ -156,7 +158,7 @@ def figures(cases: Sequence[Case], tumour: float) -> Figures:
 def _answers(cases: Sequence[Case]) -> Figures:
     """How often each answer of the node fell, per true class: normal, benign, malignant."""
     made: Figures = {}
-    for answer in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT, Answer.UNDECIDED):
+    for answer in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT, Answer.UNDECIDED, Answer.NOT_ASSESSED):
         fell = [sum(case.answer is answer and case.label == label for case in cases) for label in range(len(CLASSES))]
         made[f"answered_{answer}"] = list(fell)
     return made

@@ -49,6 +49,16 @@ def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None
     return nets
 
 
+def train_global(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None) -> SegUNet:
+    """Train, or go on with, the global network alone."""
+    claim(folder, recipe, minutes)
+    stage, parts = recipe.global_stage, data.split()
+    plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes)
+    net = _stage(data, parts.train, parts.validation, recipe, stage, plan, folder / "global", None)
+    keep(net, folder / "global.pt")
+    return net
+
+
 def load(recipe: Recipe, folder: Path) -> dict[str, SegUNet]:
     """The trained networks of a run."""
     nets = {}

@@ -1,5 +1,6 @@
 """Draws cases for people: the image, the truth outlined in green, the answer in red; the best and the worst."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from training.knee.nets import CLASSES
 ROW = 6
 
 
-def montage(cases: Sequence[Case], knee: Knee, data: Radiographs, folder: Path, path: Path) -> None:
-    """Write a picture of rows: best outlined, worst outlined, surest wrong normals, surest missed tumours."""
+def montage(cases: Sequence[Case], knee: Knee, data: Radiographs, folder: Path) -> bytes:
+    """A PNG of rows: best outlined, middling, worst outlined, surest missed tumours, surest wrong and right normals."""
     tumours = sorted((case for case in cases if case.label), key=lambda case: -np.nan_to_num(case.overlap))
     normals = sorted((case for case in cases if not case.label), key=lambda case: case.probabilities[0])
     missed = sorted(tumours, key=lambda case: -case.probabilities[0])
@@ -29,7 +30,9 @@ def montage(cases: Sequence[Case], knee: Knee, data: Radiographs, folder: Path, 
     drawn = [
         np.concatenate([_tile(case, knee, data, folder) for case in row], axis=1) for row in rows if len(row) == ROW
     ]
-    Image.fromarray(np.concatenate(drawn, axis=0)).save(path)
+    out = io.BytesIO()
+    Image.fromarray(np.concatenate(drawn, axis=0)).save(out, format="PNG")
+    return out.getvalue()
 
 
 def _tile(case: Case, knee: Knee, data: Radiographs, folder: Path) -> npt.NDArray[np.uint8]:

@@ -33,6 +33,8 @@ class Outputs(NamedTuple):
     """(batch, 1, rows, columns)."""
     distance_logits: Tensor
     """(batch, 5, rows, columns): background, tumour, near to far. On the grid of the stem while training."""
+    features: Tensor
+    """(batch, width of the bottleneck): its mean over the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,10 @@ class SegUNet(nn.Module):
                 distance, scale_factor=float(self.spec.stem_stride), mode="bilinear", align_corners=False
             )
         return Outputs(
-            self._classify(bottleneck, features, mask), F.pixel_shuffle(mask, self.spec.stem_stride), distance
+            self._classify(bottleneck, features, mask),
+            F.pixel_shuffle(mask, self.spec.stem_stride),
+            distance,
+            bottleneck.mean(dim=(2, 3)),
         )
 
     def _evened(self, image: Tensor) -> Tensor:

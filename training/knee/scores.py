@@ -9,6 +9,7 @@ from torch import nn
 
 from models.metrics import dice
 from training.knee.dataset import Radiographs
+from training.knee.serving import Served
 
 _BATCH = 32
 
@@ -28,3 +29,14 @@ def answers(
         masks = outputs.mask_logits[:, 0].numpy() > 0.0
         dices += [dice(wanted > 0, mask) for mask, wanted in zip(masks, data.masks[part], strict=True)]
     return np.concatenate(classes), np.array(dices)
+
+
+@torch.no_grad()
+def features(served: Served, data: Radiographs, indices: Sequence[int]) -> torch.Tensor:
+    """The features `(n, width)` of images as they lie in the collection, by which a new one is strange or not."""
+    parts = []
+    for start in range(0, len(indices), _BATCH):
+        part = np.array(indices[start : start + _BATCH])
+        images = torch.from_numpy(data.images[part]).float().div_(255.0)[:, None]
+        parts.append(served.eval().outputs(images.contiguous(memory_format=torch.channels_last)).features)
+    return torch.cat(parts)

@@ -1,16 +1,38 @@
-"""What is exported around a trained network: the size it looks at, and its mirror image.
+"""What is exported around a trained network: the size it looks at, its mirror image, and how strange an image is.
 
 The file always takes and gives the size of its card. A network that did better on smaller views than on those it ended
 with looks at smaller ones; looking at the mirror image too, and averaging the logits, costs one more pass.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
 from training.knee.nets import Outputs, SegUNet
+
+SHRINKAGE = 0.05
+"""Of the mean variance, added to each: features that never varied while training would make every image strange."""
+
+
+class Answers(NamedTuple):
+    """What the file gives; see `Outputs`."""
+
+    class_logits: Tensor
+    mask_logits: Tensor
+    distance_logits: Tensor
+
+
+class Known(NamedTuple):
+    """The same with how strange the image is."""
+
+    class_logits: Tensor
+    mask_logits: Tensor
+    distance_logits: Tensor
+    strangeness: Tensor
+    """(batch, 1): about 1 for an image like those of the training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +45,64 @@ class ServeSpec:
     """Whether left and right are exchanged for a second look."""
 
 
+class Familiarity(nn.Module):
+    """The squared Mahalanobis distance of features to those of the training images, per feature (Lee et al. 2018)."""
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, features: Tensor) -> None:
+        """Learn it from the features `(images, width)` of training images."""
+        super().__init__()
+        exact = features.double()
+        covariance = torch.cov(exact.T)
+        covariance += SHRINKAGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+        values, vectors = torch.linalg.eigh(covariance)
+        self.register_buffer("mean", exact.mean(dim=0).float())
+        self.register_buffer("whitening", (vectors / values.sqrt()).float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(batch, 1)` for features `(batch, width)`."""
+        return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
+
+
 class Served(nn.Module):
     """A network behind a `ServeSpec`; input and output as those of the network, on the size of the input."""
 
-    def __init__(self, net: SegUNet, spec: ServeSpec) -> None:
+    def __init__(self, net: SegUNet, spec: ServeSpec, familiarity: Familiarity | None = None) -> None:
         super().__init__()
         self.net = net
         self.spec = spec
+        self.familiarity = familiarity
 
-    def forward(self, image: Tensor) -> Outputs:
-        """Logits for `image` `(batch, 1, rows, columns)`, rows equal to columns."""
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of what it answers."""
+        return Answers._fields if self.familiarity is None else Known._fields
+
+    def forward(self, image: Tensor) -> Answers | Known:
+        """The answers for `image` `(batch, 1, rows, columns)`, rows equal to columns."""
         side = image.shape[-1]
-        seen = _resized(image, self.spec.side) if self.spec.side != side else image
+        outputs = self.outputs(image)
+        masks, distances = outputs.mask_logits, outputs.distance_logits
+        if self.spec.side != side:
+            masks, distances = _resized(masks, side), _resized(distances, side)
+        if self.familiarity is None:
+            return Answers(outputs.class_logits, masks, distances)
+        return Known(outputs.class_logits, masks, distances, self.familiarity(outputs.features))
+
+    def outputs(self, image: Tensor) -> Outputs:
+        """Those of the network, on the size it looks at."""
+        seen = _resized(image, self.spec.side) if self.spec.side != image.shape[-1] else image
         outputs: Outputs = self.net(seen)
-        if self.spec.mirrored:
-            other: Outputs = self.net(torch.flip(seen, dims=[3]))
-            outputs = Outputs(
-                (outputs.class_logits + other.class_logits) / 2.0,
-                (outputs.mask_logits + torch.flip(other.mask_logits, dims=[3])) / 2.0,
-                (outputs.distance_logits + torch.flip(other.distance_logits, dims=[3])) / 2.0,
-            )
-        if self.spec.side == side:
+        if not self.spec.mirrored:
             return outputs
+        other: Outputs = self.net(torch.flip(seen, dims=[3]))
         return Outputs(
-            outputs.class_logits, _resized(outputs.mask_logits, side), _resized(outputs.distance_logits, side)
+            (outputs.class_logits + other.class_logits) / 2.0,
+            (outputs.mask_logits + torch.flip(other.mask_logits, dims=[3])) / 2.0,
+            (outputs.distance_logits + torch.flip(other.distance_logits, dims=[3])) / 2.0,
+            (outputs.features + other.features) / 2.0,
         )
 
 

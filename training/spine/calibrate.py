@@ -6,7 +6,6 @@ probability of a class that may be the answer, so that nine patients of ten keep
 """
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +15,7 @@ import scipy.optimize
 
 from models.metrics import expected_calibration_error
 from models.spine import SpineNets, SpineRules, calibrated
+from training.conformal import least_possible
 from training.errors import DataFault
 from training.spine.evaluate import Judged, Looked, judge
 
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 BOX_THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 FALSE_FINDINGS = 0.5
 """Per patient, at most, where a threshold allows it."""
-COVERED = 0.9
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
 
@@ -63,7 +62,7 @@ def choose(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> Choi
         box,
         temperature,
         bias,
-        conformal(np.where(truth == 1, probabilities, 1.0 - probabilities)),
+        least_possible(np.where(truth == 1, probabilities, 1.0 - probabilities)),
         round(float(np.mean([each.false_findings for each in said])), 4),
         round(expected_calibration_error(_pairs(scores), truth, bins=10), 4),
         round(expected_calibration_error(_pairs(probabilities), truth, bins=10), 4),
@@ -99,20 +98,6 @@ def fit_calibration(scores: npt.NDArray[np.float64], truth: npt.NDArray[np.integ
     found = scipy.optimize.minimize(loss, np.zeros(2), method="Nelder-Mead")
     temperature = float(np.clip(np.exp(found.x[0]), 0.02, 50.0))
     return round(temperature, 4), round(float(found.x[1]), 4)
-
-
-def conformal(of_truth: npt.NDArray[np.float64], covered: float = COVERED) -> float:
-    """The least probability of a possible class: that which `covered` of true classes reach, with the usual correction.
-
-    Parameters
-    ----------
-    of_truth
-        `(n,)`: the probability of each patient's true class.
-    """
-    rank = math.ceil((len(of_truth) + 1) * covered)
-    if rank > len(of_truth):
-        return 0.0
-    return round(float(np.sort(of_truth)[::-1][rank - 1]), 4)
 
 
 def _pairs(malignant: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
+from training.errors import RunFault
 from training.patients import Parts
 from training.run import run_of
 from training.spine import ablate, bundle, calibrate, evaluate, fit
@@ -128,6 +129,8 @@ def measure(
 
 def run_ablate(args: argparse.Namespace) -> str:
     """The paper's Table 3 on our patients."""
+    if args.bundle is None:
+        raise RunFault("ablate spine weighs the terms of a bundle anew: give its folder with --bundle.")
     sound = read_bundle(args.bundle)
     spine = _open(sound, args.threads)
     looked = evaluate.look(spine.nets, getattr(split(read(args.data)), args.part), spine.card.preprocess.size)
