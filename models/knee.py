@@ -74,7 +74,7 @@ class KneeAnswer:
     distance: Float
     """The global network's distance levels as probabilities, on the input size."""
     strangeness: float
-    """How unlike the training images the image is; about 1 for one like them."""
+    """How unlike the training images the image is, in units of their mean."""
 
 
 @dataclass(frozen=True, slots=True)

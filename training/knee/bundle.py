@@ -130,7 +130,7 @@ def record(bundle: Bundle[KneeCard], *, choice: Choice | None = None, measured: 
     card = bundle.card
     if choice is not None:
         before: Figures = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
-        before["validation_strangeness_quartiles_and_limit"] = list(choice.strangeness)
+        before["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
     if measured is not None:
         kept = {key: value for key, value in card.measured.items() if key.startswith("validation_")}

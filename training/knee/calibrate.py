@@ -28,8 +28,9 @@ from training.knee.evaluate import Case, examine
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-FAMILIAR = 0.99
-"""The share of validation images that are to be assessed; the strangest are not."""
+FAMILIAR, SLACK = 0.99, 1.5
+"""The limit of strangeness: so many times that which this share of validation images stays below. The collection is a
+shrunk copy, and a full-size radiograph is stranger than any of it without being unreadable."""
 OUTLINED_NORMALS = 0.05
 """Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 TIMID = 1e-3
@@ -50,7 +51,7 @@ class Choice:
     ece_before: float
     ece_after: float
     strangeness: tuple[float, ...] = ()
-    """Quartiles over the validation images, and the quantile that became the limit."""
+    """Quartiles over the validation images, and the quantile that the limit comes from."""
 
 
 class _Remembering(Session):
@@ -85,7 +86,7 @@ def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choic
     best = int(np.argmax(scores))
     alone = _mask_alone(choices[best:], examined[best:])
     strange = np.quantile([case.strangeness for case in examined[best]], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
-    decided = replace(choices[best].thresholds, mask_alone=alone, unlike=strange[-1])
+    decided = replace(choices[best].thresholds, mask_alone=alone, unlike=round(SLACK * strange[-1], 4))
     return replace(choices[best], thresholds=decided, strangeness=tuple(strange))
 
 

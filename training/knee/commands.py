@@ -96,6 +96,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
         "command": f"osteon-train evaluate knee --bundle BUNDLE --data DIR --part {args.part} --write",
         "interval": "95 %, bootstrap over blocks: [value, low, high]",
         **evaluate.figures(cases, sound.card.thresholds.tumour),
+        **evaluate.strangers(knee, data, args.data, indices),
     }
     if args.write:
         bundle.record(sound, measured=measured)

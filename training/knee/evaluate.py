@@ -31,6 +31,8 @@ from training.knee.nets import CLASSES
 
 log = logging.getLogger(__name__)
 
+STRANGERS = 50
+"""Images that are made strange, about."""
 FOUND = 0.1
 """A tumour counts as found from this Dice on (MODELS.md: missed below 0.1)."""
 MALIGNANT = CLASSES.index("malignant")
@@ -152,7 +154,36 @@ def figures(cases: Sequence[Case], tumour: float) -> Figures:
         "ece_after": round(expected_calibration_error(said, labels), 4),
     }
     made.update(_answers(cases))
+    made.update(_by_block(score, is_tumour, blocks))
     return made
+
+
+def _by_block(score: Vector, is_tumour: npt.NDArray[np.bool_], blocks: Ints) -> Figures:
+    """The tumours of each block against all normal images: blocks differ by more than chance."""
+    with_tumours = np.unique(blocks[is_tumour])
+    each = [
+        roc_auc(score[chosen], is_tumour[chosen]) for chosen in (~is_tumour | (blocks == one) for one in with_tumours)
+    ]
+    return {
+        "blocks_with_tumours": [int(one) for one in with_tumours],
+        "tumour_auc_of_each": [round(value, 3) for value in each],
+    }
+
+
+def strangers(knee: Knee, data: Radiographs, folder: Path, indices: Sequence[int]) -> Figures:
+    """The shares of images that are not assessed where they are noise, or the same images with grey values reversed."""
+    rng = np.random.default_rng(1)
+    chosen = [grey(folder, data.names[index]) for index in indices[:: max(1, len(indices) // STRANGERS)]]
+    noise = [rng.uniform(0.0, 255.0, pixels.shape).astype(np.float32) for pixels in chosen]
+    return {
+        "noise_not_assessed": _unlike(knee, noise),
+        "reversed_not_assessed": _unlike(knee, [255.0 - pixels for pixels in chosen]),
+    }
+
+
+def _unlike(knee: Knee, pictures: Sequence[npt.NDArray[np.float32]]) -> float:
+    limit = knee.card.thresholds.unlike
+    return round(float(np.mean([knee.infer(pixels).strangeness > limit for pixels in pictures])), 3)
 
 
 def _answers(cases: Sequence[Case]) -> Figures:

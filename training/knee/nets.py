@@ -34,7 +34,7 @@ class Outputs(NamedTuple):
     distance_logits: Tensor
     """(batch, 5, rows, columns): background, tumour, near to far. On the grid of the stem while training."""
     features: Tensor
-    """(batch, width of the bottleneck): its mean over the image."""
+    """(batch, features): mean and deviation of every channel above the bottleneck, by which a strange image is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,12 @@ def even(image: Tensor) -> Tensor:
     mean, square = moments[:, :1], moments[:, 1:]
     deviation = ((square - mean * mean).clamp(min=0.0) + LEAST_DEVIATION**2).sqrt()
     return ((image - mean) / deviation).clamp(-3.0, 3.0) * 0.2
+
+
+def _moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of every channel: (batch, channels) each."""
+    mean = maps.mean(dim=(2, 3))
+    return mean, ((maps * maps).mean(dim=(2, 3)) - mean * mean).clamp(min=1e-8).sqrt()
 
 
 class _ConvBlock(nn.Module):
@@ -160,6 +166,7 @@ class SegUNet(nn.Module):
             x, index = F.max_pool2d(skip, 2, return_indices=True)
             skips.append(skip)
             indices.append(index)
+        seen = torch.cat([moment for skip in skips for moment in _moments(skip)], dim=1)
         bottleneck = self.encoder[-1](x)
         features = bottleneck
         for up in self.decoder:
@@ -174,7 +181,7 @@ class SegUNet(nn.Module):
             self._classify(bottleneck, features, mask),
             F.pixel_shuffle(mask, self.spec.stem_stride),
             distance,
-            bottleneck.mean(dim=(2, 3)),
+            seen,
         )
 
     def _evened(self, image: Tensor) -> Tensor:

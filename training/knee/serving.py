@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from training.knee.nets import Outputs, SegUNet
 
-SHRINKAGE = 0.05
+SHRINKAGE = 0.01
 """Of the mean variance, added to each: features that never varied while training would make every image strange."""
 
 
@@ -46,7 +46,11 @@ class ServeSpec:
 
 
 class Familiarity(nn.Module):
-    """The squared Mahalanobis distance of features to those of the training images, per feature (Lee et al. 2018)."""
+    """The squared Mahalanobis distance of features to those of the training images (Lee et al. 2018).
+
+    In units of its mean over the training images. Of the layers near the image: those below learn to ignore what makes
+    an image strange, and gave a chest and noise the distance of a knee.
+    """
 
     mean: Tensor
     whitening: Tensor
@@ -58,8 +62,10 @@ class Familiarity(nn.Module):
         covariance = torch.cov(exact.T)
         covariance += SHRINKAGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
         values, vectors = torch.linalg.eigh(covariance)
+        whitening = vectors / values.sqrt()
+        usual = ((exact - exact.mean(dim=0)) @ whitening).square().mean()
         self.register_buffer("mean", exact.mean(dim=0).float())
-        self.register_buffer("whitening", (vectors / values.sqrt()).float())
+        self.register_buffer("whitening", (whitening / usual.sqrt()).float())
 
     def forward(self, features: Tensor) -> Tensor:
         """`(batch, 1)` for features `(batch, width)`."""
