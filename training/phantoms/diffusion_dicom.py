@@ -127,6 +127,8 @@ def _header(patient: DiffusionPatient, dialect: Dialect, place: int) -> Dataset:
     ds.SeriesDescription = "ep2d diff tra" if together else f"DWI tra b{b:g}"
     ds.ProtocolName = "dwi tra"
     ds.BodyPartExamined, ds.PatientPosition = BODY_PARTS[patient.region], "FFS"
+    if dialect is not Dialect.ENHANCED and patient.region != "pelvis":
+        ds.ImageLaterality = "B" if patient.region == "thighs" else "R"
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = uid("frame", key), ""
     ds.Manufacturer, ds.InstitutionName = MANUFACTURERS[dialect], "House of Phantoms"
     ds.ManufacturerModelName, ds.DeviceSerialNumber, ds.SoftwareVersions = "Body of formulas", "1", "1"
