@@ -59,7 +59,8 @@ def open_desk(setup: Setup) -> "Desk":
     shelf = card.bundles(Path(setup.models_folder))
     options = SessionOptions(device=Device(setup.provider), threads=setup.threads)
     systems: dict[str, System] = {}
-    told = [f"model refused: {damaged.reason}" for damaged in shelf.damaged]
+    refused = [damaged.reason for damaged in shelf.damaged]
+    told = []
     for bundle in shelf.sound:
         if bundle.card.stage is card.Stage.RETIRED:
             told.append(f"model {bundle.card.name} {bundle.card.version} is retired and not loaded")
@@ -68,19 +69,22 @@ def open_desk(setup: Setup) -> "Desk":
             loaded = open_system(bundle, options)
             loaded.warm_up()
         except ModelsError as exc:
-            told.append(f"model refused: {exc}")
+            refused.append(str(exc))
             continue
         systems[card_facts(bundle.card).label] = loaded
         told.append(f"model {bundle.card.name} {bundle.card.version} is ready on {loaded.identity.provider}")
     warm_up()
-    return Desk(setup, systems, tuple(told))
+    return Desk(setup, systems, (*(f"model refused: {reason}" for reason in refused), *told), tuple(refused))
 
 
 class Desk:
     """The loaded models and where images and results lie."""
 
-    def __init__(self, setup: Setup, systems: Mapping[str, System], loaded: tuple[str, ...]) -> None:
+    def __init__(
+        self, setup: Setup, systems: Mapping[str, System], loaded: tuple[str, ...], refused: tuple[str, ...] = ()
+    ) -> None:
         self.loaded = loaded
+        self._refused = refused
         self.is_on_gpu = any("CUDA" in system.identity.provider for system in systems.values())
         self._setup = setup
         self._systems = systems
@@ -112,7 +116,7 @@ class Desk:
         decision = route(series_of(each.facts for each in images.values()), self._cards, rules_from(self._setup.route))
         read_s = time.perf_counter() - started
         if decision.chosen is None:
-            return Analysis(decision.outcome or Outcome.FAILED_MODEL, decision.explanation, timings_s={"read": read_s})
+            return replace(self._without_a_model(decision), timings_s={"read": read_s})
         base = self._named(job, decision)
         if base.fingerprint == job.last_fingerprint and not job.forced:
             return replace(base, unchanged=True)
@@ -120,6 +124,16 @@ class Desk:
         for chosen in decision.answers:
             self._answered(job, chosen, images, work)
         return _told(base, work)
+
+    def _without_a_model(self, decision: Decision) -> Analysis:
+        """Why no model answers; where one is refused, nobody knows whether the study was for that one."""
+        outcome, words = decision.outcome or Outcome.FAILED_MODEL, decision.explanation
+        if self._refused and outcome.startswith(("NOT_APPLICABLE_", "AMBIGUOUS_")):
+            advice = (
+                "The study may be for a model that is refused: put that right, see osteon models, then osteon retry."
+            )
+            return Analysis(Outcome.FAILED_MODEL, (*words, advice, *self._refused))
+        return Analysis(outcome, words)
 
     def _named(self, job: Job, decision: Decision) -> Analysis:
         """Which models answer, and the fingerprint of what they answer from."""

@@ -83,8 +83,8 @@ def net(card):
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensortoml_value_info("image", TensorProto.FLOAT, ["batch", 2, rows, columns])],
-        [helper.make_tensortoml_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 2, rows, columns])],
+        [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])],
         [numpy_helper.from_array(value, name) for name, value in values.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
