@@ -75,7 +75,6 @@ def test_the_child_says_what_it_has_loaded(analyst: Analyst) -> None:
         pytest.param("crash", "SIGSEGV", id="a decoder that crashes"),
         pytest.param("leave", "exit status 7", id="a child that leaves"),
         pytest.param("hang", r"longer than 1 s \(work\.time_limit_s\)", id="an endless analysis"),
-        pytest.param("eat", "the limit is 400 MB", id="an analysis that eats memory"),
         pytest.param("nonsense", "not an analysis", id="an answer that is none"),
     ],
 )
@@ -83,6 +82,16 @@ def test_what_ends_the_child_is_named_and_the_next_study_is_analysed(analyst: An
     with pytest.raises(AnalystDied, match=says):
         analyst.analyse(job(what), lambda: True)
     assert isinstance(analyst.analyse(job("fine"), lambda: True), Analysis)
+
+
+def test_an_analysis_that_eats_memory_is_stopped_and_the_next_study_is_analysed(setup: Setup) -> None:
+    patient = Analyst(setup, Limits(60.0, 400))  # time enough on a busy machine, so that memory ends it
+    try:
+        with pytest.raises(AnalystDied, match="the limit is 400 MB"):
+            patient.analyse(job("eat"), lambda: True)
+        assert isinstance(patient.analyse(job("fine"), lambda: True), Analysis)
+    finally:
+        patient.stop()
 
 
 def test_a_lost_lease_stops_the_child(analyst: Analyst) -> None:

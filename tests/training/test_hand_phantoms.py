@@ -41,7 +41,8 @@ def test_kinds_differ_in_signal_as_their_tissues_do() -> None:
         mean[kind] = np.median([[brightness(series) for series in patient.series] for patient in seen], axis=0)
     t1, t2 = ({kind: value[place] for kind, value in mean.items()} for place in (0, 1))
     assert t1[HandKind.LIPOMA] == max(t1.values())
-    assert t1[HandKind.GANGLION] == min(t1.values())
+    others = [value for kind, value in t1.items() if kind is not HandKind.GIANT_CELL]
+    assert t1[HandKind.GANGLION] == min(others), "fluid is dark; haemosiderin darkens a giant-cell tumour still more"
     assert t2[HandKind.GANGLION] == max(t2.values())
     assert t2[HandKind.GIANT_CELL] == min(t2.values())
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from training.errors import RunFault
+from training.history import HISTORY
 from training.loop import CHECKPOINT, Fall, Optimiser, Plan, fit, progress_of, rate_at
 
 PLAN = Plan(Optimiser.ADAMW, Fall.COSINE, 1e-2, 0.01, steps=12, minutes=None, observe_every=4, ema=0.9)
@@ -60,7 +61,7 @@ def test_a_checkpoint_of_another_plan_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_never_half_written(tmp_path: Path) -> None:
     fit(net(), batch_of, loss_of, PLAN, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [CHECKPOINT, HISTORY]
 
 
 def test_the_loss_falls_and_the_average_is_what_is_returned(tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def test_a3_by_hand() -> None:
 
 def outputs_and_targets(size: int = 8) -> tuple[Outputs, Targets]:
     torch.manual_seed(1)
-    outputs = Outputs(torch.randn(2, 3), torch.randn(2, 1, size, size), torch.randn(2, 5, size, size))
+    outputs = Outputs(
+        torch.randn(2, 3), torch.randn(2, 1, size, size), torch.randn(2, 5, size, size), torch.zeros(2, 0)
+    )
     mask = torch.zeros(2, 1, size, size)
     mask[1, 0, 2:4, 2:5] = 1.0
     levels = np.stack([distance_levels(one[0].numpy() > 0, Unit.LARGEST) for one in mask]).astype(np.int64)
@@ -103,6 +105,7 @@ def test_a4_falls_to_nothing_for_a_perfect_answer() -> None:
         torch.nn.functional.one_hot(targets.labels, 3) * 60.0,
         (targets.mask - 0.5) * 120.0,
         torch.nn.functional.one_hot(targets.levels, 5).permute(0, 3, 1, 2) * 60.0,
+        torch.zeros(2, 0),
     )
     assert float(total(perfect, targets, PAPER)) == pytest.approx(0.0, abs=1e-5)
 
