@@ -5,35 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from models import images, knee, spacing
-from models.card import Card
 from models.errors import ImageError
-from models.findings import Answer, Findings, ImageRef, ModelIdentity
+from models.findings import Answer, Findings, ImageRef
 from models.verdict import study_answer
 from node.report.request import Source
 from node.route import Chosen
+from node.systems.opened import Opened
 from node.systems.protocol import Answered, LeftOut, Received, body_part_of
 from storage.states import Outcome
 
 
-class RadiographSystem:
+class RadiographSystem(Opened[knee.Knee]):
     """An open knee bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
-
-    def __init__(self, model: knee.Knee) -> None:
-        self._model = model
-
-    @property
-    def card(self) -> Card:
-        """Of the bundle."""
-        return self._model.card
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Of the bundle."""
-        return self._model.identity
-
-    def warm_up(self) -> None:
-        """Run both networks once."""
-        self._model.warm_up()
 
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Look at every radiograph; one that cannot be decoded is left out and named, it does not sink the others."""

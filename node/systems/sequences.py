@@ -5,33 +5,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from models import hand, spine_study
-from models.card import Card
-from models.findings import ModelIdentity
 from node.facts.age import age_of
 from node.route import Chosen
+from node.systems.opened import Opened
 from node.systems.protocol import Answered, Received
 from node.systems.volumes import decoded_each, with_left_out
 
 
-class SpineSystem:
+class SpineSystem(Opened[spine_study.Spine]):
     """An open spine bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
-
-    def __init__(self, model: spine_study.Spine) -> None:
-        self._model = model
-
-    @property
-    def card(self) -> Card:
-        """Of the bundle."""
-        return self._model.card
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Of the bundle."""
-        return self._model.identity
-
-    def warm_up(self) -> None:
-        """Run both networks once."""
-        self._model.warm_up()
 
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Look at every sequence that can be decoded; votes of all of them, and the age, make the patient's answer."""
@@ -50,25 +32,8 @@ class SpineSystem:
         return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
 
 
-class HandSystem:
+class HandSystem(Opened[hand.HandModel]):
     """An open hand bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
-
-    def __init__(self, model: hand.HandModel) -> None:
-        self._model = model
-
-    @property
-    def card(self) -> Card:
-        """Of the bundle."""
-        return self._model.card
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Of the bundle."""
-        return self._model.identity
-
-    def warm_up(self) -> None:
-        """Run the network once."""
-        self._model.warm_up()
 
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Look at every series that can be decoded, whatever its plane and weighting; together they say which kind."""

@@ -4,33 +4,15 @@ import time
 from collections.abc import Mapping
 
 from models import stack
-from models.card import Card
-from models.findings import ModelIdentity
 from models.stack_card import HIGH, LOW
 from node.route import Chosen
+from node.systems.opened import Opened
 from node.systems.protocol import Answered, Received
 from node.systems.volumes import decoded
 
 
-class StackSystem:
+class StackSystem(Opened[stack.StackModel]):
     """An open limb or diffusion bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
-
-    def __init__(self, model: stack.StackModel) -> None:
-        self._model = model
-
-    @property
-    def card(self) -> Card:
-        """Of the bundle."""
-        return self._model.card
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Of the bundle."""
-        return self._model.identity
-
-    def warm_up(self) -> None:
-        """Run the network once."""
-        self._model.warm_up()
 
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
