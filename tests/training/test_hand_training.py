@@ -26,7 +26,7 @@ def test_the_paper_network_has_41_million_parameters_and_maps_of_129_and_33() ->
     assert parameters(net) == pytest.approx(41.1e6, rel=0.005)
     assert (PAPER.preprocess.size, PAPER.preprocess.channels) == ((513, 513), ("clahe",))
     with torch.no_grad():
-        quarter, deep = net.encoder(torch.zeros((1, 1, 513, 513), device="meta"))
+        _, quarter, deep = net.encoder(torch.zeros((1, 1, 513, 513), device="meta"))
         whole = net(torch.zeros((2, 1, 513, 513), device="meta")).mask_logits
     assert (quarter.shape[2:], deep.shape[1:]) == ((129, 129), (2048, 33, 33))
     assert whole.shape == (2, 6, 513, 513)

@@ -1,5 +1,8 @@
 """The detector: its operators, its sizes, its truth, and one ONNX graph that answers as the network does."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +11,17 @@ from torch.nn import functional
 
 from training.spine import boxes, ops
 from training.spine.backbone import DeformConv, Pyramid, ResNeXt
-from training.spine.detector import CLASSES, STRIDES, Detector
-from training.spine.detector_loss import DetectorLossSpec, Truth, deal_anchors, deal_regions, losses
+from training.spine.detector import CLASSES, STRIDES, Detector, Proposed
+from training.spine.detector_loss import (
+    DetectorLossSpec,
+    Truth,
+    beside,
+    deal_anchors,
+    deal_regions,
+    focal_losses,
+    losses,
+    owned,
+)
 from training.spine.recipe import PAPER, SMALL, STRONG
 
 SPEC = DetectorLossSpec(
@@ -77,11 +89,59 @@ def test_overlap_has_its_known_values():
     assert boxes.overlap(one, other)[0].tolist() == pytest.approx([2 / 3, 0, 1])
 
 
+def test_the_generalised_overlap_has_its_known_values():
+    one = torch.tensor([[0.0, 0, 2, 2]] * 3)
+    other = torch.tensor([[0.0, 0, 2, 2], [0, 0, 2, 4], [4, 0, 6, 2]])
+    assert boxes.generalised_overlap(one, other).tolist() == pytest.approx([1.0, 0.5, -1 / 3])
+
+
+def test_boxes_beside_a_lesion_overlap_it_and_stay_in_the_image():
+    torch.manual_seed(0)
+    lesion = torch.tensor([[2.0, 40, 22, 64]])
+    made = beside(lesion, 200, (64, 64))
+    assert made.shape == (200, 4)
+    assert (made[:, :2] <= made[:, 2:]).all()
+    assert made.min() >= 0
+    assert made.max() <= 64
+    assert boxes.overlap(made, lesion)[:, 0].median() > 0.4
+    assert beside(torch.zeros(0, 4), 3, (64, 64)).shape == (0, 4)
+
+
+def test_the_focal_loss_of_one_lesion_is_that_of_its_formula():
+    net = _tiny()
+    lesion = net.anchors[100:101]
+    positive, negative, _ = owned(net.anchors, lesion, SPEC)
+    proposed = Proposed(torch.full((1, len(net.anchors)), -2.0), torch.zeros(1, len(net.anchors), 4))
+    spec = replace(SPEC, asks_all=True)
+    anchor, move = focal_losses(net, proposed, Truth([lesion], [torch.tensor([1])]), spec)
+    p = 1.0 / (1.0 + math.exp(2.0))
+    mine = int(positive.sum()) * 0.25 * (1.0 - p) ** 2 * -math.log(p)
+    others = int(negative.sum()) * 0.75 * p**2 * -math.log(1.0 - p)
+    assert float(anchor) == pytest.approx((mine + others) / int(positive.sum()), rel=1e-4)
+    assert float(move) >= 0.0
+
+
+@pytest.mark.parametrize("lesions", [1, 0])
+def test_every_way_to_tell_gives_finite_losses_that_reach_the_first_layer(lesions):
+    torch.manual_seed(0)
+    net = _tiny()
+    spec = replace(SPEC, asks_all=True, judges_overlap=True, beside=3, most=0.4)
+    box = torch.tensor([[60.0, 50, 90, 80]])[:lesions]
+    parts = losses(
+        net, torch.rand(1, 1, *SMALL.detector.size), Truth([box], [torch.ones(lesions, dtype=torch.long)]), spec
+    )
+    assert torch.isfinite(torch.stack(parts)).all()
+    torch.stack(parts).sum().backward()
+    assert next(net.parameters()).grad.abs().sum() > 0
+
+
 def test_the_pyramid_has_five_levels_from_a_quarter_to_a_sixty_fourth():
     net = Detector(SMALL.detector)
     levels = net.levels(torch.zeros(1, 1, *SMALL.detector.size))
-    assert [SMALL.detector.size[0] // level.shape[-2] for level in levels] == [4, 8, 16, 32, 64] == list(STRIDES)
-    assert len(net.anchors) == sum((192 // stride) ** 2 for stride in STRIDES) * 3
+    rows = SMALL.detector.size[0]
+    assert STRIDES == (4, 8, 16, 32, 64)
+    assert [level.shape[-2] for level in levels] == [math.ceil(rows / stride) for stride in STRIDES]
+    assert len(net.anchors) == sum(math.ceil(rows / stride) ** 2 for stride in STRIDES) * 3
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -146,7 +206,7 @@ def _truth() -> Truth:
 
 def test_all_four_losses_reach_every_parameter():
     net = _tiny()
-    parts = losses(net, torch.rand(2, 1, 192, 192), _truth(), SPEC)
+    parts = losses(net, torch.rand(2, 1, *SMALL.detector.size), _truth(), SPEC)
     assert all(part.ndim == 0 and torch.isfinite(part) for part in parts)
     torch.stack(parts).sum().backward()
     assert not [name for name, value in net.named_parameters() if value.grad is None]
@@ -154,7 +214,7 @@ def test_all_four_losses_reach_every_parameter():
 
 def test_a_batch_without_any_lesion_has_a_finite_loss_without_moves():
     none = Truth([torch.zeros(0, 4)] * 2, [torch.zeros(0, dtype=torch.long)] * 2)
-    parts = losses(_tiny(), torch.rand(2, 1, 192, 192), none, SPEC)
+    parts = losses(_tiny(), torch.rand(2, 1, *SMALL.detector.size), none, SPEC)
     assert parts.anchor_move.item() == parts.region_move.item() == 0.0
     assert torch.isfinite(torch.stack(parts)).all()
 
@@ -162,7 +222,7 @@ def test_a_batch_without_any_lesion_has_a_finite_loss_without_moves():
 def test_surplus_places_of_an_answer_hold_zeros_and_scores_fall():
     net = _tiny().eval()
     with torch.no_grad():
-        said = net(torch.rand(2, 1, 192, 192))
+        said = net(torch.rand(2, 1, *SMALL.detector.size))
     score = said.probabilities[..., 1:].sum(-1)
     assert (score.diff(dim=1) <= 1e-6).all()
     empty = said.probabilities.sum(-1) == 0
@@ -183,7 +243,7 @@ def test_one_graph_of_native_operators_answers_as_the_network_does():
     assert not model.functions
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 20)]
     rng = np.random.default_rng(0)
-    batches = [rng.random((count, 1, 192, 192), dtype=np.float32) for count in (3, 1)]
+    batches = [rng.random((count, 1, *SMALL.detector.size), dtype=np.float32) for count in (3, 1)]
     worst = prove_detector(data, "detector.onnx", net, {"system": "x"}, batches)
     assert worst < 1e-3
 

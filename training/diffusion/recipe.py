@@ -31,7 +31,7 @@ def small(variant: str) -> Recipe:
         name=_name("small", variant),
         channels=VARIANTS[variant],
         net=UNetSpec(_channels(variant, 1), (24, 48, 96, 160), (2, 2, 2, 2), 1, 2, is_residual=True, deep_levels=3),
-        plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=1_400, minutes=None, observe_every=700, ema=0.995),
+        plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=6_000, minutes=None, observe_every=1_500, ema=0.998),
         views=VIEWS,
         spacing_mm=2.0,
         neighbours=1,

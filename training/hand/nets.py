@@ -2,9 +2,9 @@
 
 Encoder: Xception whose pools are separable convolutions with a stride, then atrous pooling at several rates (ASPP).
 Decoder: the encoder's answer, four times as fine, beside the features at a quarter of the input; refined, and brought
-to the input's size. The small one begins with 2 x 2 pixels side by side instead of a convolution at full size, ends
-with 2 x 2 answers side by side, because its tumours are a few pixels wide, and convolves across channels and pixels at
-once: for its widths a CPU takes as long for separable convolutions, which learn less.
+to the input's size. The small one begins with 2 x 2 pixels side by side instead of a convolution at full size, decodes
+at half the input and ends with 2 x 2 answers side by side, because its tumours are a few pixels wide, and convolves
+across channels and pixels at once: for its widths a CPU takes as long for separable convolutions, which learn less.
 
 Legend: `(batch, channels, rows, columns)`.
 """
@@ -44,6 +44,8 @@ class NetSpec:
     aspp: int
     low_level: int
     decoder: int
+    low_stride: int = 4
+    """Of the features that the decoder sees beside the encoder's answer: 4 as published, or 2."""
     shuffles: bool = False
     """Whether 2 x 2 pixels become channels at first, and channels 2 x 2 pixels at last; not so as published."""
     separable: bool = True
@@ -74,8 +76,9 @@ SMALL = NetSpec(
     end=(112, 112, 112, 128),
     rates=(1, 2, 3),
     aspp=56,
-    low_level=24,
-    decoder=56,
+    low_level=16,
+    decoder=36,
+    low_stride=2,
     shuffles=True,
     separable=False,
     prior=4.0,
@@ -91,7 +94,8 @@ class DeepLab(nn.Module):
         self.spec = spec
         self.encoder = Xception(spec)
         self.aspp = Aspp(spec)
-        self.low = _conv(spec.entry[0], spec.low_level, 1)
+        seen = spec.entry[0] if spec.low_stride == 4 else spec.stem[1]
+        self.low = _conv(seen, spec.low_level, 1)
         self.refine = nn.Sequential(
             _wide(spec, spec.aspp + spec.low_level, spec.decoder), _wide(spec, spec.decoder, spec.decoder)
         )
@@ -103,8 +107,9 @@ class DeepLab(nn.Module):
 
     def forward(self, image: Tensor) -> Outputs:
         """Logits for `image`."""
-        quarter, deep = self.encoder(image)
-        seen = torch.cat([_as_large(self.aspp(deep), quarter), self.low(quarter)], dim=1)
+        half, quarter, deep = self.encoder(image)
+        fine = quarter if self.spec.low_stride == 4 else half
+        seen = torch.cat([_as_large(self.aspp(deep), fine), self.low(fine)], dim=1)
         said = self.head(self.refine(seen))
         return Outputs(_as_large(F.pixel_shuffle(said, 2) if self.spec.shuffles else said, image))
 
@@ -128,11 +133,12 @@ class Xception(nn.Module):
         steps = zip((inner, *rest), rest, strict=False)
         self.end = nn.Sequential(*(_wide(spec, wide, wider, rate=2) for wide, wider in steps))
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at a quarter and at a sixteenth of the input."""
-        quarter = self.quarter(self.stem(F.pixel_unshuffle(image, 2) if self.shuffles else image))
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at a half, a quarter and a sixteenth of the input."""
+        half = self.stem(F.pixel_unshuffle(image, 2) if self.shuffles else image)
+        quarter = self.quarter(half)
         deep = self.middle(self.sixteenth(self.eighth(quarter)))
-        return quarter, self.end(self.out(deep))
+        return half, quarter, self.end(self.out(deep))
 
 
 class Block(nn.Module):

@@ -38,6 +38,18 @@ def overlap(one: Tensor, other: Tensor) -> Tensor:
     return common / (area(one)[:, None] + area(other)[None] - common).clamp(min=1e-6)
 
 
+def generalised_overlap(one: Tensor, other: Tensor) -> Tensor:
+    """Intersection over union of each pair of `(n, 4)` and `(n, 4)`, less the share of the hull that neither covers.
+
+    From -1 to 1; unlike the plain overlap it says of boxes that are apart how far (Rezatofighi et al. 2019).
+    """
+    inner = (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2])).clamp(min=0)
+    hull = torch.maximum(one[:, 2:], other[:, 2:]) - torch.minimum(one[:, :2], other[:, :2])
+    common, around = inner.prod(dim=-1), hull.prod(dim=-1).clamp(min=1e-6)
+    union = (area(one) + area(other) - common).clamp(min=1e-6)
+    return common / union - (around - union) / around
+
+
 def area(boxes: Tensor) -> Tensor:
     """In square pixels."""
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

@@ -8,6 +8,7 @@ suppressed by the probability of any tumour.
 Legend: boxes `(b, n, 4)`: left, top, right, bottom in pixels of the input; classes: background, benign, malignant.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,6 +50,8 @@ class DetectorSpec:
     """Of two boxes that overlap by more, the worse is dropped."""
     boxes: int
     """Boxes per image in the answer."""
+    prior: float = 0.5
+    """Chance that an anchor holds something, before anything was learned."""
 
 
 class Outputs(NamedTuple):
@@ -72,7 +75,7 @@ class Proposed(NamedTuple):
 class ProposalHead(nn.Module):
     """Which anchors hold something, and where exactly (RPN); one for all levels."""
 
-    def __init__(self, width: int, ratios: int) -> None:
+    def __init__(self, width: int, ratios: int, prior: float) -> None:
         super().__init__()
         self.shared = nn.Conv2d(width, width, 3, 1, 1)
         self.logit = nn.Conv2d(width, ratios, 1)
@@ -81,6 +84,7 @@ class ProposalHead(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        nn.init.constant_(self.logit.bias, math.log(prior / (1.0 - prior)))  # type: ignore[arg-type]  # it has one
 
     def forward(self, levels: list[Tensor]) -> Proposed:
         """All levels behind one another, in the order of `boxes.anchors`."""
@@ -102,7 +106,7 @@ class Detector(nn.Module):
         self.spec = spec
         self.backbone = ResNeXt(spec.backbone)
         self.pyramid = Pyramid(spec.backbone.outer, spec.width)
-        self.proposer = ProposalHead(spec.width, len(spec.ratios))
+        self.proposer = ProposalHead(spec.width, len(spec.ratios), spec.prior)
         self.head = nn.Sequential(
             nn.Linear(spec.width * spec.bins**2, spec.hidden),
             nn.ReLU(inplace=True),
@@ -137,6 +141,8 @@ class Detector(nn.Module):
         seen = torch.zeros((), device=regions.device)
         for place, (level, stride) in enumerate(zip(levels, STRIDES, strict=True)):
             mine = (owner == place).to(level.dtype)[..., None, None, None]
+            if not torch.compiler.is_exporting() and not mine.any():
+                continue  # nothing to look at on this level; a graph looks all the same
             seen = seen + mine * roi_align(level, regions, 1.0 / stride, self.spec.bins, 2)
         hidden = self.head(seen.flatten(2))
         return self.classify(hidden), self.refine(hidden)

@@ -52,15 +52,15 @@ _RESNEXT101 = BackboneSpec(
 SMALL = Recipe(
     name="small",
     detector=DetectorSpec(
-        size=(192, 192),
+        size=(224, 224),
         backbone=BackboneSpec(
             channels=1,
             folds_stem=True,
             stem=32,
-            inner=(32, 48, 64, 96),
+            inner=(32, 64, 64, 96),
             outer=(48, 96, 128, 192),
             depths=(1, 2, 2, 1),
-            groups=8,
+            groups=4,
             deforms=(False, False, True, True),
         ),
         width=48,
@@ -73,15 +73,26 @@ SMALL = Recipe(
         hidden=160,
         overlap=0.3,
         boxes=8,
+        prior=0.02,
     ),
     detector_loss=DetectorLossSpec(
-        anchors=128, is_object=0.5, is_nothing=0.3, regions=24, is_region=0.5, candidates=192, proposals=48
+        anchors=128,
+        is_object=0.5,
+        is_nothing=0.4,
+        regions=32,
+        is_region=0.5,
+        candidates=192,
+        proposals=48,
+        asks_all=True,
+        judges_overlap=True,
+        beside=4,
+        most=0.4,
     ),
     detector_batches=DetectorBatchSpec(
         images=8, empty=0.25, cutmix=0.4, scale=0.25, rotation_deg=5.0, shift=0.06, grey=0.5
     ),
     detector_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=2800, minutes=None, observe_every=400, ema=0.997
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=3500, minutes=None, observe_every=500, ema=0.997
     ),
     classifier=ClassifierSpec(
         ndim=2,
@@ -95,7 +106,7 @@ SMALL = Recipe(
     ),
     classifier_batches=ClassifierBatchSpec(sequences=16, labelled=0.5, margin=1.3, jitter=0.10, grey=0.5),
     classifier_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2800, minutes=None, observe_every=400, ema=0.997, seed=2
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2200, minutes=None, observe_every=550, ema=0.997, seed=2
     ),
     classifier_smoothing=0.05,
     classifier_share=0.3,
