@@ -57,6 +57,8 @@ class StackInput(Input):
     """Whether images whose *Image Type* (0008,0008) says DERIVED may be given to it; a trace or ADC map may."""
     one_grid: bool = True
     """Whether all inputs must lie on the same slices; false for a model that looks at each series by itself."""
+    any_of: tuple[str, ...] = ()
+    """Of these needs, each of which it may go without, one must have a stack; none named asks for nothing."""
 
     def check(self, place: Place) -> None:
         """The rules of every MR model's needs.
@@ -70,6 +72,9 @@ class StackInput(Input):
             raise place.refused("input.needs", names, "a model has at least one input, each with a name of its own")
         for number, need in enumerate(self.needs, start=1):
             self._check_need(need, f"input.needs, number {number}", place)
+        for name in self.any_of:
+            if all(not need.is_optional for need in self.needs if need.name == name):
+                raise place.refused("input.any_of", name, "it names a need with is_optional = true")
 
     def _check_need(self, need: NeedSpec, key: str, place: Place) -> None:
         for plane in need.planes:

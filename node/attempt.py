@@ -124,6 +124,9 @@ def _ended(card: CardFacts, needs: Sequence[Need], choice: _Choice) -> Attempt:
     lacking = [
         missing[need.name] for need in needs if need.name in missing and not (need.is_optional or need.instead_of)
     ]
+    asked = [need for need in needs if need.name in card.any_of]
+    if asked and not found.keys() & card.any_of:
+        lacking.append(_none_of(card, asked, missing))
     if lacking or not found:
         return Attempt(card, (), {}, choice.refusals, lacking[0] if lacking else next(iter(missing.values()), None))
     used = {image.sop_instance_uid: image for candidate in found.values() for image in candidate.stack.images}
@@ -157,6 +160,18 @@ def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], ca
             known = refusals.get(image.sop_instance_uid)
             if known is None or known.stage < reason.stage:
                 refusals[image.sop_instance_uid] = reason
+
+
+def _none_of(card: CardFacts, asked: Sequence[Need], missing: Mapping[str, Refusal]) -> Refusal:
+    """Why a model of inputs each of which may be absent does not answer: one of some had to be there.
+
+    The stack that came nearest to one of them tells the outcome.
+    """
+    words = f"{card.label} needs {' or '.join(map(need_words, asked))}"
+    nearest = max((missing[need.name] for need in asked), key=lambda reason: reason.stage)
+    if nearest.stage < Stage.VIEW:
+        return nearest
+    return Refusal(nearest.stage, nearest.outcome, f"{words}; {nearest.reason.partition('; ')[2]}")
 
 
 def _missing(card: CardFacts, need: Need, ranked: Sequence[Candidate]) -> Refusal:

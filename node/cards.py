@@ -8,10 +8,11 @@ from node.suitable import CardFacts, Need
 def card_facts(card: Card) -> CardFacts:
     """The routing side of a card."""
     needs: tuple[Need, ...] = ()
-    takes_derived, one_grid = False, True
+    takes_derived, one_grid, any_of = False, True, frozenset[str]()
     if isinstance(card.input, StackInput):
         needs = tuple(map(_need, card.input.needs))
         takes_derived, one_grid = card.input.takes_derived, card.input.one_grid
+        any_of = frozenset(card.input.any_of)
     return CardFacts(
         name=card.name,
         version=card.version,
@@ -20,6 +21,7 @@ def card_facts(card: Card) -> CardFacts:
         needs=needs,
         takes_derived=takes_derived,
         one_grid=one_grid,
+        any_of=any_of,
     )
 
 

@@ -64,6 +64,8 @@ class CardFacts:
     """Whether an MR model takes images whose *Image Type* (0008,0008) says DERIVED; projections it never gets."""
     one_grid: bool = True
     """Whether all inputs of an MR model must lie on the same slices, pixel on pixel."""
+    any_of: frozenset[str] = frozenset()
+    """Names of optional needs, one of which must have a stack."""
 
     @property
     def label(self) -> str:

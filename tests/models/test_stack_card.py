@@ -68,3 +68,12 @@ def test_a_card_that_cannot_be_kept_is_refused_with_place_and_rule(old, new, wor
 def test_a_channel_is_a_need_or_made_of_needs():
     with pytest.raises(CardError, match=r"preprocess.channels.*name of a need"):
         read(stack_nets.LIMB.replace("neighbours = 1", 'neighbours = 1\nchannels = ["t2"]'))
+
+
+def test_a_card_may_ask_for_one_of_some_needs_that_it_can_each_go_without():
+    text = stack_nets.LIMB.replace("takes_derived = true", 'takes_derived = true\nany_of = ["t1"]')
+    with pytest.raises(CardError, match=r"input.any_of.*is_optional = true"):
+        read(text)
+    card = read(text.replace("min_slices = 3", "min_slices = 3, is_optional = true") + 'channels = ["t1"]\n')
+    assert card_facts(card).any_of == {"t1"}
+    assert card_facts(read(stack_nets.LIMB)).any_of == frozenset()

@@ -143,3 +143,30 @@ def test_multi_frame_objects_are_chosen_as_their_single_frame_twins():
 def test_a_study_without_any_sequence_that_serves_is_refused_by_name(series, outcome):
     decision = decide(*series)
     assert decision.outcome is outcome, decision.explanation
+
+
+WANTS_T2 = replace(SPINE, any_of=frozenset({"t2", "fs"}))
+
+
+@pytest.mark.parametrize("words", [T2, T2_FS], ids=["T2", "fat-suppressed T2"])
+def test_a_card_may_ask_for_one_of_some_sequences(words):
+    decision = decide(stack(1, T1), stack(2, words), card=WANTS_T2)
+    assert decision.chosen is not None, decision.explanation
+    assert len(decision.chosen.inputs) == 2
+
+
+def test_without_any_of_the_sequences_asked_for_no_answer_is_given_and_they_are_named():
+    decision = decide(stack(1, T1), stack(2, T1C), card=WANTS_T2)
+    assert decision.chosen is None
+    assert decision.outcome is Outcome.NOT_APPLICABLE_SEQUENCE_MISSING
+    assert decision.summary.startswith(
+        "No model answers: spine 1.0.0 needs sagittal T2 not fat-suppressed or sagittal STIR or T2 fat-suppressed; "
+        "nearest is series "
+    )
+
+
+def test_where_a_sequence_asked_for_came_in_part_that_is_the_reason():
+    decision = decide(stack(1, T1), stack(2, T2, 3), card=WANTS_T2)
+    assert decision.outcome is Outcome.REJECTED_INCOMPLETE, decision.explanation
+    assert "series 2: sagittal T2, lumbar spine, 3 slices" in decision.summary
+    assert decide(stack(1, T1, BodyPartExamined="KNEE"), card=WANTS_T2).outcome is Outcome.NOT_APPLICABLE_BODYPART

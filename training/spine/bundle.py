@@ -41,7 +41,9 @@ NEEDS = (
     NeedSpec("t1", ("T1",), PLANE, min_slices=LEAST_SLICES, may_be_contrasted=False, at_most=MOST, is_optional=True),
     NeedSpec("t1c", ("T1",), PLANE, min_slices=LEAST_SLICES, must_be_contrasted=True, at_most=MOST, is_optional=True),
 )
-"""Each sequence that is there has a vote; one is enough to answer, and the answer says which were not there."""
+"""Each sequence that is there has a vote, and the answer says which were not there."""
+ANY_OF = ("t2", "fs")
+"""One is enough to answer, but not T1 alone: there a tumour and a degenerate or healed vertebra are both dark."""
 INTENDED_USE = (
     "Research. Points a reader at places on sagittal MR of the spine that may be a tumour, and says whether the tumour "
     "of a patient is likelier benign or malignant, from all sequences and the age. It decides nothing."
@@ -117,7 +119,7 @@ def blank(nets: Nets, recipe: Recipe, version: str, facts: Facts) -> SpineCard:
         intended_use=INTENDED_USE,
         limitations=LIMITATIONS if is_real else PHANTOM_LIMITATIONS,
         licence=LICENCE if is_real else PHANTOM_LICENCE,
-        input=StackInput(modalities=("MR",), body_parts=BODY_PARTS, needs=NEEDS, one_grid=False),
+        input=StackInput(("MR",), BODY_PARTS, NEEDS, one_grid=False, any_of=ANY_OF),
         preprocess=SpinePreprocess(recipe.detector.size, NORMALISATION, recipe.classifier_batches.margin),
         files={},
         classes=CLASSES,
