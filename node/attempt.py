@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from node.facts.describe import series_name, stack_words
 from node.headers import ImageFacts
-from node.series import SeriesFacts
+from node.series import SeriesFacts, Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, refusal
 from node.suitable_stack import Candidate, candidates, need_words
 from storage.states import Outcome
@@ -25,7 +25,8 @@ class Attempt:
 
     card: CardFacts
     used: tuple[ImageFacts, ...]
-    inputs: Mapping[str, tuple[str, ...]]
+    stacks: Mapping[str, Stack]
+    """What each input of an MR model is given, by its name."""
     refusals: Mapping[str, Refusal]
     """By SOP Instance UID."""
     missing: Refusal | None = None
@@ -132,15 +133,13 @@ def _ended(card: CardFacts, needs: Sequence[Need], choice: _Choice) -> Attempt:
     used = {image.sop_instance_uid: image for candidate in found.values() for image in candidate.stack.images}
     for uid in used:
         choice.refusals.pop(uid, None)
-    inputs = {
-        name: tuple(image.sop_instance_uid for image in candidate.stack.images) for name, candidate in found.items()
-    }
+    stacks = {name: candidate.stack for name, candidate in found.items()}
     spared = tuple(
         f"{card.label} answers without {need_words(need)}: no series serves."
         for need in needs
         if need.is_optional and need.name in missing
     )
-    return Attempt(card, tuple(used.values()), inputs, choice.refusals, lacking=spared)
+    return Attempt(card, tuple(used.values()), stacks, choice.refusals, lacking=spared)
 
 
 def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], card: CardFacts, need: Need) -> None:

@@ -11,7 +11,7 @@ from node.attempt import Attempt, tried
 from node.facts.describe import image_name, radiographs, series_name, stack_words
 from node.facts.kinds import MR, Kind
 from node.headers import ImageFacts
-from node.series import SeriesFacts
+from node.series import SeriesFacts, Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, kind_refusal
 from storage.states import Outcome
 
@@ -19,6 +19,16 @@ __all__ = ["CardFacts", "Chosen", "Decision", "Need", "RouteRules", "SeriesVerdi
 
 MAX_SENTENCES = 60
 """An explanation is for reading; a study of thousands of odd images is cut short and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one input of a model is, beside the objects it comes in."""
+
+    b_value: float | None = None
+    """s/mm2; 0 for the images of a diffusion series that state none."""
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By SOP Instance UID the frames to take, from 1; all of an object that is not named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,8 @@ class Chosen:
     inputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The same by the name of the model's input, for a model that needs several stacks; the second stack of an input
     that takes several is called "t2 (2)"."""
+    given: Mapping[str, Given] = field(default_factory=dict)
+    """More about each of `inputs`."""
     lacking: tuple[str, ...] = ()
     """Sentences about inputs that the model answers without."""
 
@@ -153,8 +165,18 @@ def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt]) -> Decision:
         summary += f" {' and '.join(others)} could too, but fit{'s' if len(others) == 1 else ''} less well."
     used = set(_uids(given))
     verdicts = tuple(_verdict(one, best, best, used) for one in series)
-    first, *further = (Chosen(attempt.card, _uids(attempt.used), attempt.inputs, attempt.lacking) for attempt in best)
+    first, *further = map(_told, best)
     return Decision(first, None, summary, verdicts, _warnings(series, given), tuple(further))
+
+
+def _told(attempt: Attempt) -> Chosen:
+    inputs = {name: _uids(stack.images) for name, stack in attempt.stacks.items()}
+    given = {name: Given(stack.b_value, _frames(stack)) for name, stack in attempt.stacks.items()}
+    return Chosen(attempt.card, _uids(attempt.used), inputs, given, attempt.lacking)
+
+
+def _frames(stack: Stack) -> Mapping[str, tuple[int, ...]]:
+    return {stack.images[0].sop_instance_uid: stack.frames} if stack.frames else {}
 
 
 def _uids(images: Iterable[ImageFacts]) -> tuple[str, ...]:
@@ -187,7 +209,11 @@ def _verdict(
     for attempt in best:
         mine = set(_uids(attempt.used))
         if taken := [image for image in series.images if image.sop_instance_uid in mine]:
-            sentences.append(f"{name}: {_taken_words(series, taken)} → {attempt.card.label}.")
+            sentences.append(f"{name}: {_taken_words(series, taken, attempt)} → {attempt.card.label}.")
+    given = {id(stack) for attempt in best for stack in attempt.stacks.values()}
+    for stack in series.stacks:
+        if stack.frames and id(stack) not in given and stack.images[0].sop_instance_uid in used:
+            sentences.append(f"{name}: {stack_words(stack)}, not used.")
     refused: dict[str, list[str]] = {}
     for place, image in enumerate(series.images):
         reason = _furthest(image, attempts)
@@ -206,11 +232,10 @@ def _furthest(image: ImageFacts, attempts: Sequence[Attempt]) -> Refusal | None:
     return max(reasons, key=lambda reason: reason.stage, default=None)
 
 
-def _taken_words(series: SeriesFacts, taken: Sequence[ImageFacts]) -> str:
+def _taken_words(series: SeriesFacts, taken: Sequence[ImageFacts], attempt: Attempt) -> str:
     if taken[0].kind in MR:
-        uids = {image.sop_instance_uid for image in taken}
-        stacks = [stack for stack in series.stacks if uids & {image.sop_instance_uid for image in stack.images}]
-        return " and ".join(stack_words(stack) for stack in stacks)
+        given = {id(stack) for stack in attempt.stacks.values()}
+        return " and ".join(stack_words(stack) for stack in series.stacks if id(stack) in given)
     count = f", {len(taken)} images" if len(taken) > 1 else ""
     return f"{radiographs(taken)}{count}"
 

@@ -6,9 +6,10 @@ Slices are sorted by their position along the normal, never by InstanceNumber. W
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from node.facts.diffusion import FrameDiffusion
 from node.facts.geometry import Geometry, Plane, Vector, same_direction
 from node.facts.kinds import MR
 from node.facts.mr import Weighting
@@ -36,6 +37,23 @@ class Stack:
     """The usual distance between slices; None with fewer than two."""
     fault: str
     """Why the slices make no volume, "" when they do: missing or doubled slices, unknown positions."""
+    frames: tuple[int, ...] = ()
+    """Of a multi-frame object the frames that are its slices, from 1; none named means all."""
+    is_directional: bool = False
+    """Whether it is weighted for one direction of diffusion, which shows less of a tumour than their trace."""
+
+    @property
+    def positions(self) -> tuple[Vector | None, ...]:
+        """Of its slices, sorted as `images`, or as the frames of the object."""
+        first = self.images[0]
+        if first.pixels.frames <= 1:
+            return tuple(image.geometry.position for image in self.images)
+        places = first.geometry.positions
+        if not self.frames:
+            return places
+        if len(places) != first.pixels.frames:
+            return (None,) * len(self.frames)
+        return tuple(places[number - 1] for number in self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,9 @@ def _stacks(images: Sequence[ImageFacts]) -> Iterable[Stack]:
     for image in images:
         groups[_key(image, diffusion)].append(image)
     for key, group in groups.items():
+        if group[0].pixels.frames > 1:
+            yield from _of_frames(group[0], Weighting(str(key[0])))
+            continue
         for parallel in _by_orientation(group):
             yield _stack(parallel, Weighting(str(key[0])))
 
@@ -155,32 +176,61 @@ def _are_parallel(one: Geometry, other: Geometry) -> bool:
     return same_direction(one.orientations[0], other.orientations[0])
 
 
-def _stack(images: list[ImageFacts], weighting: Weighting) -> Stack:
-    first = images[0]
-    if first.pixels.frames > 1:
-        depths = _frame_depths(first)
-    else:
+def _of_frames(image: ImageFacts, weighting: Weighting) -> Iterable[Stack]:
+    """The stacks of one multi-frame object: one, or of a diffusion series one for each b-value, direction and map."""
+    told = image.mr.diffusion.frames[: image.pixels.frames] if image.mr else ()
+    groups: dict[tuple[Weighting, float | None, str], list[int]] = defaultdict(list)
+    if weighting is Weighting.DWI:
+        for number, frame in enumerate(told, start=1):
+            groups[_frame_key(frame)].append(number)
+    if len(groups) < 2:
+        yield _stack([image], weighting)
+        return
+    for (kind, b_value, direction), numbers in groups.items():
+        yield _stack([image], kind, tuple(numbers), b_value, direction)
+
+
+def _frame_key(frame: FrameDiffusion) -> tuple[Weighting, float | None, str]:
+    """What the frames of one stack share. A map among diffusion-weighted frames has no b-value; those without are 0."""
+    if frame.is_adc:
+        return Weighting.ADC, None, ""
+    return Weighting.DWI, frame.b_value or 0.0, frame.directionality if frame.b_value else ""
+
+
+def _stack(
+    images: list[ImageFacts],
+    weighting: Weighting,
+    frames: tuple[int, ...] = (),
+    b_value: float | None = None,
+    direction: str = "",
+) -> Stack:
+    """One stack; frames, b-value and direction are given where they are not those of the first image."""
+    first, mr = images[0], images[0].mr
+    if first.pixels.frames <= 1:
         images = sorted(images, key=lambda image: image.geometry.along_normal or 0.0)
-        depths = [image.geometry.along_normal for image in images]
+    if not frames and mr:
+        b_value, direction = mr.diffusion.b_value, mr.diffusion.directionality
+        if weighting is Weighting.DWI and b_value is None:
+            b_value = 0.0
+    directional = direction == "DIRECTIONAL" and not (mr and mr.diffusion.is_trace)
+    whole = Stack(tuple(images), weighting, first.geometry.plane, b_value, 0, None, "", frames, directional)
+    depths = _depths(whole)
     spacing, fault = _distances(depths)
-    mr = first.mr
-    b_value = mr.diffusion.b_value if mr else None
-    if weighting is Weighting.DWI and b_value is None and mr and not mr.diffusion.frame_b_values:
-        b_value = 0.0
     if len(first.geometry.orientations) > 1:
         fault = "its frames lie in different planes"
-    elif mr and len({value for value in mr.diffusion.frame_b_values if value is not None}) > 1:
-        fault = "its frames have different b-values"
-    return Stack(tuple(images), weighting, first.geometry.plane, b_value, len(depths), spacing, fault)
+    return replace(whole, slices=len(depths), spacing_mm=spacing, fault=fault)
 
 
-def _frame_depths(image: ImageFacts) -> list[float | None]:
-    geometry = image.geometry
-    normal = geometry.normal
-    if normal is None or not geometry.positions:
-        return [None] * min(image.pixels.frames, MAX_ITEMS)
-    places = [sum(a * b for a, b in zip(normal, position, strict=True)) for position in geometry.positions]
-    return [*sorted(places)]
+def _depths(stack: Stack) -> list[float | None]:
+    """Positions along the normal, sorted where they are known."""
+    first = stack.images[0]
+    if first.pixels.frames <= 1:
+        return [image.geometry.along_normal for image in stack.images]
+    normal = first.geometry.normal
+    places = [place for place in stack.positions if place is not None]
+    if normal is None or not places:
+        return [None] * min(len(stack.frames) or first.pixels.frames, MAX_ITEMS)
+    return [*sorted(sum(a * b for a, b in zip(normal, place, strict=True)) for place in places)]
 
 
 def _distances(depths: Sequence[float | None]) -> tuple[float | None, str]:

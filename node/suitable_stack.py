@@ -46,13 +46,7 @@ def _rank(candidate: Candidate, need: Need, beside: Candidate | None) -> tuple[f
     stage = candidate.refusal.stage if candidate.refusal else 0
     far = abs(stack.b_value - need.b_best) if need.b_best is not None and stack.b_value is not None else 0.0
     elsewhere = beside is not None and candidate.series is not beside.series
-    return candidate.refusal is not None, -stage, far, elsewhere, _is_directional(stack), -stack.slices
-
-
-def _is_directional(stack: Stack) -> bool:
-    """One direction of diffusion shows less of a tumour than their trace."""
-    mr = stack.images[0].mr
-    return bool(mr and not mr.diffusion.is_trace and mr.diffusion.directionality == "DIRECTIONAL")
+    return candidate.refusal is not None, -stage, far, elsewhere, stack.is_directional, -stack.slices
 
 
 def _refusal(
@@ -87,11 +81,11 @@ def _on_one_grid(one: Stack, other: Stack) -> bool:
 
 def _places(stack: Stack) -> list[Vector]:
     """Of each slice, sorted along the normal."""
-    geometry = stack.images[0].geometry
+    places = [place for place in stack.positions if place is not None]
     if stack.images[0].pixels.frames > 1:
-        normal = geometry.normal or (0.0, 0.0, 1.0)
-        return sorted(geometry.positions, key=lambda place: sum(a * b for a, b in zip(normal, place, strict=True)))
-    return [image.geometry.position for image in stack.images if image.geometry.position is not None]
+        normal = stack.images[0].geometry.normal or (0.0, 0.0, 1.0)
+        places.sort(key=lambda place: sum(a * b for a, b in zip(normal, place, strict=True)))
+    return places
 
 
 def _stack_refusals(stack: Stack, card: CardFacts, need: Need) -> Iterator[Refusal]:

@@ -27,8 +27,20 @@ _DIFFUSION_WORDS = re.compile(
 _TEXTS = ("SequenceName", "SeriesDescription")
 """Looked at last; that they differ from a number is no contradiction, the text may name the whole protocol."""
 _ADC_CODE = "113041"
+_CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 _CSA_TAGS = 512
 _CSA_ITEMS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDiffusion:
+    """What one frame of a multi-frame object says of diffusion."""
+
+    b_value: float | None = None
+    """s/mm2; 0 where the frame says that no direction was weighted and gives none."""
+    directionality: str = ""
+    """*Diffusion Directionality* (0018,9075)."""
+    is_adc: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +50,7 @@ class DiffusionFacts:
     b_value: float | None = None
     """s/mm2; None when the image, or the frames of an object, have none or several."""
     b_source: str = ""
-    frame_b_values: tuple[float | None, ...] = ()
+    frames: tuple[FrameDiffusion, ...] = ()
     """Per frame of a multi-frame object."""
     directionality: str = ""
     """*Diffusion Directionality* (0018,9075): DIRECTIONAL, BMATRIX, ISOTROPIC (a trace), NONE."""
@@ -49,25 +61,31 @@ class DiffusionFacts:
     is_weighted: bool = False
     """Diffusion-weighted for certain: b > 0, or an echo-planar image that says so."""
 
+    @property
+    def frame_b_values(self) -> tuple[float | None, ...]:
+        """The b-value of each frame of a multi-frame object."""
+        return tuple(frame.b_value for frame in self.frames)
+
 
 def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -> DiffusionFacts:
     """Read what an MR image says of diffusion."""
     reader = frames.reader
-    per_frame = tuple(_public(group) if group else None for group in frames.frame_groups("MRDiffusionSequence"))
-    known = {value for value in per_frame if value is not None}
+    per_frame = tuple(_frame(each, frames.shared, is_epi) for each in frames.each)
+    weighted = [frame.b_value for frame in per_frame if frame.b_value is not None and not frame.is_adc]
     if per_frame:
-        b_value, source = (known.pop(), "MRDiffusionSequence") if len(known) == 1 else (None, "")
-        highest = max((value for value in per_frame if value is not None), default=0.0)
+        known = set(weighted)
+        b_value, source = (known.pop(), "its frames") if len(known) == 1 else (None, "")
+        highest = max(weighted, default=0.0)
     else:
         b_value, source = b_value_of(reader, is_epi)
         highest = b_value or 0.0
     words = f"{reader.text('SeriesDescription')} {reader.text('SequenceName')}"
     says_so = "DIFFUSION" in image_type or bool(_DIFFUSION_WORDS.search(words))
-    is_adc = _is_adc(frames, image_type)
+    is_adc = _is_adc(frames, image_type, per_frame)
     return DiffusionFacts(
         b_value=b_value,
         b_source=source,
-        frame_b_values=per_frame,
+        frames=per_frame,
         directionality=frames.term("DiffusionDirectionality", "MRDiffusionSequence") or _philips_direction(reader),
         is_adc=is_adc,
         is_trace=any(part in ("TRACEW", "TRACE") for part in image_type),
@@ -159,14 +177,43 @@ def _named(text: str) -> float | None:
     return float(match[1]) if match and float(match[1]) <= MAX_B else None
 
 
-def _is_adc(frames: Frames, image_type: tuple[str, ...]) -> bool:
+def _frame(frame: Reader, shared: Reader | None, is_epi: bool) -> FrameDiffusion:
+    """What a frame says in its own functional groups, else in the shared ones."""
+    places = (frame, shared) if shared else (frame,)
+    kinds = (place.item("MRImageFrameTypeSequence") for place in places)
+    frame_type = next((kind.terms("FrameType") for kind in kinds if kind), ())
+    direction, b_value = "", None
+    for holder in (holder for place in places for holder in _holders(place)):
+        direction = direction or holder.term("DiffusionDirectionality") or _philips_direction(holder)
+        if b_value is None:
+            b_value, _ = b_value_of(holder, is_epi or "EP" in holder.terms("ScanningSequence"))
+    if b_value is None and direction == "NONE":
+        b_value = 0.0
+    return FrameDiffusion(b_value, direction, "ADC" in frame_type)
+
+
+def _holders(place: Reader) -> Iterator[Reader]:
+    """Where frames state a b-value: the functional group for it, the group's own private attributes, the sequence in
+    which Philips keeps those of the single image, and what a converter could not assign (PS3.3 C.7.6.16.2.25)."""
+    if diffusion := place.item("MRDiffusionSequence"):
+        yield diffusion
+    yield place
+    philips = place.private(0x2005, "Philips MR Imaging DD 005", 0x0F)
+    for name in (philips, *_CONVERTED):
+        if name is not None and (item := place.item(name)):
+            yield item
+
+
+def _is_adc(frames: Frames, image_type: tuple[str, ...], per_frame: tuple[FrameDiffusion, ...]) -> bool:
     """An apparent diffusion coefficient map; an exponential one ("eADC") is something else."""
     reader = frames.reader
     if "ADC" in image_type:
         return True
-    frame_type = frames.group("MRImageFrameTypeSequence")
     quantities = [code.value for code in reader.codes("QuantityDefinitionSequence")]
-    if (frame_type and "ADC" in frame_type.terms("FrameType")) or _ADC_CODE in quantities:
+    if _ADC_CODE in quantities or (per_frame and all(frame.is_adc for frame in per_frame)):
+        return True
+    frame_type = frames.shared.item("MRImageFrameTypeSequence") if frames.shared else None
+    if not per_frame and frame_type and "ADC" in frame_type.terms("FrameType"):
         return True
     return image_type[:1] != ("ORIGINAL",) and bool(_ADC_WORDS.search(reader.text("SeriesDescription")))
 

@@ -54,7 +54,7 @@ def segmentation(
 ) -> Dataset:
     """The Segmentation of some lesions of one source, each of which has pixels."""
     mask = _numbered(subject.findings.mask, lesions)
-    images, pixels = _stand_in(subject, len(lesions)) if subject.is_projection else _frames(mask, subject)
+    images, pixels = _stand_in(subject, len(lesions)) if subject.is_projection else (_read_frames(subject), mask)
     ds = Segmentation(
         source_images=images,
         pixel_array=pixels,
@@ -70,6 +70,7 @@ def segmentation(
         ds.PatientOrientation = _orientation(subject.first)
         if nominal_plane:
             _add_nominal_plane(ds, subject)
+    _name_frames(ds, subject)
     _repeat_dimension_uids(ds, cover)
     finish(ds, cover, subject.first, subject.anatomy)
     return ds
@@ -91,14 +92,42 @@ def _numbered(mask: npt.NDArray[np.uint8], lesions: Sequence[Lesion]) -> npt.NDA
     return mask if same and int(mask.max()) == len(lesions) else table[mask]
 
 
-def _frames(mask: npt.NDArray[np.uint8], subject: Subject) -> tuple[list[Dataset], npt.NDArray[np.uint8]]:
-    """The images of a volume and their planes; of a multi-frame one every frame, empty where the findings name none."""
+def _read_frames(subject: Subject) -> list[Dataset]:
+    """The images of a volume; of a multi-frame one a copy that holds the frames that were read, in their order.
+
+    The others may lie at the same places, with another b-value, and the library takes no two frames of one place.
+    """
+    numbers = _frame_numbers(subject)
+    if not numbers:
+        return list(subject.images)
+    image = Dataset()
+    image.update(subject.images[0])
+    frames = image.PerFrameFunctionalGroupsSequence
+    del image.PerFrameFunctionalGroupsSequence, image.NumberOfFrames  # the elements are shared, see _stand_in
+    image.PerFrameFunctionalGroupsSequence = [frames[number - 1] for number in numbers]
+    image.NumberOfFrames = len(numbers)
+    return [image]
+
+
+def _frame_numbers(subject: Subject) -> list[int]:
+    """Of the one multi-frame object that a source may be, the frames that were read; () for single frames."""
     frames = [image.frame for image in subject.findings.images]
-    if len(subject.images) != 1 or frames[0] is None:
-        return list(subject.images), mask
-    full = np.zeros((int(subject.images[0].NumberOfFrames), *mask.shape[1:]), dtype=np.uint8)
-    full[[frame - 1 for frame in frames if frame is not None]] = mask
-    return list(subject.images), full
+    return [frame for frame in frames if frame is not None] if len(subject.images) == 1 else []
+
+
+def _name_frames(ds: Dataset, subject: Subject) -> None:
+    """The frames that were read by their numbers in their own object, not in the copy that the library saw."""
+    numbers = _frame_numbers(subject)
+    if not numbers or subject.is_projection:
+        return
+    sources = {
+        id(source): source  # the segments of a plane share it
+        for frame in ds.PerFrameFunctionalGroupsSequence
+        for derivation in frame.DerivationImageSequence
+        for source in derivation.SourceImageSequence
+    }
+    for source in sources.values():
+        source.ReferencedFrameNumber = numbers[int(source.ReferencedFrameNumber) - 1]
 
 
 def _stand_in(subject: Subject, segments: int) -> tuple[list[Dataset], npt.NDArray[np.uint8]]:

@@ -17,19 +17,13 @@ class StackSystem(Opened[stack.StackModel]):
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
         started = time.perf_counter()
-        stacks = {name: decoded(name, uids, images) for name, uids in chosen.inputs.items()}
+        stacks = {name: decoded(name, chosen, images) for name in chosen.inputs}
         timings = {"decode": time.perf_counter() - started}
         started = time.perf_counter()
-        b_values = {name: _b_value(images[chosen.inputs[name][0]]) for name in (LOW, HIGH) if name in chosen.inputs}
+        b_values = {name: chosen.given[name].b_value or 0.0 for name in (LOW, HIGH) if name in chosen.given}
         volumes = {name: each.volume for name, each in stacks.items()}
         prepared = stack.prepared(self._model.card, volumes, b_values)
         timings["preprocess"] = time.perf_counter() - started
         findings = self._model.answer(prepared)
         source = next(each.source for each in stacks.values() if each.volume is prepared.source)
         return Answered(findings, (source,), (), timings | dict(findings.timings_s))
-
-
-def _b_value(member: Received) -> float:
-    """Of a stack that was chosen by its b-value: an image of a diffusion series that states none has none."""
-    mr = member.facts.mr
-    return (mr.diffusion.b_value or 0.0) if mr else 0.0

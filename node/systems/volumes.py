@@ -34,16 +34,17 @@ class Decoded:
         )
 
 
-def decoded(name: str, uids: Sequence[str], images: Mapping[str, Received]) -> Decoded:
-    """Decode one stack.
+def decoded(name: str, chosen: Chosen, images: Mapping[str, Received]) -> Decoded:
+    """Decode the stack that an input was given.
 
     Raises
     ------
     ImageError
         With the outcome that a study of nothing else then has.
     """
-    objects = [images[uid] for uid in uids]
-    volume = volume_from_bytes([(each.data(), each.transfer_syntax_uid) for each in objects])
+    objects = [images[uid] for uid in chosen.inputs[name]]
+    frames = chosen.given[name].frames
+    volume = volume_from_bytes([(each.data(), each.transfer_syntax_uid) for each in objects], frames)
     members = dict.fromkeys(ref.sop_instance_uid for ref in volume.images)
     return Decoded(name, volume, tuple(images[uid] for uid in members))
 
@@ -54,7 +55,7 @@ def decoded_each(chosen: Chosen, images: Mapping[str, Received]) -> tuple[list[D
     left_out: list[LeftOut] = []
     for name, uids in chosen.inputs.items():
         try:
-            sound.append(decoded(name, uids, images))
+            sound.append(decoded(name, chosen, images))
         except ImageError as exc:
             number = images[uids[0]].facts.series_number
             series = f"Series {number}" if number is not None else "A series without a number"

@@ -136,7 +136,7 @@ def test_a_native_series_is_taken_where_contrast_agent_must_not_be():
     assert decide(*native, *contrast, cards=(card,)).chosen.images == tuple(ds.SOPInstanceUID for ds in native)
 
 
-def test_an_enhanced_object_of_several_b_values_is_not_taken_for_a_volume():
+def test_an_enhanced_object_of_several_b_values_is_one_stack_for_each():
     frames = [
         item(
             MRDiffusionSequence=[item(DiffusionBValue=float(b))],
@@ -151,5 +151,13 @@ def test_an_enhanced_object_of_several_b_values_is_not_taken_for_a_volume():
         SharedFunctionalGroupsSequence=[shared], ImageType=["ORIGINAL", "PRIMARY", "DIFFUSION", "NONE"],
     )  # fmt: skip
     (series,) = series_of([facts_of(ds)])
-    assert series.stacks[0].fault == "its frames have different b-values"
-    assert decide(ds, cards=(DIFFUSION,)).chosen is None
+    assert [(each.b_value, each.frames, each.fault) for each in series.stacks] == [
+        (0.0, (1, 2, 3), ""),
+        (800.0, (4, 5, 6), ""),
+    ]
+    chosen = decide(ds, cards=(DIFFUSION,)).chosen
+    assert {name: given.b_value for name, given in chosen.given.items()} == {"low": 0.0, "high": 800.0}
+    assert set(chosen.images) == {ds.SOPInstanceUID}
+    del frames[4].PlanePositionSequence
+    (series,) = series_of([facts_of(ds)])
+    assert series.stacks[0].fault == "the position of some slices is unknown"

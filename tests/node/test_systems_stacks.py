@@ -1,0 +1,89 @@
+"""The diffusion system in the analysing child: one b-value an object or all in one, pairs and maps."""
+
+from datetime import UTC, datetime
+
+import highdicom
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+
+from models.card import read_bundle
+from models.findings import Answer
+from models.session import Device, SessionOptions
+from node.cards import card_facts
+from node.report.encode import part10
+from node.report.objects import objects
+from node.report.request import Kind, Request
+from node.route import route
+from node.series import series_of
+from node.systems.opening import open_system
+from node.systems.protocol import Answered, System
+from tests.models import stack_nets
+from tests.node import diffusions
+from tests.node.spines import received
+
+
+@pytest.fixture(scope="module")
+def diffusion(tmp_path_factory: pytest.TempPathFactory) -> System:
+    folder = stack_nets.bundle(tmp_path_factory.mktemp("bundle") / "diffusion", stack_nets.DIFFUSION)
+    return open_system(read_bundle(folder), SessionOptions(Device.CPU, threads=1))
+
+
+def answered(system: System, *series: list) -> Answered:
+    images = received(*series)
+    decision = route(series_of(each.facts for each in images.values()), [card_facts(system.card)])
+    assert decision.chosen is not None, decision.explanation
+    return system.study(decision.chosen, images)
+
+
+@pytest.fixture(scope="module")
+def twin(diffusion: System) -> Answered:
+    """What is said of single-frame objects."""
+    return answered(diffusion, diffusions.single_frames())
+
+
+@pytest.mark.parametrize("dialect", diffusions.IN_FRAMES)
+def test_several_b_values_in_one_object_give_the_mask_of_single_frames(
+    dialect: str, diffusion: System, twin: Answered
+) -> None:
+    said = answered(diffusion, [diffusions.together(dialect, interleaved=dialect != "ge")])
+    assert said.findings is not None
+    assert twin.findings is not None
+    assert said.findings.answer is Answer.TUMOUR
+    (found,), (known,) = said.findings.sources, twin.findings.sources
+    assert np.array_equal(found.mask, known.mask)
+    assert found.mask.any()
+    assert [each.measurements for each in found.lesions] == [each.measurements for each in known.lesions]
+
+
+@pytest.mark.parametrize("interleaved", [True, False], ids=["slice by slice", "b by b"])
+def test_the_segmentation_of_an_object_of_several_b_values_refers_to_the_frames_that_were_read(
+    interleaved: bool, diffusion: System
+) -> None:
+    source = diffusions.together(interleaved=interleaved)
+    said = answered(diffusion, [source])
+    assert said.findings is not None
+    (found,) = said.findings.sources
+    made = objects(said.findings, said.sources, Request(now=datetime(2026, 1, 2, tzinfo=UTC)))
+    assert [each.kind for each in made if each.kind in (Kind.SEG, Kind.SR)] == [Kind.SEG, Kind.SR]
+    seg = highdicom.seg.Segmentation.from_dataset(dcmread(DicomBytesIO(part10(made[0]))))
+    numbers = [image.frame for image in found.images]
+    frames = seg.get_pixels_by_source_frame(source.SOPInstanceUID, numbers, combine_segments=True)
+    assert np.array_equal(frames > 0, found.mask > 0)
+    b_values = {
+        float(source.PerFrameFunctionalGroupsSequence[number - 1].MRDiffusionSequence[0].DiffusionBValue)
+        for number in numbers
+        if number is not None
+    }
+    assert len(b_values) == 1
+
+
+def test_what_of_an_object_is_used_and_what_not_is_said(diffusion: System) -> None:
+    images = received([diffusions.together()])
+    decision = route(series_of(each.facts for each in images.values()), [card_facts(diffusion.card)])
+    assert decision.explanation[1:3] == (
+        "series 1: axial DWI b=0, right thigh, 16 slices and axial DWI b=800, right thigh, 16 slices → "
+        "diffusion 0.0.1.",
+        "series 1: axial DWI b=50, right thigh, 16 slices, not used.",
+    )
