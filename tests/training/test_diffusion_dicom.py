@@ -87,7 +87,8 @@ def test_the_command_writes_studies_in_the_dialect_of_the_seed(tmp_path):
     assert (
         cli.main(["phantoms", "--part", "diffusion", "--answer", "normal", "--seed", "1", "--out", str(tmp_path)]) == 0
     )
-    (home,) = tmp_path.iterdir()
+    (home,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert (tmp_path / "normals.txt").read_text() == f"{home.name}\n"
     assert home.name == "diffusion-00001-siemens"
     ds = pydicom.dcmread(next(home.glob("*.dcm")))
     assert (ds.Rows, ds.Columns) == (128, 128)

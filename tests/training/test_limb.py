@@ -174,7 +174,7 @@ def test_a_folder_in_the_layout_of_sts_mr_is_read(tmp_path):
 
 
 def test_a_folder_without_patients_is_named(tmp_path):
-    with pytest.raises(DataFault, match="holds 0 files"):
+    with pytest.raises(DataFault, match="holds nothing that is read here. Looked for nifti"):
         read(tmp_path)
 
 

@@ -1,6 +1,6 @@
-"""A set of diffusion-weighted studies: one file per patient, `NAME.npz`, whatever it was made of.
+"""A set of diffusion-weighted studies: one file per patient, `NAME.npz`, or DICOM with segmentations (SEG, RTSTRUCT).
 
-`case_of` makes it from phantoms, and the file says what any other source must give: the images of the low and the high
+`case_of` makes a file from phantoms, and it says what any other source must give: the images of the low and the high
 b-value as the scanner has them, the tumours by number, and how far apart voxels lie.
 """
 
@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from models.stack_card import HIGH, LOW
+from training import sources
+from training.archive.cases import cases, pair_of_b_values
+from training.archive.folder import holds_dicom
+from training.diffusion.needs import HIGH_B, LOW_B
 from training.errors import DataFault
 from training.phantoms.diffusion import DiffusionPatient
 from training.stacks.case import Case
@@ -49,15 +53,37 @@ def read(folder: Path) -> tuple[Case, ...]:
     Raises
     ------
     DataFault
-        Fewer than three patients, or a file that is none.
+        Neither layout, fewer than three patients, or a file that is none.
     """
-    paths = sorted(folder.glob("*.npz"))
-    if len(paths) < LEAST_PATIENTS:
+    found = sources.read(folder, SOURCES)
+    if len(found) < LEAST_PATIENTS:
         raise DataFault(
-            f"{folder} holds {len(paths)} patients (NAME.npz); {LEAST_PATIENTS} at least. Make some: osteon-train "
-            "phantoms --part diffusion --layout arrays"
+            f"{folder} holds {len(found)} patients; {LEAST_PATIENTS} at least. Make some: osteon-train phantoms --part "
+            "diffusion --layout arrays"
         )
-    return tuple(_read(path) for path in paths)
+    return found
+
+
+def _holds_arrays(folder: Path) -> bool:
+    return any(folder.glob("*.npz"))
+
+
+def _read_arrays(folder: Path) -> tuple[Case, ...]:
+    return tuple(_read(path) for path in sorted(folder.glob("*.npz")))
+
+
+def _read_dicom(folder: Path) -> tuple[Case, ...]:
+    return cases(folder, lambda study: pair_of_b_values(study, LOW_B, HIGH_B))
+
+
+SOURCES = (
+    sources.Source(
+        "NAME.npz, one per patient (osteon-train phantoms --part diffusion --layout arrays)",
+        _holds_arrays,
+        _read_arrays,
+    ),
+    sources.Source("DICOM files of MR studies, each with a SEG or an RTSTRUCT", holds_dicom, _read_dicom),
+)
 
 
 def _read(path: Path) -> Case:

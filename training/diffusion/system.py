@@ -2,15 +2,13 @@
 
 from dataclasses import replace
 
-from models.stack_card import ADC, DIFFUSION, HIGH, LOW, NeedSpec
+from models.stack_card import ADC, DIFFUSION, HIGH, NeedSpec
 from training.diffusion.dataset import read
+from training.diffusion.needs import HIGH_B, LOW_B, MAP
 from training.diffusion.recipe import RECIPES
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, Words
 
-LOW_B = NeedSpec(LOW, ("DWI",), ("axial",), (0.0, 50.0), 0.0, min_slices=3)
-HIGH_B = NeedSpec(HIGH, ("DWI",), ("axial",), (600.0, 1000.0), 800.0, min_slices=3)
-MAP = NeedSpec(ADC, ("ADC",), ("axial",), min_slices=3, instead_of=(LOW, HIGH))
 PHANTOM = Words(
     "Research. Outlines what may be a tumour on axial diffusion-weighted MR of the pelvis or a limb, with its volume, "
     "longest diameter and mean ADC, for a reader to look at. It decides nothing.",

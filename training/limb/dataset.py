@@ -1,17 +1,17 @@
-"""The patients of a folder in the layout of sts-mr: nifti/NAME_t1.nii.gz and nifti/NAME_mask.nii.gz."""
+"""The patients of a folder: nifti/NAME_t1.nii.gz and nifti/NAME_mask.nii.gz as in sts-mr, or labelled DICOM studies."""
 
 from pathlib import Path
 
 import numpy as np
-import scipy.ndimage
 
-from training import nifti
+from training import nifti, sources
+from training.archive.cases import cases, one_series
+from training.archive.folder import holds_dicom
 from training.errors import DataFault
-from training.stacks.case import Case
+from training.stacks.case import Case, numbered
 
 IMAGE, MASK = "_t1.nii.gz", "_mask.nii.gz"
-LEAST_VOXELS = 10
-"""A speck of a mask with fewer is a slip of the pen, and no tumour of its own."""
+LEAST_PATIENTS = 3
 
 
 def read(folder: Path) -> tuple[Case, ...]:
@@ -20,12 +20,30 @@ def read(folder: Path) -> tuple[Case, ...]:
     Raises
     ------
     DataFault
-        Fewer than three patients, a mask on another grid, or values that are no numbers.
+        Neither layout, fewer than three patients, a mask on another grid, or values that are no numbers.
     """
-    paths = sorted((folder / "nifti").glob(f"*{IMAGE}"))
-    if len(paths) < 3:
-        raise DataFault(f"{folder} holds {len(paths)} files nifti/NAME{IMAGE}; three at least. Name another folder.")
-    return tuple(_case(path) for path in paths)
+    found = sources.read(folder, SOURCES)
+    if len(found) < LEAST_PATIENTS:
+        raise DataFault(f"{folder} holds {len(found)} patients; three at least. Name another folder.")
+    return found
+
+
+def _holds_nifti(folder: Path) -> bool:
+    return any((folder / "nifti").glob(f"*{IMAGE}"))
+
+
+def _read_nifti(folder: Path) -> tuple[Case, ...]:
+    return tuple(_case(path) for path in sorted((folder / "nifti").glob(f"*{IMAGE}")))
+
+
+def _read_dicom(folder: Path) -> tuple[Case, ...]:
+    return cases(folder, lambda study: one_series(study, "t1"))
+
+
+SOURCES = (
+    sources.Source(f"nifti/NAME{IMAGE} with nifti/NAME{MASK}", _holds_nifti, _read_nifti),
+    sources.Source("DICOM files of MR studies, each with a SEG or an RTSTRUCT", holds_dicom, _read_dicom),
+)
 
 
 def _case(path: Path) -> Case:
@@ -35,9 +53,4 @@ def _case(path: Path) -> Case:
         raise DataFault(f"{path} and its mask lie on different grids. Resample the mask.")
     if not np.isfinite(image.voxels).all():
         raise DataFault(f"{path} holds values that are no numbers. Fetch it again.")
-    labels, count = scipy.ndimage.label(mask.voxels > 0.5, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    numbers = np.zeros(count + 1, dtype=np.uint8)
-    whole = [number for number in range(1, count + 1) if sizes[number] >= LEAST_VOXELS][:255]
-    numbers[whole] = np.arange(1, len(whole) + 1)
-    return Case(name, {"t1": image.voxels}, numbers[labels], image.spacing)
+    return Case(name, {"t1": image.voxels}, numbered(mask.voxels > 0.5), image.spacing)

@@ -1,11 +1,12 @@
 """Phantom diffusion-weighted studies as DICOM, in the dialects in which vendors state b-values (DICOM.md §3.2).
 
 Slices go from feet to head, rows from front to back, columns from the patient's right to the left (axial, PS3.3
-C.7.6.2). Every person in them is made up. The truth lies beside: `truth.npz`, tumours by slice from feet to head.
+C.7.6.2). Every person in them is made up. The truth lies beside: `truth.npz`, tumours by slice from feet to head, and
+`truth/lesions.dcm`, the same as a DICOM Segmentation; who has no tumour is named in `normals.txt` of the folder.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRI
 from training.phantoms.dicom import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, save, uid
 from training.phantoms.diffusion import DiffusionPatient
 from training.phantoms.diffusion_enhanced import LEAST_TRACE, frame_groups, image_attributes, shared_groups
+from training.phantoms.truth_seg import FILE, FOLDER, add_normal, segmentation
 
 STUDY_DATE, STUDY_TIME = "20260115", "101500"
 BODY_PARTS = {"pelvis": "PELVIS", "thighs": "THIGH", "thigh": "THIGH", "lower_leg": "LEG"}
@@ -61,12 +63,23 @@ def write(patient: DiffusionPatient, folder: Path, dialect: Dialect | None = Non
     """Write a patient's study and its truth into a folder of their own; without a dialect the seed chooses one."""
     told = dialect or list(Dialect)[patient.seed % len(Dialect)]
     home = folder / f"diffusion-{patient.seed:05d}-{told}"
-    for number, ds in enumerate(datasets(patient, told), start=1):
+    objects = datasets(patient, told)
+    for number, ds in enumerate(objects, start=1):
         save(ds, home / f"{number:03d}.dcm")
+    _write_truth(patient, objects, home)
     facts = {"adc_1e-3_mm2_s": patient.adc, "kinds": patient.kinds, "b_values": patient.told.b_values}
     (home / "truth.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     np.savez_compressed(home / "truth.npz", lesions=patient.lesions)
     return home
+
+
+def _write_truth(patient: DiffusionPatient, objects: Sequence[Dataset], home: Path) -> None:
+    """Outlined where readers do it: on the images of the highest b-value."""
+    if not patient.adc:
+        add_normal(home)
+        return
+    outlined = objects[-1:] if len(objects) == len(patient.images) else objects[-len(patient.lesions) :]
+    save(segmentation(outlined, patient.lesions, [str(kind) for kind in patient.kinds]), home / FOLDER / FILE)
 
 
 def _key(patient: DiffusionPatient, dialect: Dialect) -> str:

@@ -1,0 +1,115 @@
+"""Labelled studies of an archive as the patients of a system: MR images with the lesions of their SEG or RTSTRUCT."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from models.errors import ImageError
+from models.stack_card import HIGH, LOW, NeedSpec
+from models.volume import Volume, volume
+from training.archive import rtstruct, seg
+from training.archive.b_values import b_values
+from training.archive.folder import Study, load, studies
+from training.errors import DataFault
+from training.stacks.case import Case
+
+Frames = dict[str, list[int]]
+
+
+def cases(folder: Path, case_of: Callable[[Study], Case]) -> tuple[Case, ...]:
+    """Every labelled study of a folder; a fault names the study it is of.
+
+    Raises
+    ------
+    DataFault
+    """
+    made = []
+    for study in studies(folder):
+        try:
+            made.append(case_of(study))
+        except (DataFault, ImageError) as exc:
+            raise DataFault(f"{folder}, study {study.name}: {exc}") from exc
+    return tuple(made)
+
+
+def one_series(study: Study, need: str) -> Case:
+    """A patient with one stack: the series that the label was drawn on."""
+    labels = [load(path) for path in (*study.segmentations, *study.structures)]
+    series = _series_of(study, labels)
+    stack = volume([load(path) for path in study.images[series]])
+    return _case(study, {need: stack}, {}, labels)
+
+
+def pair_of_b_values(study: Study, low: NeedSpec, high: NeedSpec) -> Case:
+    """A patient with two stacks of one grid, chosen by their b-values as the node chooses them."""
+    images = [load(path) for paths in study.images.values() for path in paths]
+    chosen = {LOW: _of_b_value(images, low), HIGH: _of_b_value(images, high)}
+    stacks = {name: volume(objects, frames) for name, (_, objects, frames) in chosen.items()}
+    if not stacks[LOW].grid.is_that_of(stacks[HIGH].grid):
+        raise DataFault("The images of the low and of the high b-value lie on different voxels.")
+    labels = [load(path) for path in (*study.segmentations, *study.structures)]
+    return _case(study, stacks, {name: b for name, (b, _, _) in chosen.items()}, labels)
+
+
+def _case(study: Study, stacks: Mapping[str, Volume], told: Mapping[str, float], labels: Sequence[Dataset]) -> Case:
+    grid = next(iter(stacks.values())).grid
+    numbers: npt.NDArray[np.uint8] = np.zeros(grid.shape, dtype=np.uint8)
+    for label in labels:
+        found = seg.lesions(label, grid) if "SegmentSequence" in label else rtstruct.lesions(label, grid)
+        if int(numbers.max()) + int(found.max()) > seg.MOST:
+            raise DataFault(f"Its labels hold more than {seg.MOST} lesions.")
+        numbers[found > 0] = found[found > 0] + numbers.max()
+    voxels = {name: stack.voxels for name, stack in stacks.items()}
+    return Case(study.name, voxels, numbers, grid.spacing, told, patient=study.patient)
+
+
+def _series_of(study: Study, labels: Sequence[Dataset]) -> str:
+    """The series that every label refers to, or the only one of the study."""
+    named = {uid for label in labels for uid in _referenced(label)} & study.images.keys()
+    chosen = named or set(study.images)
+    if len(chosen) != 1:
+        raise DataFault(
+            f"Its labels refer to {len(named)} of {len(study.images)} series of MR images; one is needed to know which "
+            "images they were drawn on. Leave that one and its label in the folder."
+        )
+    return chosen.pop()
+
+
+def _referenced(label: Dataset) -> set[str]:
+    """The series that a segmentation or a structure set says it was drawn on."""
+    named = {str(item.get("SeriesInstanceUID", "")) for item in label.get("ReferencedSeriesSequence") or []}
+    for frame in label.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            for series in study.get("RTReferencedSeriesSequence") or []:
+                named.add(str(series.get("SeriesInstanceUID", "")))
+    return named
+
+
+def _of_b_value(images: Sequence[Dataset], need: NeedSpec) -> tuple[float, list[Dataset], Frames]:
+    """The b-value nearest to the best one that serves, the objects that have it, and which frames of them."""
+    lowest, highest = need.b_values or (0.0, np.inf)
+    best = need.b_best or 0.0
+    each = [b_values(ds) if not _is_map(ds) else [] for ds in images]
+    serving = {b for told in each for b in told if b is not None and lowest <= b <= highest}
+    if not serving:
+        seen = sorted({b for told in each for b in told if b is not None})
+        raise DataFault(
+            f"No image has a b-value from {lowest:g} to {highest:g} s/mm2; there are "
+            f"{', '.join(map(str, seen)) or 'none'}."
+        )
+    chosen = min(serving, key=lambda b: (abs(b - best), b))
+    objects, frames = [], {}
+    for ds, told in zip(images, each, strict=True):
+        mine = [number for number, b in enumerate(told, start=1) if b == chosen]
+        if mine:
+            objects.append(ds)
+            frames[str(ds.SOPInstanceUID)] = mine
+    return chosen, objects, frames
+
+
+def _is_map(ds: Dataset) -> bool:
+    """Whether it is an ADC map, which some vendors give a b-value too."""
+    return "ADC" in [str(part) for part in ds.get("ImageType") or []]

@@ -1,0 +1,108 @@
+"""Reads a DICOM Segmentation (PS3.3 A.51) onto the grid of the stack it was drawn on.
+
+Frames are matched to slices by where they lie, as a viewer does, not by what they refer to. Each segment is one lesion,
+in their order; a segment whose category is anatomy is none.
+"""
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+from pydicom.dataset import Dataset
+
+from models.encoded import READING_FAULTS
+from models.errors import GeometryError
+from models.planes import Plane, planes_of
+from models.volume import Grid
+from training.errors import DataFault
+
+Lesions = npt.NDArray[np.uint8]
+
+ANATOMY = ("123037004", "91723000", "85756007", "T-D0050", "T-D000A")
+"""Codes of *Segmented Property Category* (0062,0003) that are no lesion: anatomical structure, tissue, body substance
+(SCT, and their predecessors of SRT), CID 7150."""
+SAME_PLACE = 0.25
+"""Share of a voxel by which a frame may lie beside the voxels of the stack."""
+HALF = 0.5
+"""From this share on, a voxel of a fractional segment belongs to it."""
+MOST = 255
+
+
+def lesions(ds: Dataset, grid: Grid) -> Lesions:
+    """The number of the lesion of every voxel, from 1; 0 where there is none.
+
+    Raises
+    ------
+    DataFault
+        No frame can be told from the data set, or frames lie on other voxels than those of the stack.
+    """
+    try:
+        planes = planes_of(ds, int(ds.get("NumberOfFrames", 1) or 1), None, [])
+        segments = _segments(ds)
+        pixels = _inside(ds, len(planes))
+    except GeometryError as exc:
+        raise DataFault(f"The segmentation says not where its frames lie: {exc}") from exc
+    except READING_FAULTS as exc:
+        raise DataFault(f"The segmentation cannot be read: {exc}. Write it again.") from exc
+    if pixels.shape[1:] != grid.shape[1:]:
+        raise DataFault(
+            f"The segmentation has frames of {pixels.shape[1:]} pixels, the images {grid.shape[1:]}. Resample it."
+        )
+    made = np.zeros(grid.shape, dtype=np.uint8)
+    for plane, inside, number in zip(planes, pixels, segments, strict=True):
+        if number:
+            made[slice_of(plane, grid)][inside] = number
+    return made
+
+
+def slice_of(plane: Plane, grid: Grid) -> int:
+    """Which slice of a stack lies where the plane does.
+
+    Raises
+    ------
+    DataFault
+        None does, to a quarter of a voxel at both ends of the plane.
+    """
+    far = np.array([grid.shape[1] - 1, grid.shape[2] - 1]) * plane.spacing
+    corners = plane.position, plane.position + far[0] * plane.column + far[1] * plane.row
+    first, last = ((corner - grid.origin) @ grid.directions.T / grid.spacing for corner in corners)
+    place = round(float(first[0]))
+    wanted = np.array([place, 0.0, 0.0]), np.array([place, grid.shape[1] - 1.0, grid.shape[2] - 1.0])
+    beside = max(float(np.abs(first - wanted[0]).max()), float(np.abs(last - wanted[1]).max()))
+    if not 0 <= place < grid.shape[0] or beside > SAME_PLACE:
+        raise DataFault(
+            f"A frame of the segmentation lies on other voxels than the images: {beside:.2f} voxels beside them. "
+            "Resample it to the images it was drawn on."
+        )
+    return place
+
+
+def _segments(ds: Dataset) -> list[int]:
+    """The number of the lesion of each frame; 0 of one that shows something else."""
+    numbers: dict[int, int] = {}
+    for item in ds.SegmentSequence:
+        category = item.get("SegmentedPropertyCategoryCodeSequence")
+        if not category or category[0].get("CodeValue") not in ANATOMY:
+            numbers[int(item.SegmentNumber)] = len(numbers) + 1
+    if len(numbers) > MOST:
+        raise ValueError(f"{len(numbers)} segments, {MOST} at most are told apart")
+    shared = ds.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    return [
+        numbers.get(int((group.get(_NAMED) or shared[0][_NAMED].value)[0].ReferencedSegmentNumber), 0)
+        for group in ds.PerFrameFunctionalGroupsSequence
+    ]
+
+
+_NAMED = "SegmentIdentificationSequence"
+
+
+def _inside(ds: Dataset, frames: int) -> npt.NDArray[np.bool_]:
+    """`(frames, rows, columns)`."""
+    kind = str(ds.get("SegmentationType", ""))
+    if kind not in ("BINARY", "FRACTIONAL"):
+        raise ValueError(f"its type is {kind!r}; BINARY and FRACTIONAL are read")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a wrong length, which the next line finds
+        stored = ds.pixel_array
+    pixels = np.asarray(stored).reshape(frames, int(ds.Rows), int(ds.Columns))
+    return pixels > 0 if kind == "BINARY" else pixels >= HALF * float(ds.MaximumFractionalValue)
