@@ -10,7 +10,7 @@ from training.errors import DataFault
 from training.phantoms.spine import Kind, spine_patient
 from training.spine import classifier_batches, detector_batches
 from training.spine.classifier import Classifier
-from training.spine.cutmix import Band, self_cutmix
+from training.spine.cutmix import Band, Pasted, self_cutmix
 from training.spine.dataset import KINDS, case_of, folds, read, split, write
 from training.spine.detection import Detected, average_precision, false_boxes
 from training.spine.recipe import PAPER, SMALL
@@ -101,6 +101,22 @@ def test_boxes_go_with_the_image_when_it_is_turned_scaled_and_shifted():
         rows, columns = np.flatnonzero(shown.any(axis=1)), np.flatnonzero(shown.any(axis=0))
         found = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
         assert batch.truth.boxes[0][0].tolist() == pytest.approx(found, abs=1.6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10_000), st.booleans())
+def test_a_window_shows_what_is_there_with_its_boxes(seed, is_astray):
+    image = np.zeros((100, 90), dtype=np.float32)
+    image[40:60, 30:46] = 1.0
+    whole = Pasted(image, np.array([[30, 40, 46, 60]], dtype=np.float32), np.array([2]))
+    cut = detector_batches.window(whole, (100, 40), None if is_astray else (50.0, 38.0), np.random.default_rng(seed))
+    assert cut.image.shape == (100, 40)
+    assert len(cut.boxes) == (cut.image.sum() >= 0.5 * image.sum())
+    if not is_astray:
+        assert cut.image.any(), "the middle is never further away than half a window"
+    for left, top, right, bottom in cut.boxes.astype(int):
+        assert cut.image[top:bottom, left:right].min() == 1.0
+        assert cut.image.sum() == (bottom - top) * (right - left)
 
 
 def test_crops_are_half_of_labelled_slices_and_half_by_index(cases):

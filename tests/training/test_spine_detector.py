@@ -28,6 +28,9 @@ SPEC = DetectorLossSpec(
     anchors=64, is_object=0.6, is_nothing=0.3, regions=16, is_region=0.5, candidates=64, proposals=16
 )
 
+TINY = replace(SMALL.detector, size=(128, 96))
+"""The network that ships, on images small enough for a test."""
+
 
 def _parameters(net: nn.Module) -> int:
     return sum(value.numel() for value in net.parameters())
@@ -127,9 +130,7 @@ def test_every_way_to_tell_gives_finite_losses_that_reach_the_first_layer(lesion
     net = _tiny()
     spec = replace(SPEC, asks_all=True, judges_overlap=True, beside=3, most=0.4)
     box = torch.tensor([[60.0, 50, 90, 80]])[:lesions]
-    parts = losses(
-        net, torch.rand(1, 1, *SMALL.detector.size), Truth([box], [torch.ones(lesions, dtype=torch.long)]), spec
-    )
+    parts = losses(net, torch.rand(1, 1, *TINY.size), Truth([box], [torch.ones(lesions, dtype=torch.long)]), spec)
     assert torch.isfinite(torch.stack(parts)).all()
     torch.stack(parts).sum().backward()
     assert next(net.parameters()).grad.abs().sum() > 0
@@ -194,19 +195,19 @@ def test_regions_of_a_lesion_are_a_quarter_at_most_and_none_without_one():
 
 def _tiny() -> Detector:
     torch.manual_seed(1)
-    return Detector(SMALL.detector)
+    return Detector(TINY)
 
 
 def _truth() -> Truth:
     return Truth(
-        [torch.tensor([[20.0, 30, 44, 50], [100, 100, 130, 128]]), torch.zeros(0, 4)],
+        [torch.tensor([[20.0, 30, 44, 50], [60, 60, 90, 88]]), torch.zeros(0, 4)],
         [torch.tensor([1, 2]), torch.zeros(0, dtype=torch.long)],
     )
 
 
 def test_all_four_losses_reach_every_parameter():
     net = _tiny()
-    parts = losses(net, torch.rand(2, 1, *SMALL.detector.size), _truth(), SPEC)
+    parts = losses(net, torch.rand(2, 1, *TINY.size), _truth(), SPEC)
     assert all(part.ndim == 0 and torch.isfinite(part) for part in parts)
     torch.stack(parts).sum().backward()
     assert not [name for name, value in net.named_parameters() if value.grad is None]
@@ -214,7 +215,7 @@ def test_all_four_losses_reach_every_parameter():
 
 def test_a_batch_without_any_lesion_has_a_finite_loss_without_moves():
     none = Truth([torch.zeros(0, 4)] * 2, [torch.zeros(0, dtype=torch.long)] * 2)
-    parts = losses(_tiny(), torch.rand(2, 1, *SMALL.detector.size), none, SPEC)
+    parts = losses(_tiny(), torch.rand(2, 1, *TINY.size), none, SPEC)
     assert parts.anchor_move.item() == parts.region_move.item() == 0.0
     assert torch.isfinite(torch.stack(parts)).all()
 
@@ -222,7 +223,7 @@ def test_a_batch_without_any_lesion_has_a_finite_loss_without_moves():
 def test_surplus_places_of_an_answer_hold_zeros_and_scores_fall():
     net = _tiny().eval()
     with torch.no_grad():
-        said = net(torch.rand(2, 1, *SMALL.detector.size))
+        said = net(torch.rand(2, 1, *TINY.size))
     score = said.probabilities[..., 1:].sum(-1)
     assert (score.diff(dim=1) <= 1e-6).all()
     empty = said.probabilities.sum(-1) == 0
@@ -243,7 +244,7 @@ def test_one_graph_of_native_operators_answers_as_the_network_does():
     assert not model.functions
     assert [(each.domain, each.version) for each in model.opset_import] == [("", 20)]
     rng = np.random.default_rng(0)
-    batches = [rng.random((count, 1, *SMALL.detector.size), dtype=np.float32) for count in (3, 1)]
+    batches = [rng.random((count, 1, *TINY.size), dtype=np.float32) for count in (3, 1)]
     worst = prove_detector(data, "detector.onnx", net, {"system": "x"}, batches)
     assert worst < 1e-3
 

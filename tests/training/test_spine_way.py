@@ -37,7 +37,7 @@ TINY = replace(
         proposals=16,
     ),
     detector_loss=replace(SMALL.detector_loss, candidates=64, proposals=16),
-    detector_batches=replace(SMALL.detector_batches, images=4),
+    detector_batches=replace(SMALL.detector_batches, images=4, window=(96, 64)),
     detector_plan=replace(SMALL.detector_plan, steps=6, observe_every=3),
     classifier=replace(SMALL.classifier, stem=16, inner=(8, 8, 16), outer=(16, 16, 32), depths=(1, 1, 1), groups=4),
     classifier_batches=replace(SMALL.classifier_batches, sequences=4),

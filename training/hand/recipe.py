@@ -78,7 +78,7 @@ SMALL = Recipe(
     loss=LossSpec(background=1.0, tumour=3.0, dice=1.0, binary_dice=0.5),
     batches=BatchSpec(tumours=12, others=4),
     augment=AugmentSpec(flip=0.5, rotation_deg=12.0, scale=0.10, elastic=0.01),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 2e-3, 0.02, steps=7000, minutes=None, observe_every=1000, ema=0.997),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 2e-3, 0.02, steps=5000, minutes=None, observe_every=1000, ema=0.997),
 )
 """What one thread of a CPU trains in two hours: 58 mm of a hand at once."""
 

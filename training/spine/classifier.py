@@ -30,6 +30,8 @@ class ClassifierSpec:
     depths: tuple[int, ...]
     groups: int
     dropout: float
+    takes_roots: bool = False
+    """As of the detector."""
 
 
 class Said(NamedTuple):
@@ -78,7 +80,8 @@ class Classifier(nn.Module):
 
     def forward(self, image: Tensor) -> Said:
         """Logits of benign and malignant."""
-        seen = image[:, None] if self.spec.ndim == 3 else image
+        seen = image.clamp(min=0.0).sqrt() if self.spec.takes_roots else image
+        seen = seen[:, None] if self.spec.ndim == 3 else seen
         values = self.stages(self.stem(seen))
         return Said(self.head(values.flatten(2).mean(dim=-1)))
 

@@ -52,6 +52,8 @@ class DetectorSpec:
     """Boxes per image in the answer."""
     prior: float = 0.5
     """Chance that an anchor holds something, before anything was learned."""
+    takes_roots: bool = False
+    """Whether the network sees square roots of grey values: what is dark beside bright fat or fluid comes forward."""
 
 
 class Outputs(NamedTuple):
@@ -121,7 +123,8 @@ class Detector(nn.Module):
 
     def levels(self, image: Tensor) -> list[Tensor]:
         """The pyramid, the finest level first."""
-        maps: list[Tensor] = self.pyramid(self.backbone(image))
+        seen = image.clamp(min=0.0).sqrt() if self.spec.takes_roots else image
+        maps: list[Tensor] = self.pyramid(self.backbone(seen))
         return maps
 
     def proposals(self, proposed: Proposed, candidates: int, count: int) -> Tensor:

@@ -40,6 +40,10 @@ class DetectorBatchSpec:
     """Share of the side."""
     grey: float
     """0 leaves the greys."""
+    window: tuple[int, int] | None = None
+    """Rows and columns that are cut out around the spine; None takes the whole input."""
+    astray: float = 0.15
+    """Chance that a window lies anywhere: what is beside a spine must be known too."""
 
 
 class Batch(NamedTuple):
@@ -77,17 +81,41 @@ class Drawer:
     def _drawn(self, rng: np.random.Generator, place: int, is_empty: bool) -> Pasted:
         if is_empty:
             scan, where = self._empty[int(rng.integers(len(self._empty)))]
-            return looked_at(scan, where, 0, self._size)
+            return self._cut(looked_at(scan, where, 0, self._size), scan, rng)
         patients = self._full[(place + int(rng.integers(2))) % 2]
         mine = patients[int(rng.integers(len(patients)))]
         scan, where, kind = mine[int(rng.integers(len(mine)))]
         seen = looked_at(scan, where, kind, self._size)
-        if rng.random() >= self._spec.cutmix:
+        if rng.random() < self._spec.cutmix:
+            seen = self_cutmix(seen.image, seen.boxes, seen.classes, _band(scan, self._size), rng)
+        return self._cut(seen, scan, rng)
+
+    def _cut(self, seen: Pasted, scan: Scan, rng: np.random.Generator) -> Pasted:
+        if self._spec.window is None:
             return seen
-        fit = fit_of((scan.stack.shape[1], scan.stack.shape[2]), self._size)
-        return self_cutmix(
-            seen.image, seen.boxes, seen.classes, _band(scan, fit.scale, fit.left, fit.top, self._size), rng
-        )
+        middle = (self._size[0] / 2, float(np.mean(_band(scan, self._size).middle)))
+        return window(seen, self._spec.window, None if rng.random() < self._spec.astray else middle, rng)
+
+
+def window(seen: Pasted, size: tuple[int, int], middle: tuple[float, float] | None, rng: np.random.Generator) -> Pasted:
+    """A part of an image, within half its own size of `middle` (row, column), or anywhere; boxes by what it shows.
+
+    A lesion of which it shows less than half is none there.
+    """
+    corner = []
+    for axis, (whole, part) in enumerate(zip(seen.image.shape, size, strict=True)):
+        at = rng.uniform(0, whole) if middle is None else middle[axis] + rng.uniform(-part / 2, part / 2)
+        corner.append(int(np.clip(round(at - part / 2), 0, whole - part)))
+    top, left = corner
+    image = np.ascontiguousarray(seen.image[top : top + size[0], left : left + size[1]])
+    moved = seen.boxes - np.array([left, top, left, top], dtype=np.float32)
+    shown = np.clip(moved, 0.0, np.array([size[1], size[0], size[1], size[0]], dtype=np.float32))
+    kept = _areas(shown) >= 0.5 * _areas(moved)
+    return Pasted(image, shown[kept], seen.classes[kept])
+
+
+def _areas(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def looked_at(scan: Scan, place: int, kind: int, size: tuple[int, int]) -> Pasted:
@@ -158,8 +186,9 @@ def _bent(image: Tensor, grey: float, rng: np.random.Generator) -> Tensor:
     return (image.clamp(min=0.0).pow(gamma) * gain + noise * grain).clamp(0.0, 1.3)
 
 
-def _band(scan: Scan, scale: float, left: float, top: float, size: tuple[int, int]) -> Band:
+def _band(scan: Scan, size: tuple[int, int]) -> Band:
     """The band of a sequence on the detector's input."""
-    rows = (np.arange(size[0]) + 0.5 - top) / scale - 0.5
-    middle = np.interp(rows, np.arange(len(scan.band.middle)), scan.band.middle) * scale + left
-    return Band(middle.astype(np.float32), scan.band.reach * scale)
+    fit = fit_of((scan.stack.shape[1], scan.stack.shape[2]), size)
+    rows = (np.arange(size[0]) + 0.5 - fit.top) / fit.scale - 0.5
+    middle = np.interp(rows, np.arange(len(scan.band.middle)), scan.band.middle) * fit.scale + fit.left
+    return Band(middle.astype(np.float32), scan.band.reach * fit.scale)

@@ -99,13 +99,21 @@ def _detector(train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe,
         return torch.stack(losses(net, batch.image, batch.truth, recipe.detector_loss)).sum()
 
     def observe(average: nn.Module, step: int, share: float) -> float:
-        score = average_precision(_detections(average, examined))
+        score = average_precision(_detections(_whole(average, recipe), examined))
         log.info("Step %d, %.0f %%: AP50 on %d validation slices %.3f.", step, 100 * share, len(examined), score)
         return score
 
-    averaged = fit(Detector(recipe.detector), drawer, loss_of, plan, folder, observe=observe)
-    assert isinstance(averaged, Detector)  # what went in is what is averaged
-    return averaged
+    part = recipe.detector_batches.window or recipe.detector.size
+    return _whole(
+        fit(Detector(replace(recipe.detector, size=part)), drawer, loss_of, plan, folder, observe=observe), recipe
+    )
+
+
+def _whole(trained: nn.Module, recipe: Recipe) -> Detector:
+    """The detector of whole images with the weights of one that trained on windows: only its anchors differ."""
+    net = Detector(recipe.detector)
+    net.load_state_dict(trained.state_dict())
+    return net.eval()
 
 
 def _classifier(

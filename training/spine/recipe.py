@@ -52,7 +52,7 @@ _RESNEXT101 = BackboneSpec(
 SMALL = Recipe(
     name="small",
     detector=DetectorSpec(
-        size=(224, 224),
+        size=(320, 320),
         backbone=BackboneSpec(
             channels=1,
             folds_stem=True,
@@ -74,6 +74,7 @@ SMALL = Recipe(
         overlap=0.3,
         boxes=8,
         prior=0.02,
+        takes_roots=True,
     ),
     detector_loss=DetectorLossSpec(
         anchors=128,
@@ -89,10 +90,10 @@ SMALL = Recipe(
         most=0.4,
     ),
     detector_batches=DetectorBatchSpec(
-        images=8, empty=0.25, cutmix=0.4, scale=0.25, rotation_deg=5.0, shift=0.06, grey=0.5
+        images=8, empty=0.25, cutmix=0.2, scale=0.2, rotation_deg=5.0, shift=0.04, grey=0.5, window=(320, 160)
     ),
     detector_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=3500, minutes=None, observe_every=500, ema=0.997
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=2600, minutes=None, observe_every=650, ema=0.996
     ),
     classifier=ClassifierSpec(
         ndim=2,
@@ -103,10 +104,11 @@ SMALL = Recipe(
         depths=(1, 2, 2),
         groups=8,
         dropout=0.3,
+        takes_roots=True,
     ),
     classifier_batches=ClassifierBatchSpec(sequences=16, labelled=0.5, margin=1.3, jitter=0.10, grey=0.5),
     classifier_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2200, minutes=None, observe_every=550, ema=0.997, seed=2
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.05, steps=2000, minutes=None, observe_every=500, ema=0.997, seed=2
     ),
     classifier_smoothing=0.05,
     classifier_share=0.3,
