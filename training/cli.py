@@ -6,8 +6,16 @@ osteon-train calibrate knee --bundle BUNDLE --data DIR
 osteon-train evaluate knee --bundle BUNDLE --data DIR
 osteon-train phantoms --out DIR --count 10
 
-The same for limb, whose data are nifti/NAME_t1.nii.gz and NAME_mask.nii.gz, and for spine and diffusion, whose data
-are one NAME.npz per patient (phantoms --part spine --layout arrays). Beyond that:
+The same for every system. What DIR may hold, each system's own sources say, and a folder that holds none of it is told
+what was looked for (training/sources.py):
+
+knee        labels.csv, images/, masks/ (btxrd256); or dataset.xlsx or .csv, images/, Annotations/ (the public BTXRD)
+limb        nifti/NAME_t1.nii.gz with NAME_mask.nii.gz; or DICOM studies of T1 with a SEG or an RTSTRUCT
+diffusion   NAME.npz (phantoms --part diffusion --layout arrays); or DICOM studies of DWI with a SEG or an RTSTRUCT
+hand        NAME.npz; or folders of pictures with labelme's files beside millimetres.json
+spine       NAME.npz
+
+Beyond that:
 
 osteon-train ablate spine --bundle BUNDLE --data DIR
 osteon-train ablate knee --out RUN --data DIR
@@ -136,8 +144,8 @@ def _command(
         type=Path,
         required=True,
         metavar="DIR",
-        help="knee: folder with labels.csv, images/ and masks/; limb: with nifti/; spine, diffusion: NAME.npz; hand: "
-        "NAME.npz, or pictures with labelme's files",
+        help="folder of the data, in any layout that the system reads: btxrd256 or the public BTXRD (knee), nifti/ "
+        "(limb), DICOM with SEG or RTSTRUCT (limb, diffusion), NAME.npz (diffusion, hand, spine), labelme (hand)",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -7,7 +7,8 @@ import pytest
 
 from tests.training import collections
 from training.errors import DataFault
-from training.knee.dataset import grey, read
+from training.knee.dataset import read
+from training.knee.layouts import grey
 from training.split import block_of
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "btxrd256"
@@ -39,7 +40,9 @@ def test_a_picture_may_be_png(folder: Path) -> None:
 
 
 def test_a_folder_without_a_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataFault, match=r"holds no labels\.csv"):
+    with pytest.raises(
+        DataFault, match=r"Looked for labels\.csv with images/ and masks/; or dataset\.csv or dataset\.xlsx"
+    ):
         read(tmp_path)
 
 

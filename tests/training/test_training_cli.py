@@ -90,7 +90,7 @@ def test_the_ablation_trains_its_rows_and_sets_them_beside_the_paper(
 
 def test_a_folder_that_is_no_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fit", "knee", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
-    assert "holds no labels.csv" in capsys.readouterr().err
+    assert "Looked for labels.csv" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from models.card import Bundle, Card, read_bundle
 from models.hand import HandModel, load
 from models.hand_card import CLASSES, HandCard
 from models.session import Device, SessionOptions
+from training import sources
 from training.hand import bundle, calibrate, evaluate, fit, labelme
 from training.hand.batches import slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
@@ -30,13 +31,25 @@ SEEN = 4
 
 
 def patients(folder: Path) -> tuple[Case, ...]:
-    """The patients of a folder of NAME.npz, or of one of pictures with labelme's annotations."""
-    if not (folder / labelme.MILLIMETRES).is_file():
-        return read(folder)
+    """The patients of a folder, in whichever layout."""
+    return sources.read(folder, SOURCES)
+
+
+def _annotated(folder: Path) -> tuple[Case, ...]:
     cases, disputes = labelme.read_patients(folder)
     for dispute in disputes:
         log.warning("Left out: %s.", dispute)
     return cases
+
+
+SOURCES = (
+    sources.Source(
+        f"{labelme.MILLIMETRES} beside folders of pictures with labelme's files",
+        lambda folder: (folder / labelme.MILLIMETRES).is_file(),
+        _annotated,
+    ),
+    sources.Source("NAME.npz, one per patient", lambda folder: any(folder.glob("*.npz")), read),
+)
 
 
 def run_fit(args: argparse.Namespace) -> str:

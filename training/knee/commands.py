@@ -136,8 +136,8 @@ def _described(data: Radiographs, kind: str) -> str:
     if kind == "phantom":
         return f"{len(data.names)} phantom radiographs of osteon-train phantoms"
     return (
-        f"BTXRD (Yao et al., Scientific Data 2025) as btxrd256: {len(data.names)} radiographs of limbs and pelvis, "
-        f"{_counted(data, range(len(data.names)))}, 256 x 256, 8 bit"
+        f"BTXRD (Yao et al., Scientific Data 2025) as {data.words}: {len(data.names)} radiographs of limbs and "
+        f"pelvis, {_counted(data, range(len(data.names)))}"
     )
 
 

@@ -26,7 +26,8 @@ from models.metrics import (
     roc_auc,
 )
 from training.errors import RunFault
-from training.knee.dataset import Radiographs, grey
+from training.knee.dataset import Radiographs
+from training.knee.layouts import grey
 from training.knee.nets import CLASSES
 
 log = logging.getLogger(__name__)

@@ -13,11 +13,12 @@ from models.findings import ImageRef
 from models.images import Radiograph
 from models.knee import Knee, KneeImage
 from models.pixels import normalise
-from training.knee.dataset import Radiographs, grey
+from training.knee.dataset import Radiographs
 from training.knee.evaluate import UNKNOWN, Case
+from training.knee.layouts import grey
 from training.knee.nets import CLASSES
 
-ROW = 6
+ROW, SIDE = 6, 256
 
 
 def montage(cases: Sequence[Case], knee: Knee, data: Radiographs, folder: Path) -> bytes:
@@ -41,10 +42,9 @@ def _tile(case: Case, knee: Knee, data: Radiographs, folder: Path) -> npt.NDArra
     found = knee.examine(KneeImage(ImageRef(case.name), case.name, Radiograph(pixels, shown, None, ()), UNKNOWN))
     canvas = np.repeat(shown[:, :, None], 3, axis=2)
     canvas[_edge(found.findings.mask[0] > 0)] = (255, 60, 40)
-    truth = data.masks[data.names.index(case.name)] > 0
-    if truth.shape == shown.shape:
-        canvas[_edge(truth)] = (60, 255, 60)
-    picture = Image.fromarray(canvas)
+    truth = Image.fromarray(data.masks[data.names.index(case.name)]).resize(shown.shape[::-1], Image.Resampling.NEAREST)
+    canvas[_edge(np.asarray(truth) > 0)] = (60, 255, 60)
+    picture = Image.fromarray(canvas).resize((SIDE, SIDE))
     said = " ".join(f"{value:.2f}" for value in case.probabilities)
     ImageDraw.Draw(picture).text((2, 2), f"{case.name} {CLASSES[case.label]}\n{case.answer} {said}", fill=(255, 255, 0))
     return np.asarray(picture)
