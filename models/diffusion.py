@@ -13,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from models.errors import GeometryError
+from models.realworld import AdcUnit
 
 Float = npt.NDArray[np.float32]
 
 LEAST_STEP = 100.0
 """s/mm2 between the lowest and the highest b-value: with less there is more noise than diffusion."""
 _PER_MILLE = 1000.0
+_TISSUE = (0.02, 20.0)
 _UNITS = ((20.0, 1e-3, "10-6 mm2/s"), (0.02, 1.0, "10-3 mm2/s"), (0.0, 1e3, "mm2/s"))
 """From this median of tissue on: the factor to 1e-3 mm2/s, and the unit. Tissue has 0.2 to 3.5 times 1e-3 mm2/s."""
 
@@ -72,18 +74,38 @@ def log_linear(signals: Sequence[Float], b_values: Sequence[float]) -> AdcMap:
     return AdcMap(np.maximum(slope, 0.0), valid, clipped)
 
 
-def of_vendor(voxels: Float) -> tuple[AdcMap, str]:
-    """The scanner's map in our unit, and a sentence that says which unit its numbers were taken for.
+def of_vendor(voxels: Float, stated: AdcUnit | None = None) -> tuple[AdcMap, str]:
+    """The scanner's map in our unit, and a sentence that says which unit its numbers are in.
+
+    Parameters
+    ----------
+    stated
+        What the header says; without it, and where no tissue could have such values, the numbers themselves tell.
 
     Raises
     ------
     GeometryError
-        The map holds no positive number.
+        The map holds no positive number, or none that an ADC of tissue could be in any unit.
     """
     valid = voxels > 0
     if not valid.any():
         raise GeometryError("The ADC map of the scanner holds no positive number. Send the diffusion series itself.")
     tissue = float(np.median(voxels[valid]))
-    factor, unit = next((factor, unit) for least, factor, unit in _UNITS if tissue >= least)
+    likely, unit = next((factor, unit) for least, factor, unit in _UNITS if tissue >= least)
+    factor, sentence = likely, f"ADC values are those of the scanner's own map, taken for {unit}."
+    if stated and _is_tissue(tissue * stated.factor):
+        factor, sentence = stated.factor, f"ADC values are those of the scanner's own map, which is in {stated.name}."
+    elif stated:
+        sentence = f"{sentence} Its header says {stated.name}, in which no tissue has its median of {tissue:.3g}."
+    if not _is_tissue(tissue * factor):
+        raise GeometryError(
+            f"The ADC map of the scanner has a median of {tissue:.3g}, which is no ADC of tissue in any unit. Send the "
+            "diffusion series itself."
+        )
     values = np.where(valid, voxels, 0.0).astype(np.float32) * np.float32(factor)
-    return AdcMap(values, valid, 0), f"ADC values are those of the scanner's own map, taken for {unit}."
+    return AdcMap(values, valid, 0), sentence
+
+
+def _is_tissue(adc: float) -> bool:
+    """Whether a median in 1e-3 mm2/s can be one of a body, with room for fluid and for noise."""
+    return _TISSUE[0] <= adc <= _TISSUE[1]

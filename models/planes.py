@@ -17,6 +17,7 @@ from models import lookup
 from models.encoded import READING_FAULTS
 from models.errors import GeometryError
 from models.findings import ImageRef
+from models.realworld import AdcUnit, adc_mapping, rescale_unit
 
 Vector = npt.NDArray[np.float64]
 
@@ -41,6 +42,8 @@ class Plane:
     """Between rows and between columns, mm."""
     thickness: float | None
     transform: lookup.Lut | tuple[float, float]
+    unit: AdcUnit | None = None
+    """Of an ADC map what its header says that values are in, once they are transformed."""
 
     @property
     def normal(self) -> Vector:
@@ -49,7 +52,9 @@ class Plane:
         return normal / float(np.linalg.norm(normal))
 
 
-def planes_of(ds: Dataset, frames: int, wanted: Sequence[int] | None, notes: list[str]) -> list[Plane]:
+def planes_of(
+    ds: Dataset, frames: int, wanted: Sequence[int] | None, notes: list[str], is_adc: bool = False
+) -> list[Plane]:
     """The planes of one object.
 
     Parameters
@@ -58,6 +63,8 @@ def planes_of(ds: Dataset, frames: int, wanted: Sequence[int] | None, notes: lis
         How many it holds, as its checked header says.
     wanted
         Which of them, from 1; None for all.
+    is_adc
+        Whether it is an ADC map, whose values may be mapped to a unit beside the rescale.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def planes_of(ds: Dataset, frames: int, wanted: Sequence[int] | None, notes: lis
     shared = _items(ds, "SharedFunctionalGroupsSequence")
     each = _items(ds, "PerFrameFunctionalGroupsSequence")
     if not each and frames == 1:
-        return [_plane(ds, [ds], ImageRef(uid), 0, notes)]
+        return [_plane(ds, [ds], ImageRef(uid), 0, notes, is_adc)]
     if len(each) != frames:
         raise GeometryError(
             f"Number of Frames (0028,0008) is {frames} and Per-Frame Functional Groups Sequence (5200,9230) has "
@@ -76,13 +83,13 @@ def planes_of(ds: Dataset, frames: int, wanted: Sequence[int] | None, notes: lis
         )
     chosen = range(1, frames + 1) if wanted is None else wanted
     return [
-        _plane(ds, [each[number - 1], *shared], ImageRef(uid, number), number - 1, notes)
+        _plane(ds, [each[number - 1], *shared], ImageRef(uid, number), number - 1, notes, is_adc)
         for number in chosen
         if 1 <= number <= frames
     ]
 
 
-def _plane(ds: Dataset, groups: list[Dataset], ref: ImageRef, index: int, notes: list[str]) -> Plane:
+def _plane(ds: Dataset, groups: list[Dataset], ref: ImageRef, index: int, notes: list[str], is_adc: bool) -> Plane:
     place = "the image" if ref.frame is None else f"frame {ref.frame}"
     direction = _needed(groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6, place)
     position = _needed(groups, "PlanePositionSequence", "ImagePositionPatient", 3, place)
@@ -96,6 +103,7 @@ def _plane(ds: Dataset, groups: list[Dataset], ref: ImageRef, index: int, notes:
     if abs(float(row @ column)) > _UNIT_TOLERANCE:
         raise GeometryError(f"Image Orientation (0020,0037) of {place} is not two directions at a right angle.")
     thickness = _numbers(groups, "PixelMeasuresSequence", "SliceThickness", 1)
+    transform, unit = _values_of(ds, groups, notes, is_adc)
     return Plane(
         ref=ref,
         index=index,
@@ -104,8 +112,20 @@ def _plane(ds: Dataset, groups: list[Dataset], ref: ImageRef, index: int, notes:
         position=position,
         spacing=(float(spacing[0]), float(spacing[1])),
         thickness=float(thickness[0]) if thickness is not None and thickness[0] > 0 else None,
-        transform=lookup.modality(_holder(ds, groups, "PixelValueTransformationSequence", "RescaleSlope"), notes),
+        transform=transform,
+        unit=unit,
     )
+
+
+def _values_of(
+    ds: Dataset, groups: list[Dataset], notes: list[str], is_adc: bool
+) -> tuple[lookup.Lut | tuple[float, float], AdcUnit | None]:
+    """How cells become values, and of an ADC map in which unit, where its header says so."""
+    places = [*groups, ds]
+    if is_adc and (mapped := adc_mapping(places)):
+        return mapped
+    transform = lookup.modality(_holder(ds, groups, "PixelValueTransformationSequence", "RescaleSlope"), notes)
+    return transform, rescale_unit(places) if is_adc else None
 
 
 def _unit(vector: Vector, place: str) -> Vector:

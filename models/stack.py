@@ -105,7 +105,7 @@ def _adc(volumes: Mapping[str, Volume], b_values: Mapping[str, float]) -> tuple[
         made = diffusion.two_point(volumes[LOW].voxels, volumes[HIGH].voxels, b_values[LOW], b_values[HIGH])
         return made, (f"ADC values were computed from b = {b_values[LOW]:g} and b = {b_values[HIGH]:g} s/mm2.",)
     if ADC in volumes:
-        given, sentence = diffusion.of_vendor(volumes[ADC].voxels)
+        given, sentence = diffusion.of_vendor(volumes[ADC].voxels, volumes[ADC].unit)
         return given, (sentence,)
     return None, ()
 

@@ -59,6 +59,8 @@ class StackInput(Input):
     """Whether all inputs must lie on the same slices; false for a model that looks at each series by itself."""
     any_of: tuple[str, ...] = ()
     """Of these needs, each of which it may go without, one must have a stack; none named asks for nothing."""
+    yields_to: tuple[str, ...] = ()
+    """Names of models that answer instead of this one wherever one of them can."""
 
     def check(self, place: Place) -> None:
         """The rules of every MR model's needs.

@@ -20,6 +20,7 @@ from models.encoded import Encoded, Limits, PixelHeader, from_bytes, from_datase
 from models.errors import DecodeError, GeometryError, ImageTooLargeError
 from models.findings import ImageRef
 from models.planes import Plane, Vector, planes_of
+from models.realworld import AdcUnit
 
 VOLUME_LIMITS = Limits(pixels=64 * 1024 * 1024)
 """64 million voxels are 256 MB as numbers; a stack of 512 slices of 360 x 360 fits."""
@@ -73,10 +74,16 @@ class Volume:
     series_instance_uid: str
     notes: tuple[str, ...] = ()
     """Sentences a reader should see."""
+    unit: AdcUnit | None = None
+    """Of an ADC map the unit that all its slices state."""
 
 
 def volume_from_bytes(
-    objects: Sequence[tuple[bytes, str]], frames: Frames | None = None, limits: Limits = VOLUME_LIMITS
+    objects: Sequence[tuple[bytes, str]],
+    frames: Frames | None = None,
+    limits: Limits = VOLUME_LIMITS,
+    *,
+    is_adc: bool = False,
 ) -> Volume:
     """Decode the objects of a stack as they came over the network.
 
@@ -86,18 +93,22 @@ def volume_from_bytes(
         Each a data set without file meta information, and its transfer syntax; in any order.
     frames
         Of a multi-frame object the frames to take, from 1, by SOP Instance UID; all where it is not named.
+    is_adc
+        Whether it is an ADC map: its values are then those of its Real World Value Mapping where it has one.
 
     Raises
     ------
     DecodeError, GeometryError, ImageTooLargeError
         With the sentence for the study's explanation; `.outcome` holds the code.
     """
-    return _volume([from_bytes(data, syntax, limits) for data, syntax in objects], frames or {}, limits)
+    return _volume([from_bytes(data, syntax, limits) for data, syntax in objects], frames or {}, limits, is_adc)
 
 
-def volume(datasets: Sequence[Dataset], frames: Frames | None = None, limits: Limits = VOLUME_LIMITS) -> Volume:
+def volume(
+    datasets: Sequence[Dataset], frames: Frames | None = None, limits: Limits = VOLUME_LIMITS, *, is_adc: bool = False
+) -> Volume:
     """The same from data sets that pydicom has read."""
-    return _volume([from_dataset(ds) for ds in datasets], frames or {}, limits)
+    return _volume([from_dataset(ds) for ds in datasets], frames or {}, limits, is_adc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +118,14 @@ class _Slice:
     header: PixelHeader
 
 
-def _volume(objects: Sequence[Encoded], frames: Frames, limits: Limits) -> Volume:
+def _volume(objects: Sequence[Encoded], frames: Frames, limits: Limits, is_adc: bool) -> Volume:
     notes: list[str] = []
     found: list[_Slice] = []
     for encoded in objects:
         header = pixel_header(encoded, limits)
         wanted = frames.get(str(encoded.header.get("SOPInstanceUID", "")))
-        found += [_Slice(plane, encoded, header) for plane in planes_of(encoded.header, header.frames, wanted, notes)]
+        planes = planes_of(encoded.header, header.frames, wanted, notes, is_adc)
+        found += [_Slice(plane, encoded, header) for plane in planes]
     slices = _sorted(found)
     grid = _grid(slices, limits)
     voxels = np.empty(grid.shape, dtype=np.float32)
@@ -131,7 +143,25 @@ def _volume(objects: Sequence[Encoded], frames: Frames, limits: Limits) -> Volum
         images=tuple(each.plane.ref for each in slices),
         series_instance_uid=str(slices[0].encoded.header.get("SeriesInstanceUID", "")),
         notes=tuple(dict.fromkeys(notes)),
+        unit=_unit(slices),
     )
+
+
+def _unit(slices: list[_Slice]) -> AdcUnit | None:
+    """The unit that all slices state.
+
+    Raises
+    ------
+    DecodeError
+        They state different ones.
+    """
+    units = {each.plane.unit for each in slices}
+    if len(units) > 1:
+        raise DecodeError(
+            "The slices of the ADC map state different units (Real World Value Mapping, 0040,9096, or Rescale Type, "
+            "0028,1054). Send the diffusion series itself."
+        )
+    return units.pop()
 
 
 def _sorted(slices: list[_Slice]) -> list[_Slice]:

@@ -71,7 +71,11 @@ def open_desk(setup: Setup) -> "Desk":
         except ModelsError as exc:
             refused.append(str(exc))
             continue
-        systems[card_facts(bundle.card).label] = loaded
+        label = card_facts(bundle.card).label
+        if label in systems:
+            refused.append(f"{bundle.folder} calls itself {label}, as another bundle does. Remove one of the two.")
+            continue
+        systems[label] = loaded
         told.append(f"model {bundle.card.name} {bundle.card.version} is ready on {loaded.identity.provider}")
     warm_up()
     return Desk(setup, systems, (*(f"model refused: {reason}" for reason in refused), *told), tuple(refused))

@@ -6,7 +6,7 @@ Any other model looks at each stack by itself, so its stacks may lie anywhere, a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from node.facts.describe import series_name, stack_words
 from node.headers import ImageFacts
@@ -84,10 +84,28 @@ def _on_one_grid(
 ) -> Attempt:
     """Every input gets the best stack that serves it; without a stack for each the model cannot run.
 
-    All inputs lie on the slices of the first one found; where that has no companions, the next best leads.
+    What stands in for others is looked for only where those cannot all be had, and then in their place.
     """
-    needs = sorted(card.needs, key=lambda need: (bool(need.instead_of), need.is_optional))
-    able = [each for each in candidates(series, card, needs[0], rules) if each.refusal is None]
+    stand_ins = [need for need in card.needs if need.instead_of]
+    own = sorted((need for need in card.needs if not need.instead_of), key=lambda need: need.is_optional)
+    whole = _best_led(series, card, rules, refusals, own)
+    if whole.used or not stand_ins:
+        return whole
+    replaced = {name for need in stand_ins for name in need.instead_of}
+    rest = [need for need in own if need.name not in replaced]
+    instead = _best_led(series, card, rules, dict(whole.refusals), [*stand_ins, *rest])
+    return instead if instead.used else replace(whole, refusals=instead.refusals)
+
+
+def _best_led(
+    series: Sequence[SeriesFacts],
+    card: CardFacts,
+    rules: RouteRules,
+    refusals: Mapping[str, Refusal],
+    needs: Sequence[Need],
+) -> Attempt:
+    """All inputs lie on the slices of the first one found; where that has no companions, the next best leads."""
+    able = [each for each in candidates(series, card, needs[0], rules) if each.refusal is None] if needs else []
     attempts = (_led_by(series, card, rules, dict(refusals), needs, lead) for lead in able[:MAX_LEADS] or (None,))
     first = next(attempts)
     return first if first.used else next((attempt for attempt in attempts if attempt.used), first)
@@ -101,19 +119,15 @@ def _led_by(
     needs: Sequence[Need],
     lead: Candidate | None,
 ) -> Attempt:
-    """The inputs beside one stack; one that stands in for others is looked for only where one of those has none."""
+    """The inputs beside one stack."""
     choice = _Choice(refusals)
     for need in needs:
-        if need.instead_of and not choice.missing.keys() & set(need.instead_of):
-            continue
         ranked = candidates(series, card, need, rules, next(iter(choice.found.values()), None))
         if need is needs[0] and lead is not None:
             ranked = (lead, *(each for each in ranked if each.stack is not lead.stack))
         _note_refusals(ranked, refusals, card, need)
         if ranked and ranked[0].refusal is None:
             choice.found[need.name] = ranked[0]
-            for replaced in need.instead_of:
-                choice.missing.pop(replaced, None)
         else:
             choice.missing[need.name] = _missing(card, need, ranked)
     return _ended(card, needs, choice)
@@ -122,9 +136,7 @@ def _led_by(
 def _ended(card: CardFacts, needs: Sequence[Need], choice: _Choice) -> Attempt:
     """What was chosen, if it is enough."""
     found, missing = choice.found, choice.missing
-    lacking = [
-        missing[need.name] for need in needs if need.name in missing and not (need.is_optional or need.instead_of)
-    ]
+    lacking = [missing[need.name] for need in needs if need.name in missing and not need.is_optional]
     asked = [need for need in needs if need.name in card.any_of]
     if asked and not found.keys() & card.any_of:
         lacking.append(_none_of(card, asked, missing))

@@ -8,11 +8,11 @@ from node.suitable import CardFacts, Need
 def card_facts(card: Card) -> CardFacts:
     """The routing side of a card."""
     needs: tuple[Need, ...] = ()
-    takes_derived, one_grid, any_of = False, True, frozenset[str]()
+    takes_derived, one_grid, any_of, yields_to = False, True, frozenset[str](), frozenset[str]()
     if isinstance(card.input, StackInput):
         needs = tuple(map(_need, card.input.needs))
         takes_derived, one_grid = card.input.takes_derived, card.input.one_grid
-        any_of = frozenset(card.input.any_of)
+        any_of, yields_to = frozenset(card.input.any_of), frozenset(card.input.yields_to)
     return CardFacts(
         name=card.name,
         version=card.version,
@@ -22,6 +22,7 @@ def card_facts(card: Card) -> CardFacts:
         takes_derived=takes_derived,
         one_grid=one_grid,
         any_of=any_of,
+        yields_to=yields_to,
     )
 
 

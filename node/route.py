@@ -116,7 +116,7 @@ def route(series: Sequence[SeriesFacts], cards: Sequence[CardFacts], rules: Rout
     attempts = [tried(series, card, rules) for card in sorted(cards, key=lambda card: (card.name, card.version))]
     able = [attempt for attempt in attempts if attempt.used]
     if able:
-        return _chosen(series, sorted(able, key=_merit, reverse=True))
+        return _chosen(series, sorted(able, key=_merit, reverse=True), attempts)
     return _none(series, attempts)
 
 
@@ -147,12 +147,15 @@ def _merit(attempt: Attempt) -> tuple[int, int]:
     return sum(named), len(attempt.used)
 
 
-def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt]) -> Decision:
+def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt], attempts: Sequence[Attempt]) -> Decision:
     """The best model answers, and with it each next one that wants none of the images given away already."""
     best: list[Attempt] = []
     others: list[str] = []
     given: list[ImageFacts] = []
+    waiting = _yielding(able)
     for attempt in able:
+        if attempt.card.label in waiting:
+            continue
         if any(image in given for image in attempt.used):
             others.append(attempt.card.label)
         else:
@@ -163,10 +166,31 @@ def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt]) -> Decision:
     summary = f"{', and '.join(shares)} of {total} image{'s' if total != 1 else ''}."
     if others:
         summary += f" {' and '.join(others)} could too, but fit{'s' if len(others) == 1 else ''} less well."
+    summary += "".join(f" {label} leaves the study to {name}." for label, name in waiting.items())
+    summary += "".join(_in_place_of(attempt, attempts) for attempt in best)
     used = set(_uids(given))
     verdicts = tuple(_verdict(one, best, best, used) for one in series)
     first, *further = map(_told, best)
     return Decision(first, None, summary, verdicts, _warnings(series, given), tuple(further))
+
+
+def _yielding(able: Sequence[Attempt]) -> dict[str, str]:
+    """Models that leave the study to another one that can answer, and to which."""
+    labels = {attempt.card.name: attempt.card.label for attempt in able if not attempt.card.yields_to}
+    return {
+        attempt.card.label: labels[name]
+        for attempt in able
+        for name in sorted(attempt.card.yields_to & labels.keys())[:1]
+    }
+
+
+def _in_place_of(attempt: Attempt, attempts: Sequence[Attempt]) -> str:
+    """Why the models to which it would have left the study do not answer."""
+    return "".join(
+        f" {attempt.card.label} does so because {other.missing.reason}."
+        for other in attempts
+        if other.card.name in attempt.card.yields_to and other.missing
+    )
 
 
 def _told(attempt: Attempt) -> Chosen:

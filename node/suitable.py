@@ -66,6 +66,8 @@ class CardFacts:
     """Whether all inputs of an MR model must lie on the same slices, pixel on pixel."""
     any_of: frozenset[str] = frozenset()
     """Names of optional needs, one of which must have a stack."""
+    yields_to: frozenset[str] = frozenset()
+    """Names of models to which it leaves a study that one of them can answer for."""
 
     @property
     def label(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from models.errors import ImageError
 from models.findings import Answer, Findings
+from models.stack_card import ADC
 from models.verdict import study_answer
 from models.volume import Volume, volume_from_bytes
 from node.report.request import Source
@@ -44,7 +45,8 @@ def decoded(name: str, chosen: Chosen, images: Mapping[str, Received]) -> Decode
     """
     objects = [images[uid] for uid in chosen.inputs[name]]
     frames = chosen.given[name].frames
-    volume = volume_from_bytes([(each.data(), each.transfer_syntax_uid) for each in objects], frames)
+    is_adc = name == ADC
+    volume = volume_from_bytes([(each.data(), each.transfer_syntax_uid) for each in objects], frames, is_adc=is_adc)
     members = dict.fromkeys(ref.sop_instance_uid for ref in volume.images)
     return Decoded(name, volume, tuple(images[uid] for uid in members))
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from pydicom.dataset import Dataset
 
+from models.diffusion import two_point
 from tests.node.made_headers import item
 from training.phantoms.diffusion import DiffusionPatient, diffusion_patient
 from training.phantoms.diffusion_dicom import Dialect, datasets
@@ -78,4 +79,36 @@ def with_b_values(slices: Sequence[Dataset], told: dict[float, float | None]) ->
         else:
             ds.DiffusionBValue = said
         made.append(ds)
+    return made
+
+
+def vendor_map(unit: str, scale: float) -> list[Dataset]:
+    """The ADC of the patient as a scanner sends it: cells of 1e-6 mm2/s, rescaled to `scale` times 1e-3 mm2/s.
+
+    Parameters
+    ----------
+    unit
+        What *Real World Value Mapping* says that the cells times `scale` / 1000 are; nothing says nothing.
+    """
+    images = patient().images
+    adc = two_point(images[0].astype(np.float32), images[-1].astype(np.float32), B_VALUES[0], B_VALUES[-1])
+    cells = np.round(adc.values * 1000).clip(0, 65535).astype("<u2")
+    count = len(patient().lesions)
+    made = copy.deepcopy(datasets(patient(), Dialect.PUBLIC)[:count])
+    for index, ds in enumerate(made):
+        del ds.DiffusionBValue
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = (
+            f"{ds.SeriesInstanceUID[:40]}.9",
+            f"{ds.SOPInstanceUID[:40]}.9.{index}",
+        )
+        ds.SeriesNumber, ds.SeriesDescription = 9, "dwi tra ADC"
+        ds.ImageType = ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]
+        ds.PixelData = cells[index].tobytes()
+        if unit:
+            code = item(CodeValue=unit, CodingSchemeDesignator="UCUM", CodeMeaning=unit)
+            ds.RealWorldValueMappingSequence = [
+                item(MeasurementUnitsCodeSequence=[code], RealWorldValueSlope=scale / 1000, RealWorldValueIntercept=0.0)
+            ]
+        else:
+            ds.RescaleSlope = scale / 1000
     return made

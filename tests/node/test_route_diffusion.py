@@ -1,6 +1,9 @@
 """Which b-values become a pair, when the scanner's ADC map stands in, and which models answer side by side."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from models.diffusion import two_point
 from models.volume import volume
@@ -103,3 +106,40 @@ def test_the_adc_of_a_real_brain_whose_b_values_are_private_is_that_of_a_brain()
     made = two_point(low.voxels, high.voxels, 0.0, 1000.0)
     tissue = low.voxels > 0.4 * np.percentile(low.voxels, 99.5)
     assert 0.5 < float(np.median(made.values[tissue & made.valid])) < 1.3
+
+
+PAIR = replace(BOTH, needs=BOTH.needs[:2])
+FROM_MAP = replace(BOTH, name="diffusion-adc", yields_to=frozenset({"diffusion"}))
+OUR_MAP = {"Manufacturer": "OSTEON", "ManufacturerModelName": "Osteon"}
+
+
+def test_a_model_of_maps_leaves_a_study_with_a_pair_to_the_model_of_pairs():
+    low, high, adc = b(0, 1), b(800, 2), single_frames(STORED, series=3, **ADC)
+    decision = decide(low, high, adc, cards=(PAIR, FROM_MAP))
+    assert [each.card.name for each in decision.answers] == ["diffusion"]
+    assert decision.chosen.inputs == {"low": uids(low), "high": uids(high)}
+    assert "diffusion-adc 1 leaves the study to diffusion 1." in decision.summary
+
+
+@pytest.mark.parametrize("beside", [(), ((800, 2),), ((0, 1),)], ids=["alone", "beside b=800", "beside b=0"])
+def test_a_model_of_maps_answers_where_no_pair_is_and_says_why(beside):
+    adc = single_frames(STORED, series=3, **ADC)
+    decision = decide(*(b(*each) for each in beside), adc, cards=(PAIR, FROM_MAP))
+    assert [each.card.name for each in decision.answers] == ["diffusion-adc"]
+    assert decision.chosen.inputs == {"adc": uids(adc)}
+    assert " diffusion-adc 1 does so because diffusion 1 needs axial DWI b=" in decision.summary
+
+
+def test_a_map_elsewhere_than_the_only_b_value_is_used_all_the_same():
+    elsewhere = single_frames(body()[0], series=5, turn=20.0, DiffusionBValue=0.0, **DWI)
+    adc = single_frames(STORED, series=3, **ADC)
+    assert decide(elsewhere, adc, cards=(PAIR, FROM_MAP)).chosen.inputs == {"adc": uids(adc)}
+
+
+def test_a_map_of_our_own_is_never_looked_at():
+    assert decide(single_frames(STORED, series=3, **(ADC | OUR_MAP)), cards=(PAIR, FROM_MAP)).chosen is None
+
+
+def test_models_that_would_leave_a_study_to_each_other_do_not():
+    one, other = (replace(BOTH, name=name, yields_to=frozenset({"one", "other"} - {name})) for name in ("one", "other"))
+    assert [each.card.name for each in decide(b(0, 1), b(800, 2), cards=(one, other)).answers] == ["one"]

@@ -87,3 +87,28 @@ def test_what_of_an_object_is_used_and_what_not_is_said(diffusion: System) -> No
         "diffusion 0.0.1.",
         "series 1: axial DWI b=50, right thigh, 16 slices, not used.",
     )
+
+
+ADC_ONLY = stack_nets.DIFFUSION.replace('channels = ["low", "high", "adc"]', 'channels = ["adc"]')
+
+
+@pytest.fixture(scope="module")
+def of_maps(tmp_path_factory: pytest.TempPathFactory) -> System:
+    """A network that takes what diffuses little for tumour."""
+    folder = stack_nets.bundle(tmp_path_factory.mktemp("adc") / "diffusion-adc", ADC_ONLY, channel=0, bright=0.55)
+    return open_system(read_bundle(folder), SessionOptions(Device.CPU, threads=1))
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("10-6.mm2/s", 1000.0), ("10-3.mm2/s", 1.0), ("", 1000.0), ("", 1.0)])
+def test_the_scanner_s_map_is_analysed_in_the_unit_that_it_states_or_must_have(
+    unit: str, scale: float, of_maps: System
+) -> None:
+    ours = answered(of_maps, diffusions.single_frames())
+    said = answered(of_maps, diffusions.vendor_map(unit, scale))
+    assert ours.findings is not None
+    assert said.findings is not None
+    (known,), (found,) = ours.findings.sources, said.findings.sources
+    both = np.count_nonzero((known.mask > 0) & (found.mask > 0))
+    assert 2 * both / (np.count_nonzero(known.mask) + np.count_nonzero(found.mask)) > 0.99
+    assert any("ADC values are those of the scanner's own map" in note for note in found.notes)
+    assert found.images[0].sop_instance_uid in {ds.SOPInstanceUID for ds in diffusions.vendor_map(unit, scale)}
