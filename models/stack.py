@@ -36,7 +36,7 @@ from models.volume import Volume
 
 BATCH = 8
 """Tiles that go through the network at once."""
-_ADC_PER_UNIT = 1000.0
+ADC_PER_UNIT = 1000.0
 """From 1e-3 mm2/s to the 10-6 mm2/s of results."""
 
 
@@ -255,7 +255,7 @@ def _lesion(number: int, mass: Mass, chance: float, stack: Stack) -> Lesion:
         valid = mass.mask & stack.adc.valid[mass.box]
         if valid.any():
             mean = float(stack.adc.values[mass.box][valid].mean(dtype=np.float64))
-            sizes = (*sizes, Measurement(MeasurementKind.MEAN_ADC, mean * _ADC_PER_UNIT, Unit.ADC))
+            sizes = (*sizes, Measurement(MeasurementKind.MEAN_ADC, mean * ADC_PER_UNIT, Unit.ADC))
     return Lesion(
         number=number,
         answer=Answer.TUMOUR,

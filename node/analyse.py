@@ -23,7 +23,7 @@ from node.identity import VERSION, fingerprint
 from node.job import Analysis, Job, Setup
 from node.report.encode import EncodedObject
 from node.report.objects import objects, warm_up
-from node.report.request import DocumentRef, Request
+from node.report.request import DocumentRef, Kind, Profile, Request
 from node.route import Chosen, Decision, route
 from node.series import series_of
 from node.suitable import rules_from
@@ -191,6 +191,7 @@ class Desk:
             run=job.version,
             installation=self._setup.installation,
             previous=previous,
+            profile=Profile(kinds=frozenset(Kind) - (set() if self._setup.adc_series else {Kind.ADC})),
             first_order=first_order,
         )
 

@@ -115,6 +115,14 @@ class WorkSection:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultsSection:
+    """Which result objects are made, beside segmentation and report."""
+
+    adc_series: bool = True
+    """Whether the ADC map that was computed here becomes a derived MR series where the scanner sent none."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendSection:
     """Sending: time-outs towards a peer."""
 
@@ -135,6 +143,7 @@ class Config:
     settle: SettleSection = SettleSection()
     route: RouteSection = RouteSection()
     work: WorkSection = WorkSection()
+    results: ResultsSection = ResultsSection()
     send: SendSection = SendSection()
     folder: Path = Path()
 

@@ -24,6 +24,8 @@ class Setup:
     """Our AE title: which node of several speaks."""
     route: RouteSection = field(default_factory=RouteSection)
     """What an admin set for routing; node.suitable.rules_from makes the rules of it."""
+    adc_series: bool = True
+    """Whether an ADC map that was computed here becomes a series."""
     desk: str = "node.analyse"
     """The module whose `open_desk(setup)` does the work; imported by name, so that the parent does not carry numpy,
     onnxruntime and highdicom."""

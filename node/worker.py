@@ -232,6 +232,7 @@ def _setup(config: Config) -> Setup:
         log_level=config.node.log_level,
         installation=config.node.ae_title,
         route=config.route,
+        adc_series=config.results.adc_series,
     )
 
 

@@ -18,8 +18,9 @@ from storage.results import ResultFile, as_file
 from storage.states import DeliveryState, Outcome, StudyState
 from storage.tables import deliveries, parcels, peers, results, runs
 
-COMPANIONS = frozenset({"gsps", "sc"})
-"""Kinds that only show again what segmentation and report say: a peer that does not take them has all the same."""
+COMPANIONS = frozenset({"gsps", "sc", "adc"})
+"""Kinds that only show again what segmentation and report say, or can be computed from what the peer has: one that does
+not take them has all the same."""
 NOBODY = (
     "No peer receives these results, so they are kept here and nobody sees them. Name one (osteon peers remove, then "
     "add with --results own or all), then osteon retry."

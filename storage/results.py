@@ -15,7 +15,7 @@ class ResultFile:
     """One DICOM object that a run made, encoded and on stable storage."""
 
     kind: str
-    """`seg`, `gsps`, `sc`, `sr`: what an admin calls it."""
+    """`seg`, `adc`, `gsps`, `sc`, `sr`: what an admin calls it."""
     order: int
     """Its turn within its study when sent: the segmentation first, the report last (promise P4)."""
     sop_class_uid: str

@@ -112,6 +112,8 @@ UNITS: dict[Unit, Code] = {
     Unit.PIXELS: Code("{pixels}", "UCUM", "pixels"),
     Unit.ADC: Code("10-6.mm2/s", "UCUM", "10-6.mm2/s"),
 }
+QUANTITY = Code("246205007", "SCT", "Quantity")  # PS3.3 C.7.6.16.2.11, Quantity Definition
+DERIVED_FROM = Code("121322", "DCM", "Source image for image processing operation")  # CID 7202
 PERCENT = Code("%", "UCUM", "Percent")
 NO_UNIT = Code("1", "UCUM", "no units")
 

@@ -18,12 +18,15 @@ FIRST_SERIES_NUMBER = 9001
 SERIES_PER_RUN = 1000
 
 _ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind of object knows
-_DESCRIPTIONS = {Kind.SEG: "segmentation", Kind.GSPS: "outlines", Kind.SC: "overlay", Kind.SR: "report"}
+_DESCRIPTIONS = {
+    Kind.SEG: "segmentation", Kind.ADC: "ADC map", Kind.GSPS: "outlines", Kind.SC: "overlay", Kind.SR: "report",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One object's place in the study. Every object is alone in its series: viewers show only the last of several."""
+    """One object's place in the study. Every object is alone in its series, for viewers show only the last of several;
+    but for the images of an ADC map, which are a series as a scanner's."""
 
     kind: Kind
     order: int

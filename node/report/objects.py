@@ -1,11 +1,13 @@
 """Findings in, result objects out: which are made, in which order, under which names.
 
 Pure: no clock, no disk, no network; the same call gives the same bytes. SEG, GSPS and SC come only where something was
-found; the SR always, last, naming the others. "Normal" is an SR that says so and nothing else.
+found; the SR always, last, naming the others. "Normal" is an SR that says so and nothing else, but for the ADC map of
+a source that has one, whatever is on it.
 """
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from models.findings import Answer, Findings
 from node.identity import MANUFACTURER, fingerprint, uid_of
+from node.report.adc import adc_image, image_uid
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope, envelope
 from node.report.gsps import presentation_state
@@ -28,7 +31,7 @@ Builder = Callable[[Envelope], Dataset | None]
 
 
 def objects(findings: Findings, sources: Sequence[Source], request: Request) -> tuple[EncodedObject, ...]:
-    """The result objects of one run, in the order in which they must be sent: SEG, GSPS, SC, SR.
+    """The result objects of one run, in the order in which they must be sent: SEG, ADC, GSPS, SC, SR.
 
     Parameters
     ----------
@@ -61,9 +64,11 @@ def _objects(findings: Findings, sources: Sequence[Source], request: Request) ->
     if findings.answer is Answer.NOT_ASSESSED and not request.profile.report_not_assessed:
         return ()
     made: list[EncodedObject] = []
-    for kind in (Kind.SEG, Kind.GSPS, Kind.SC):
+    for kind in (Kind.SEG, Kind.ADC, Kind.GSPS, Kind.SC):
         for each in subjects:
-            if kind in kinds_for(request):
+            if kind is Kind.ADC and kind in kinds_for(request):
+                made += _adc_map(each, request.first_order + len(made), run_hash, findings, request)
+            elif kind in kinds_for(request):
                 for part, build in _builders(kind, each, findings, request):
                     cover = envelope(
                         kind, request.first_order + len(made), each.key + part, run_hash, findings.model, request
@@ -76,6 +81,19 @@ def _objects(findings: Findings, sources: Sequence[Source], request: Request) ->
         ds = report(findings, subjects, made, cover, request)
         made.append(result_of(Kind.SR, cover.order, ds, subjects[0].carried))
     return tuple(made)
+
+
+def _adc_map(each: Subject, order: int, run_hash: str, findings: Findings, request: Request) -> list[EncodedObject]:
+    """The images of the ADC map of one source, in one series; nothing where it has none."""
+    adc = each.source.adc
+    if adc is None:
+        return []
+    series = envelope(Kind.ADC, order, each.key, run_hash, findings.model, request)
+    made = []
+    for index in range(len(adc.values)):
+        cover = replace(series, sop_instance_uid=image_uid(series, index), order=order + index)
+        made.append(result_of(Kind.ADC, cover.order, adc_image(each, adc, index, cover), each.carried))
+    return made
 
 
 def run_hash_of(findings: Findings, sources: Sequence[Source], request: Request) -> str:

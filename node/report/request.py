@@ -9,12 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from models.findings import ImageRef
+
 
 class Kind(StrEnum):
     """The kinds of result object, in the order in which they leave: what a report names is there before it."""
 
     SEG = "seg"
     """BINARY Segmentation (66.4), one per source, one segment per lesion."""
+    ADC = "adc"
+    """Derived MR images: the ADC map that was computed here, where the scanner sent none; one series of several."""
     GSPS = "gsps"
     """Grayscale Softcopy Presentation State with outlines and text."""
     SC = "sc"
@@ -49,6 +53,20 @@ class DocumentRef:
 
 
 @dataclass(frozen=True, slots=True)
+class AdcSeries:
+    """An ADC map that was computed here, on the grid of its source."""
+
+    values: npt.NDArray[np.float32]
+    """`(slices, rows, columns)` in 10-6 mm2/s, in the order of the images of the findings."""
+    made_from: tuple[tuple[ImageRef, ...], ...]
+    """By slice, the images that it was computed from."""
+    b_values: tuple[float, float]
+    """Of those, s/mm2."""
+    headers: Mapping[str, Dataset]
+    """Their data sets by SOP Instance UID."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """What was read for one `SourceFindings`, in the same place of the sequence."""
 
@@ -63,6 +81,8 @@ class Source:
     """A defined term of Body Part Examined as the route decided it, e.g. KNEE; empty: as the header says."""
     laterality: str = ""
     """R, L or B as the route decided it; empty: as the header says, never guessed."""
+    adc: AdcSeries | None = None
+    """What a receiver may want of it as a series of its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A study in the analysing child, from the journal to its results: which model got what, and what it said of it."""
 
 import hashlib
+from dataclasses import replace
 from io import BytesIO
 
 import highdicom
@@ -166,7 +167,9 @@ def test_two_models_answer_one_study_from_different_series(place, desk):
     assert set(analysis.model_name.split(" + ")) == {"limb", "diffusion"}
     assert len(analysis.weights_sha256.split("+")) == 2
     made = results(place, analysis)
-    assert [kind for kind, _ in made] == ["seg", "gsps", "sc", "sr"] * 2
+    assert sorted(kind for kind, _ in made if kind != "adc") == sorted(["seg", "gsps", "sc", "sr"] * 2)
+    assert sum(kind == "adc" for kind, _ in made) == len(low)
+    assert [kind for kind, _ in made][-1] == "sr"
     assert [each.order for each in analysis.results] == list(range(8))
     assert len({ds.SeriesNumber for _, ds in made}) == 8
     assert len({ds.SOPInstanceUID for _, ds in made}) == 8
@@ -242,3 +245,49 @@ def test_a_real_series_comes_back_as_a_mask_on_its_own_slices(place, desk):
     bright = np.stack([ds.pixel_array for ds in source])
     assert mask.shape == bright.shape
     assert bright[mask > 0].mean() > 2 * bright[mask == 0].mean()
+
+
+def test_the_map_stays_here_where_the_configuration_says_so(place):
+    low, high = diffusion_series()
+    setup = Setup(str(place / "models"), str(place / "journal"), str(place / "results"), "cpu", 1, "ERROR", "TEST")
+    analysis = open_desk(replace(setup, adc_series=False)).analyse(job(place, [*low, *high]))
+    assert [each.kind for each in analysis.results] == ["seg", "gsps", "sc", "sr"]
+
+
+def test_two_bundles_of_one_name_and_version_are_not_both_loaded(place, tmp_path):
+    stack_nets.bundle(tmp_path / "models" / "one")
+    stack_nets.bundle(tmp_path / "models" / "two")
+    setup = Setup(str(tmp_path / "models"), str(place / "journal"), str(place / "results"), "cpu", 1, "ERROR", "TEST")
+    loaded = open_desk(setup).loaded
+    assert [line for line in loaded if line.startswith("model refused")] == [
+        f"model refused: {tmp_path / 'models' / 'two'} calls itself limb 0.0.1, as another bundle does. Remove one of "
+        "the two."
+    ]
+
+
+def test_with_a_model_of_pairs_and_one_of_maps_each_study_is_given_to_one(place, tmp_path):
+    pairs = stack_nets.DIFFUSION.replace(
+        """[[input.needs]]
+name = "adc"
+weightings = ["ADC"]
+instead_of = ["low", "high"]
+
+""",
+        "",
+    )
+    maps = stack_nets.DIFFUSION.replace('channels = ["low", "high", "adc"]', 'channels = ["adc"]')
+    maps = maps.replace('name = "diffusion"', 'name = "diffusion-adc"')
+    maps = maps.replace('"pelvis"]', '"pelvis"]\nyields_to = ["diffusion"]')
+    stack_nets.bundle(tmp_path / "models" / "diffusion", pairs)
+    stack_nets.bundle(tmp_path / "models" / "diffusion-adc", maps, channel=0, bright=0.4, is_darker=True)
+    setup = Setup(str(tmp_path / "models"), str(place / "journal"), str(place / "results"), "cpu", 1, "ERROR", "TEST")
+    both = open_desk(setup)
+    low, high = diffusion_series()
+    adc = np.where(STORED > 0, np.where(BALL, 800, 1600), 0).astype(np.int16)
+    derived = ["DERIVED", "PRIMARY", "DIFFUSION", "ADC"]
+    sent = single_frames(adc, series=4, ImageType=derived, SeriesDescription="dwi tra ADC")
+    for datasets, name in (([*low, *high, *sent], "diffusion"), ([*high, *sent], "diffusion-adc")):
+        analysis = both.analyse(job(place, datasets))
+        assert (analysis.model_name, analysis.outcome) == (name, Outcome.OK_FINDINGS), analysis.explanation
+        assert "adc" not in {each.kind for each in analysis.results}, "the scanner sent one"
+    assert "diffusion-adc 0.0.1 does so because diffusion 0.0.1 needs" in analysis.explanation[0]

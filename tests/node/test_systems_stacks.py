@@ -6,11 +6,14 @@ import highdicom
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from models.card import read_bundle
+from models.diffusion import two_point
 from models.findings import Answer
 from models.session import Device, SessionOptions
+from models.volume import volume
 from node.cards import card_facts
 from node.report.encode import part10
 from node.report.objects import objects
@@ -112,3 +115,38 @@ def test_the_scanner_s_map_is_analysed_in_the_unit_that_it_states_or_must_have(
     assert 2 * both / (np.count_nonzero(known.mask) + np.count_nonzero(found.mask)) > 0.99
     assert any("ADC values are those of the scanner's own map" in note for note in found.notes)
     assert found.images[0].sop_instance_uid in {ds.SOPInstanceUID for ds in diffusions.vendor_map(unit, scale)}
+
+
+def map_of(said: Answered) -> list[Dataset]:
+    """The derived series of an answer, as it would be sent."""
+    assert said.findings is not None
+    made = objects(said.findings, said.sources, Request(now=datetime(2026, 1, 2, tzinfo=UTC)))
+    return [dcmread(DicomBytesIO(part10(each))) for each in made if each.kind is Kind.ADC]
+
+
+@pytest.mark.parametrize("form", ["single frames", "one object"])
+def test_the_map_that_was_computed_goes_back_on_the_grid_of_the_images(form: str, diffusion: System) -> None:
+    sent = diffusions.single_frames() if form == "single frames" else [diffusions.together()]
+    images = map_of(answered(diffusion, sent))
+    made, known = volume(images, is_adc=True), patient_adc()
+    assert np.allclose(made.voxels, known, atol=0.51)
+    low = volume(diffusions.single_frames()[: len(images)])
+    assert made.grid.is_that_of(low.grid)
+    assert images[0].FrameOfReferenceUID == sent[0].FrameOfReferenceUID
+    named = [item for ds in images for item in ds.SourceImageSequence]
+    assert {item.ReferencedSOPInstanceUID for item in named} <= {ds.SOPInstanceUID for ds in sent}
+    assert len({(item.ReferencedSOPInstanceUID, item.get("ReferencedFrameNumber")) for item in named}) == len(named)
+
+
+def patient_adc() -> np.ndarray:
+    """In 10-6 mm2/s, from the pixels that were drawn."""
+    low, high = (each.astype(np.float32) for each in diffusions.patient().images[:: len(diffusions.B_VALUES) - 1])
+    return two_point(low, high, diffusions.B_VALUES[0], diffusions.B_VALUES[-1]).values * 1000
+
+
+def test_where_the_scanner_sent_a_map_ours_stays_here(diffusion: System) -> None:
+    assert map_of(answered(diffusion, diffusions.single_frames(), diffusions.vendor_map("", 1000.0))) == []
+
+
+def test_a_map_of_the_scanner_is_not_sent_back_to_it(of_maps: System) -> None:
+    assert map_of(answered(of_maps, diffusions.vendor_map("", 1000.0))) == []

@@ -89,6 +89,19 @@ def test_a_vendor_map_serves_the_variant_that_needs_no_image():
     assert all(each[HIGH].b_best == 800.0 for each in needs.values())
 
 
+@pytest.mark.parametrize(
+    ("preset", "name", "yields_to"),
+    [
+        ("small", "diffusion", ()),
+        ("small-adc", "diffusion-adc", ("diffusion",)),
+        ("paper-dwi", "diffusion-dwi", ("diffusion",)),
+    ],
+)
+def test_a_variant_has_a_name_of_its_own_and_leaves_studies_to_the_model_of_both(preset, name, yields_to):
+    card = recipe_card(SYSTEM, RECIPES[preset])
+    assert (card.name, card.input.yields_to) == (name, yields_to)
+
+
 def test_training_sees_what_the_node_sees():
     one = case(1)
     card = recipe_card(SYSTEM, RECIPES["small"])

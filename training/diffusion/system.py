@@ -5,7 +5,7 @@ from dataclasses import replace
 from models.stack_card import ADC, DIFFUSION, HIGH, NeedSpec
 from training.diffusion.dataset import read
 from training.diffusion.needs import HIGH_B, LOW_B, MAP
-from training.diffusion.recipe import RECIPES
+from training.diffusion.recipe import RECIPES, VARIANTS
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, Words
 
@@ -56,4 +56,5 @@ SYSTEM = System(
         "diffusion-unet-dwi: a 2D U-Net for musculoskeletal tumours on DWI and ADC maps of 15 subjects; its Dice "
         "there, on patients, 0.396 (DWI) and 0.530 (ADC)"
     ),
+    variants={VARIANTS["dwi"]: "diffusion-dwi", VARIANTS["adc"]: "diffusion-adc"},
 )

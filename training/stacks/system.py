@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.cardhead import Stage
@@ -52,6 +52,9 @@ class System:
     """The data in words, from the number of patients and their kind."""
     paper: str
     """Whose architecture or recipe it is."""
+    variants: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    """By the channels of a recipe what its bundle is called, where it is not the one to answer first: it leaves a
+    study to the bundle of the system's own name wherever that can answer."""
 
 
 def blank(system: System, recipe: Recipe, version: str, facts: Facts) -> StackCard:
@@ -64,8 +67,10 @@ def blank(system: System, recipe: Recipe, version: str, facts: Facts) -> StackCa
     """
     words = system.words[str(facts["kind"])]
     needs = system.needs(recipe)
+    name = system.variants.get(recipe.channels, system.name)
+    yields_to = (system.name,) if name != system.name else ()
     return StackCard(
-        name=system.name,
+        name=name,
         system=system.system,
         version=version,
         stage=Stage.RESEARCH,
@@ -73,7 +78,7 @@ def blank(system: System, recipe: Recipe, version: str, facts: Facts) -> StackCa
         intended_use=words.intended_use,
         limitations=words.limitations,
         licence=words.licence,
-        input=StackInput(("MR",), system.body_parts, needs, system.takes_derived),
+        input=StackInput(("MR",), system.body_parts, needs, system.takes_derived, yields_to=yields_to),
         preprocess=StackPreprocess(
             (recipe.side, recipe.side), NORMALISATION, recipe.spacing_mm, recipe.neighbours, recipe.channels
         ),
