@@ -17,6 +17,8 @@ spine       NAME.npz
 
 Beyond that:
 
+osteon-train evaluate knee --bundle BUNDLE --data DIR --report report.html --run RUN --montage cases.png
+osteon-train folds spine --data DIR --out RUNS
 osteon-train ablate spine --bundle BUNDLE --data DIR
 osteon-train ablate knee --out RUN --data DIR
 osteon-train figures --readme README.md
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--preset", default="small", help="recipe (default small)")
     folds.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the runs")
     folds.add_argument("--minutes", type=float, help="budget of all folds together; else the recipe's steps for each")
+    folds.add_argument("--count", type=int, help="how many folds (default: the paper's, else 5)")
     export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
     export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
     export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")

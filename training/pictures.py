@@ -1,6 +1,7 @@
 """Slices for people: grey, as large as a tile, with outlines on them in colours and a line of text."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ SIDE = 256
 """Of a tile."""
 
 Colour = tuple[int, int, int]
+Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -37,6 +39,13 @@ def tile(
     picture = Image.fromarray(full)
     ImageDraw.Draw(picture).text((2, 2), text, fill=(255, 255, 0))
     return np.asarray(picture)
+
+
+def png(rows: Sequence[Picture]) -> bytes:
+    """Rows of tiles of one width, one below the other, as a file."""
+    out = io.BytesIO()
+    Image.fromarray(np.concatenate(rows, axis=0)).save(out, format="PNG")
+    return out.getvalue()
 
 
 def _edge(mask: Mask, size: tuple[int, int]) -> Mask:

@@ -59,12 +59,33 @@ def split(
     sides: dict[str, list[int]] = {"train": [], "validation": [], "test": [], "dropped": []}
     for index, number in enumerate(numbers):
         role = roles[block_of(number)]
-        place = (number - 1) % BLOCK
-        at_edge = place < EDGE or place >= BLOCK - EDGE
-        sides["dropped" if role == "test" and at_edge else role].append(index)
+        sides["dropped" if role == "test" and _at_edge(number) else role].append(index)
     _drop_duplicates(sides, "test", ("validation", "train"), hashes)
     _drop_duplicates(sides, "validation", ("train",), hashes)
     return Split(*(tuple(sorted(sides[name])) for name in ("train", "validation", "test", "dropped")))
+
+
+def folds(
+    numbers: Sequence[int], strata: Sequence[str], hashes: npt.NDArray[np.uint8], count: int
+) -> tuple[Split, ...]:
+    """The turns of a cross-validation: every block tests once, and trains in the others; nobody validates.
+
+    Edges of blocks and near duplicates are left out as in `split`: those at the edge of a block are never tested with,
+    and what is near to an image of a test block is not trained on in that turn.
+    """
+    homes: dict[int, int] = {}
+    for blocks in _ordered(numbers, strata).values():
+        for block in blocks:
+            homes[block] = len(homes) % count
+    made = []
+    for fold in range(count):
+        sides: dict[str, list[int]] = {"train": [], "test": [], "dropped": []}
+        for index, number in enumerate(numbers):
+            tests = homes[block_of(number)] == fold
+            sides["dropped" if tests and _at_edge(number) else "test" if tests else "train"].append(index)
+        _drop_duplicates(sides, "test", ("train",), hashes)
+        made.append(Split(tuple(sides["train"]), (), tuple(sides["test"]), tuple(sorted(sides["dropped"]))))
+    return tuple(made)
 
 
 def difference_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -72,16 +93,28 @@ def difference_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]
     return np.packbits((thumbnail[:, 1:] > thumbnail[:, :-1]).ravel())
 
 
-def _roles(numbers: Sequence[int], strata: Sequence[str], shares: tuple[float, float]) -> Mapping[int, str]:
+def _at_edge(number: int) -> bool:
+    place = (number - 1) % BLOCK
+    return place < EDGE or place >= BLOCK - EDGE
+
+
+def _ordered(numbers: Sequence[int], strata: Sequence[str]) -> Mapping[str, list[int]]:
+    """The blocks of each class, in the order of a hash."""
     members: dict[int, list[str]] = {}
     for number, stratum in zip(numbers, strata, strict=True):
         members.setdefault(block_of(number), []).append(stratum)
     by_stratum: dict[str, list[int]] = {}
     for block, kinds in members.items():
         by_stratum.setdefault(max(sorted(set(kinds)), key=kinds.count), []).append(block)
+    return {
+        stratum: sorted(blocks, key=lambda block: hashlib.sha256(f"block {block}".encode()).digest())
+        for stratum, blocks in by_stratum.items()
+    }
+
+
+def _roles(numbers: Sequence[int], strata: Sequence[str], shares: tuple[float, float]) -> Mapping[int, str]:
     roles: dict[int, str] = {}
-    for blocks in by_stratum.values():
-        ordered = sorted(blocks, key=lambda block: hashlib.sha256(f"block {block}".encode()).digest())
+    for ordered in _ordered(numbers, strata).values():
         tests = round(shares[0] * len(ordered))
         validations = round(shares[1] * len(ordered))
         for place, block in enumerate(ordered):

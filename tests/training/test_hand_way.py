@@ -1,5 +1,6 @@
 """From phantoms to a calibrated bundle, and what the numbers on that way mean."""
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from training.hand.recipe import SMALL
 from training.phantoms.hand import Plane, hand_patient
 from training.phantoms.hand_tissue import HandKind
 from training.phantoms.spine_tissue import Weight
+from training.report import publish
 
 TINY = replace(
     SMALL,
@@ -48,9 +50,14 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
     assert choice.pixel_ece[1] <= choice.pixel_ece[0] + 0.01
     sound = read_bundle(tmp_path / "bundle")
-    measured = commands.measure(sound, split(cases).test, "test", 1, tmp_path / "montage.png")
+    measured, showing = commands.measure(sound, split(cases).test, "test", 1)
+    asked = Namespace(montage=tmp_path / "montage.png", report=tmp_path / "report.html", run=tmp_path / "run")
+    publish(asked, sound.card, measured, showing)
     with Image.open(tmp_path / "montage.png") as picture:
         assert picture.width == 4 * 256
+    page = asked.report.read_text(encoding="utf-8")
+    assert page.count("<svg") == 7, "confusion, ROC, three calibrations, Dice, losses"
+    assert "study with a tumour: AUC" in page
     commands.bundle.record(sound, measured=measured)
     card = read_bundle(tmp_path / "bundle").card
     assert isinstance(card, HandCard)
@@ -74,7 +81,7 @@ def test_a_run_that_was_interrupted_is_only_continued_as_it_was(cases, tmp_path:
 def test_folds_train_on_all_but_the_patients_they_measure(cases, tmp_path: Path) -> None:
     short = replace(TINY, plan=replace(TINY.plan, steps=2, observe_every=50))
     table = commands.cross_validated(cases[:12], short, tmp_path, None, count=2)
-    assert table.splitlines()[-1].startswith("mean")
+    assert [line.split()[0] for line in table.splitlines()] == ["fold", "1", "2", "mean", "sd"]
     assert (tmp_path / "fold-2" / "net.pt").is_file()
 
 

@@ -142,7 +142,8 @@ def test_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
     assert cli.main(["export", "limb", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom"]) == 0
     assert cli.main(["calibrate", "limb", *common, "--bundle", str(made)]) == 0
     capsys.readouterr()
-    assert cli.main(["evaluate", "limb", *common, "--bundle", str(made), "--write", "--montage", str(picture)]) == 0
+    page = ["--montage", str(picture), "--report", str(tmp_path / "report.html"), "--run", str(run)]
+    assert cli.main(["evaluate", "limb", *common, "--bundle", str(made), "--write", *page]) == 0
     told = json.loads(capsys.readouterr().out)
     card = read_bundle(made).card
     assert card.measured["dice_median_per_patient"] == told["dice_median_per_patient"]
@@ -153,7 +154,23 @@ def test_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
     assert card.training_kind == "phantom"
     assert "means nothing" in card.limitations
     assert picture.stat().st_size > 1000
+    shown = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert shown.count("<svg") == 6, "confusion, two calibrations, Dice of patients and images, losses; nobody is well"
+    assert "means nothing" in shown
     assert load(read_bundle(made)).identity.training_data == "phantom"
+
+
+def test_folds_train_on_all_but_the_patients_they_measure(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(RECIPES, "small", replace(TINY, plan=replace(TINY.plan, steps=3)))
+    data = volumes.write(tmp_path / "set", [volumes.case(number) for number in range(4)])
+    asked = ["folds", "limb", "--data", str(data), "--out", str(tmp_path / "runs"), "--count"]
+    assert cli.main([*asked, "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[-2:] == ["median Dice of patients", "pooled Dice"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "mean", "sd"]
+    assert (tmp_path / "runs" / "fold-2" / "net.pt").is_file()
+    assert cli.main([*asked, "5"]) == 2
+    assert "4 patients make no 5 folds" in capsys.readouterr().err
 
 
 def test_the_card_takes_derived_axial_t1_without_contrast_agent():

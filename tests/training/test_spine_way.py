@@ -1,5 +1,6 @@
 """The whole way of the spine system on a small budget: phantoms, fit, export, calibrate, evaluate, ablate."""
 
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.spine_study import load
 from models.wff import ABLATION, Weights
 from training.errors import RunFault
 from training.phantoms.spine import Kind, spine_patient
+from training.report import publish
 from training.spine import ablate, bundle, calibrate, commands, evaluate, fit
 from training.spine.dataset import case_of, split
 from training.spine.recipe import PAPER, RECIPES, SMALL
@@ -64,9 +66,16 @@ def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made
     choice = commands.calibrated(sound, cases, threads=1)
     sound = read_bundle(made / "bundle")
     assert sound.card.thresholds.mask == choice.box
-    measured = commands.measure(sound, split(cases).test, "test", 1, made / "montage.png")
+    measured, showing = commands.measure(sound, split(cases).test, "test", 1)
+    asked = Namespace(montage=made / "montage.png", report=made / "report.html", run=made / "run")
+    publish(asked, sound.card, measured, showing)
     with Image.open(made / "montage.png") as picture:
         assert picture.size == (4 * 256, 3 * 256), "a row for each of three patients"
+    page = asked.report.read_text(encoding="utf-8")
+    assert "<h2>Training, detector network</h2>" in page
+    assert "<h2>Training, classifier network</h2>" in page
+    assert "before calibration" in page
+    assert "data:image/png;base64," in page
     bundle.record(sound, measured=measured)
     card = read_bundle(made / "bundle").card
     assert card.measured["patients"] == 3

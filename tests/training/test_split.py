@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.split import BLOCK, EDGE, HASH_SIDE, NEAR, block_of, difference_hash, split
+from training.split import BLOCK, EDGE, HASH_SIDE, NEAR, block_of, difference_hash, folds, split
 
 
 def collection(images: int = 1200) -> tuple[list[int], list[str], np.ndarray]:
@@ -31,6 +31,26 @@ def test_every_class_gives_its_share_of_blocks() -> None:
     for part in (division.test, division.validation):
         assert {strata[index] for index in part} == {"normal", "benign", "malignant"}
     assert 0.12 < len(division.test) / 1200 < 0.22
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_every_block_tests_once_in_a_cross_validation_and_never_where_it_trains(count: int) -> None:
+    numbers, strata, hashes = collection()
+    turns = folds(numbers, strata, hashes, count)
+    tested = [index for turn in turns for index in turn.test]
+    assert len(tested) == len(set(tested)) == 1200 // BLOCK * (BLOCK - 2 * EDGE)
+    for turn in turns:
+        assert sorted(turn.train + turn.test + turn.dropped) == list(range(1200))
+        assert not {block_of(index + 1) for index in turn.train} & {block_of(index + 1) for index in turn.test}
+        assert {strata[index] for index in turn.test} == {"normal", "benign", "malignant"}
+
+
+def test_what_is_near_to_a_test_image_is_not_trained_on_in_that_fold() -> None:
+    numbers, strata, hashes = collection()
+    hashes[500] = hashes[10]
+    for turn in folds(numbers, strata, hashes, 3):
+        assert not (10 in turn.test and 500 in turn.train)
+        assert not (500 in turn.test and 10 in turn.train)
 
 
 def test_the_edges_of_test_blocks_are_left_out() -> None:

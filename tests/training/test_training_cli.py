@@ -88,6 +88,19 @@ def test_the_ablation_trains_its_rows_and_sets_them_beside_the_paper(
     assert "--out" in capsys.readouterr().err
 
 
+def test_folds_of_the_knee_hold_out_blocks(
+    quick: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = commands.RECIPES["small"]
+    monkeypatch.setitem(commands.RECIPES, "small", replace(recipe, global_stage=small(recipe.global_stage, 2)))
+    data = collections.write(tmp_path / "set", images=240)
+    asked = ["folds", "knee", "--data", str(data), "--out", str(tmp_path / "runs"), "--count", "2"]
+    assert cli.main(asked) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "AUC of tumour" in lines[0]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "mean", "sd"]
+
+
 def test_a_folder_that_is_no_collection_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fit", "knee", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "Looked for labels.csv" in capsys.readouterr().err

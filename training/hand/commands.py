@@ -3,6 +3,7 @@
 import argparse
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,16 @@ from models.hand import HandModel, load
 from models.hand_card import CLASSES, HandCard
 from models.session import Device, SessionOptions
 from training import sources
+from training.folds import in_turn, table
 from training.hand import bundle, calibrate, evaluate, fit, labelme
 from training.hand.batches import slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
-from training.hand.montage import montage
 from training.hand.nets import parameters
 from training.hand.recipe import RECIPES, Recipe
+from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.patients import Parts
+from training.report import Told, publish
 from training.run import run_of
 
 log = logging.getLogger(__name__)
@@ -65,24 +68,19 @@ def run_fit(args: argparse.Namespace) -> str:
 def run_folds(args: argparse.Namespace) -> str:
     """Cross-validate by patient (hand-deep-ht, section 4); each fold is a run of its own below RUN."""
     torch.set_num_threads(args.threads)
-    return cross_validated(patients(args.data), RECIPES[args.preset], args.out, args.minutes)
+    return cross_validated(patients(args.data), RECIPES[args.preset], args.out, args.minutes, args.count or FOLDS)
 
 
 def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int = FOLDS) -> str:
     """Train on all folds but one, measure on that one, in turn; a table with the mean, as the paper's Table 1."""
-    parts = folds(cases, count)
-    each = None if minutes is None else minutes / count
-    scores = []
-    lines = ["fold  mIoU of 6  mIoU of 2"]
-    for number, held in enumerate(parts, start=1):
-        others = tuple(case for part in parts if part is not held for case in part)
+
+    def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
+        each = None if minutes is None else minutes / count
         net = fit.train_on(Parts(others, held, held), recipe, out / f"fold-{number}", each)
         matrix = fit.confused(net, fit.examined_slices(held, recipe), recipe)
-        scores.append((mean_iou(matrix), mean_iou(binary(matrix))))
-        lines.append(f"{number:4d}  {scores[-1][0]:9.3f}  {scores[-1][1]:9.3f}")
-    mean = np.mean(scores, axis=0)
-    lines.append(f"mean  {mean[0]:9.3f}  {mean[1]:9.3f}")
-    return "\n".join(lines)
+        return [mean_iou(matrix), mean_iou(binary(matrix))]
+
+    return table(in_turn(folds(cases, count)), ("mIoU of 6", "mIoU of 2"), score)
 
 
 def run_export(args: argparse.Namespace) -> str:
@@ -139,27 +137,27 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
     cases = getattr(split(patients(args.data)), args.part)
-    measured = measure(sound, cases, args.part, args.threads, args.montage)
+    measured, showing = measure(sound, cases, args.part, args.threads)
     if args.write:
         bundle.record(sound, measured=measured)
+    publish(args, sound.card, measured, showing)
     return "\n".join(f"{key}: {value}" for key, value in measured.items())
 
 
 def measure(
-    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, picture: Path | None = None
-) -> evaluate.Figures:
-    """The figures of a bundle on patients, and a picture of the best and the worst of them."""
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+) -> tuple[evaluate.Figures, Callable[[], Told]]:
+    """The figures of a bundle on patients, and what a report of them would show."""
     model = _open(sound, threads)
     looked = evaluate.look(model, cases)
     judged = evaluate.judge(looked, model.card)
-    if picture is not None:
-        montage(looked, judged, picture)
-    return {
+    measured: evaluate.Figures = {
         "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
         "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, judged, model.card),
     }
+    return measured, partial(told_of, looked, judged, model.card)
 
 
 def _open(sound: Bundle[Card], threads: int) -> HandModel:

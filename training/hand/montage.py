@@ -4,15 +4,13 @@ The truth is outlined in white, the answer in the colour of the kind that the st
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from models.hand_card import CLASSES
 from training.hand.evaluate import Examined, Looked, Patient
-from training.pictures import SIDE, Colour, tile
+from training.pictures import SIDE, Colour, png, tile
 
 BEST, WORST = 5, 5
 TILES = 4
@@ -21,15 +19,15 @@ COLOURS: tuple[Colour, ...] = ((90, 200, 255), (255, 80, 60), (255, 220, 60), (2
 """Of the five kinds, in their order."""
 
 
-def montage(looked: Sequence[Looked], patients: Sequence[Patient], path: Path) -> None:
-    """Write a picture of the patients whose tumours were outlined best, those outlined worst, and false alarms."""
+def montage(looked: Sequence[Looked], patients: Sequence[Patient]) -> bytes:
+    """A PNG of the patients whose tumours were outlined best, those outlined worst, and false alarms."""
     ill = [patient for patient in patients if patient.case.kind]
     ill.sort(key=lambda patient: -float(np.nan_to_num([each.overlap for each in patient.series]).mean()))
     alarms = [patient for patient in patients if not patient.case.kind and any(e.answer.bodies for e in patient.series)]
     shown = [*ill[:BEST], *ill[max(BEST, len(ill) - WORST) :], *alarms[:2]]
     scans = {patient.case.name: [each for each in looked if each.case is patient.case] for patient in shown}
     rows = [_row(patient, scans[patient.case.name]) for patient in shown]
-    Image.fromarray(np.concatenate(rows, axis=0)).save(path)
+    return png(rows)
 
 
 def _row(patient: Patient, scans: Sequence[Looked]) -> npt.NDArray[np.uint8]:

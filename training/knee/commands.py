@@ -3,26 +3,32 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.card import KneeCard, of_kind, read_bundle
 from models.knee import load
+from models.metrics import roc_auc
 from models.session import Device, SessionOptions
-from training import page
 from training.errors import RunFault
-from training.knee import ablate, bundle, calibrate, evaluate, fit, report
+from training.folds import table
+from training.knee import ablate, bundle, calibrate, evaluate, fit
 from training.knee.dataset import Radiographs, read
 from training.knee.montage import montage
 from training.knee.nets import CLASSES
-from training.knee.recipe import RECIPES
-from training.knee.scores import features
+from training.knee.recipe import RECIPES, Recipe
+from training.knee.report import told_of
+from training.knee.scores import answers, features
 from training.knee.serving import Familiarity, Served, ServeSpec
+from training.report import publish
 from training.run import run_of
-from training.split import BLOCK, EDGE
+from training.split import BLOCK, EDGE, Split
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
+FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
 
@@ -37,6 +43,28 @@ def run_fit(args: argparse.Namespace) -> str:
         f"Trained both networks of {parameters} parameters into {args.out}. "
         f"Next: osteon-train export knee --run {args.out} --data {args.data} --bundle BUNDLE"
     )
+
+
+def run_folds(args: argparse.Namespace) -> str:
+    """Cross-validate by blocks of ids; each fold is a run of its own below RUN."""
+    torch.set_num_threads(args.threads)
+    recipe = RECIPES[args.preset]
+    return cross_validated(read(args.data, recipe.side), recipe, args.out, args.minutes, args.count or FOLDS)
+
+
+def cross_validated(data: Radiographs, recipe: Recipe, out: Path, minutes: float | None, count: int) -> str:
+    """Classes and outlines of each fold, of the global network alone: before it is fused, calibrated or cut."""
+
+    def score(number: int, others: tuple[int, ...], held: tuple[int, ...]) -> list[float]:
+        each = None if minutes is None else minutes / count
+        net = fit.train_global(data, recipe, out / f"fold-{number}", each, Split(others, held, held, ()))
+        classes, dices = answers(Served(net, ServeSpec(recipe.looks, mirrored=False)), data, held)
+        labels = data.labels[list(held)]
+        right = float((classes.argmax(axis=1) == labels).mean())
+        return [roc_auc(1.0 - classes[:, 0], labels > 0), right, float(np.nanmean(dices[labels > 0]))]
+
+    turns = [(each.train, each.test) for each in data.folds(count)]
+    return table(turns, ("AUC of tumour", "accuracy", "mean Dice"), score)
 
 
 def run_export(args: argparse.Namespace) -> str:
@@ -100,12 +128,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     }
     if args.write:
         bundle.record(sound, measured=measured)
-    if args.montage or args.report:
-        picture = montage(cases, knee, data, args.data)
-        if args.montage:
-            args.montage.write_bytes(picture)
-        if args.report:
-            page.write(args.report, sound.card, measured, report.sections(cases, picture, args.run))
+    publish(args, sound.card, measured, lambda: told_of(cases, montage(cases, knee, data, args.data)))
     return json.dumps(measured, indent=1)
 
 
@@ -121,6 +144,7 @@ def run_ablate(args: argparse.Namespace) -> str:
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "fit": run_fit,
+    "folds": run_folds,
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from models.pixels import normalise, resize
 from training.knee.layouts import grey, layout_of
 from training.knee.nets import CLASSES
-from training.split import HASH_SIDE, Split, block_of, difference_hash, split
+from training.split import HASH_SIDE, Split, block_of, difference_hash, folds, split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +38,10 @@ class Radiographs:
     def split(self) -> Split:
         """Train, validation and test, by blocks."""
         return split(self.numbers.tolist(), [CLASSES[label] for label in self.labels], self.hashes)
+
+    def folds(self, count: int) -> tuple[Split, ...]:
+        """Of each fold of a cross-validation by blocks who trains and who tests."""
+        return folds(self.numbers.tolist(), [CLASSES[label] for label in self.labels], self.hashes, count)
 
 
 def read(folder: Path, side: int = 256) -> Radiographs:

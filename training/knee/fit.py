@@ -19,6 +19,7 @@ from training.knee.scores import answers
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
 from training.run import claim, keep, with_weights
+from training.split import Split
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +50,12 @@ def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None
     return nets
 
 
-def train_global(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None) -> SegUNet:
-    """Train, or go on with, the global network alone."""
+def train_global(
+    data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None, division: Split | None = None
+) -> SegUNet:
+    """Train, or go on with, the global network alone; on parts that were divided otherwise, as a fold is, if given."""
     claim(folder, recipe, minutes)
-    stage, parts = recipe.global_stage, data.split()
+    stage, parts = recipe.global_stage, division or data.split()
     plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes)
     net = _stage(data, parts.train, parts.validation, recipe, stage, plan, folder / "global", None)
     keep(net, folder / "global.pt")

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from models.session import Device, SessionOptions
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
 from training.errors import RunFault
+from training.folds import in_turn, table
 from training.patients import Parts
+from training.report import Told, publish
 from training.run import run_of
 from training.spine import ablate, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
-from training.spine.dataset import KINDS, Case, read, split
-from training.spine.montage import montage
+from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
+from training.spine.report import told_of
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -35,6 +38,22 @@ def run_fit(args: argparse.Namespace) -> str:
         f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
         f"Next: osteon-train export spine --run {args.out} --data {args.data} --bundle BUNDLE"
     )
+
+
+def run_folds(args: argparse.Namespace) -> str:
+    """Cross-validate by patient (spine-wff: four folds); each fold is a run of its own below RUN."""
+    torch.set_num_threads(args.threads)
+    return cross_validated(read(args.data), RECIPES[args.preset], args.out, args.minutes, args.count or FOLDS)
+
+
+def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int) -> str:
+    """Boxes and classes of each fold, of the networks alone: before a threshold is chosen or a vote is counted."""
+
+    def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> tuple[float, float]:
+        each = None if minutes is None else minutes / count
+        return fit.scored(fit.train_on(Parts(others, held, held), recipe, out / f"fold-{number}", each), held, recipe)
+
+    return table(in_turn(folds(cases, count)), ("AP50 of slices", "AUC of sequences"), score)
 
 
 def run_export(args: argparse.Namespace) -> str:
@@ -104,27 +123,27 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> cali
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    measured = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads, args.montage)
+    measured, showing = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads)
     if args.write:
         bundle.record(sound, measured=measured)
+    publish(args, sound.card, measured, showing)
     return "\n".join(f"{key}: {value}" for key, value in measured.items())
 
 
 def measure(
-    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, picture: Path | None = None
-) -> evaluate.Figures:
-    """The figures of a bundle on patients, and a picture of some where one is asked for."""
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+) -> tuple[evaluate.Figures, Callable[[], Told]]:
+    """The figures of a bundle on patients, and what a report of them would show."""
     spine = _open(sound, threads)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     said = evaluate.judge(spine.nets, looked, spine.card.rules)
-    if picture is not None:
-        montage(looked, said, picture)
-    return {
+    measured: evaluate.Figures = {
         "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
         "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, said, spine.card.rules),
     }
+    return measured, partial(told_of, looked, said, spine.card.rules)
 
 
 def run_ablate(args: argparse.Namespace) -> str:
@@ -154,6 +173,7 @@ def _split_words(parts: Parts[Case]) -> str:
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "fit": run_fit,
+    "folds": run_folds,
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,

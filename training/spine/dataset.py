@@ -20,6 +20,8 @@ from training.patients import Parts
 from training.phantoms.spine import Series, SpinePatient
 from training.spine.cutmix import Band
 
+FOLDS = 4
+"""Of the paper's cross-validation within its training part."""
 KINDS = ("normal", "benign", "malignant")
 
 
@@ -122,6 +124,6 @@ def split(cases: Sequence[Case]) -> Parts[Case]:
     return patients.split(cases)
 
 
-def folds(cases: Sequence[Case], count: int = 4) -> tuple[tuple[Case, ...], ...]:
-    """The parts of a cross-validation (the paper has four)."""
+def folds(cases: Sequence[Case], count: int = FOLDS) -> tuple[tuple[Case, ...], ...]:
+    """The parts of a cross-validation."""
     return patients.folds(cases, count)

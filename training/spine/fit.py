@@ -17,6 +17,7 @@ from models.spine_input import largest
 from models.wff import age_table
 from training.crew import is_first
 from training.loop import Plan, fit, progress_of
+from training.patients import Parts
 from training.run import claim, keep, with_weights
 from training.spine import classifier_batches, detector_batches
 from training.spine.classifier import Classifier
@@ -51,8 +52,12 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
     minutes
         The budget of both together; None takes the steps of the recipe.
     """
+    return train_on(split(cases), recipe, folder, minutes)
+
+
+def train_on(parts: Parts[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> Nets:
+    """The same with parts that were divided otherwise, as a fold is."""
     claim(folder, recipe, minutes)
-    parts = split(cases)
     shares = (1.0 - recipe.classifier_share, recipe.classifier_share)
     plans = [
         plan if minutes is None else replace(plan, steps=None, minutes=minutes * share)
@@ -66,6 +71,15 @@ def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | 
     if is_first():
         (folder / AGES).write_text(json.dumps(ages), encoding="utf-8")
     return Nets(detector, classifier, ages)
+
+
+def scored(nets: Nets, cases: Sequence[Case], recipe: Recipe) -> tuple[float, float]:
+    """AP50 of boxes on slices, and the AUC of sequences cut around their true boxes, of the networks alone."""
+    precision = average_precision(_detections(nets.detector.eval(), _examined(cases, recipe.detector.size)))
+    scans = [(scan, case.kind == 2) for case in cases for scan in case.scans if len(scan.boxes)]
+    margin = recipe.classifier_batches.margin
+    said = np.array([_malignant(nets.classifier.eval(), scan, margin) for scan, _ in scans])
+    return precision, roc_auc(said, np.array([malignant for _, malignant in scans]))
 
 
 def ages_of(cases: Sequence[Case]) -> tuple[float, ...]:

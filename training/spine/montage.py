@@ -1,12 +1,12 @@
 """Draws patients for people: a slice of each sequence, true boxes in green, found ones in red, and the answer."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from training.pictures import png
 from training.spine.dataset import KINDS
 from training.spine.evaluate import Judged, Looked
 
@@ -16,15 +16,15 @@ SIDE, COLUMNS = 256, 4
 TRUE, FOUND, WORDS = (60, 255, 60), (255, 60, 40), (255, 255, 0)
 
 
-def montage(looked: Sequence[Looked], said: Sequence[Judged], path: Path) -> None:
-    """Write a picture: a row per patient, the best first; worse is who has more missed lesions and false findings."""
+def montage(looked: Sequence[Looked], said: Sequence[Judged]) -> bytes:
+    """A PNG: a row per patient, the best first; worse is who has more missed lesions and false findings."""
     pairs = sorted(zip(looked, said, strict=True), key=lambda pair: (_faults(pair[1]), pair[1].case.name))
     places = dict.fromkeys(
         place
         for first in (0, max(0, len(pairs) // 2 - 1), max(0, len(pairs) - PATIENTS))
         for place in range(first, min(len(pairs), first + PATIENTS))
     )
-    Image.fromarray(np.concatenate([_row(*pairs[place]) for place in places], axis=0)).save(path)
+    return png([_row(*pairs[place]) for place in places])
 
 
 def _faults(said: Judged) -> int:

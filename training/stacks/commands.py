@@ -6,20 +6,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.stack import StackModel, load
 from models.stack_card import StackCard
+from training.folds import in_turn, table
 from training.loop import progress_of
+from training.report import Told, publish
 from training.run import run_of
 from training.stacks import bundle, calibrate, evaluate, fit
-from training.stacks.case import Case, Parts, split
-from training.stacks.montage import montage
+from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
-from training.stacks.system import Facts, System
+from training.stacks.report import told_of
+from training.stacks.system import Facts, System, recipe_card
 
+FOLDS = 5
 Command = Callable[[argparse.Namespace], str]
 
 
@@ -27,6 +31,7 @@ def commands_of(system: System) -> Mapping[str, Command]:
     """By name."""
     return {
         "fit": partial(run_fit, system),
+        "folds": partial(run_folds, system),
         "export": partial(run_export, system),
         "calibrate": partial(run_calibrate, system),
         "evaluate": partial(run_evaluate, system),
@@ -41,6 +46,33 @@ def run_fit(system: System, args: argparse.Namespace) -> str:
         f"Trained a network of {_parameters(net)} parameters into {args.out}. "
         f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE"
     )
+
+
+def run_folds(system: System, args: argparse.Namespace) -> str:
+    """Cross-validate by patient; each fold is a run of its own below RUN."""
+    torch.set_num_threads(args.threads)
+    return cross_validated(
+        system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes, args.count or FOLDS
+    )
+
+
+def cross_validated(
+    system: System, cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int
+) -> str:
+    """Dice of each fold, of the network alone: before a threshold or a smallest region is chosen."""
+    card = recipe_card(system, recipe)
+
+    def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
+        each = None if minutes is None else minutes / count
+        net = fit.train_on(system, Parts(others, held, held), recipe, out / f"fold-{number}", each)
+        model = fit.model_of(net.eval(), card)
+        pairs = [(case.mask, model.probability(stack_of(case, card)) > 0.5) for case in held]
+        pixels = np.array([((mask & said).sum(), mask.sum(), said.sum()) for mask, said in pairs])
+        ill = [evaluate.pooled_dice(row[None]) for row in pixels if row[1]]
+        return [float(np.median(ill)) if ill else float("nan"), evaluate.pooled_dice(pixels)]
+
+    turns = in_turn(folds(cases, count))
+    return table(turns, ("median Dice of patients", "pooled Dice"), score)
 
 
 def run_export(system: System, args: argparse.Namespace) -> str:
@@ -92,33 +124,28 @@ def run_evaluate(system: System, args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
     cases = getattr(split(system.read(args.data)), args.part)
-    measured = measure(system, sound, cases, args.part, threads=args.threads, picture=args.montage)
+    measured, showing = measure(system, sound, cases, args.part, args.threads)
     if args.write:
         bundle.record(sound, measured=measured)
+    publish(args, sound.card, measured, showing)
     return json.dumps(measured, indent=1)
 
 
 def measure(
-    system: System,
-    sound: Bundle[Card],
-    cases: Sequence[Case],
-    part: str,
-    *,
-    threads: int = 1,
-    picture: Path | None = None,
-) -> evaluate.Figures:
-    """The figures of a bundle on patients; draws them too when a picture is named."""
+    system: System, sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+) -> tuple[evaluate.Figures, Callable[[], Told]]:
+    """The figures of a bundle on patients, and what a report of them would show."""
     model = _open(sound, threads)
     seen = evaluate.look(model, cases)
     said = evaluate.judge(model, seen)
-    if picture is not None:
-        montage(seen, said, picture)
-    return {
+    sample = evaluate.sampled(seen)
+    measured: evaluate.Figures = {
         "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
         "command": f"osteon-train evaluate {system.name} --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
-        **evaluate.figures(said, evaluate.sampled(seen)),
+        **evaluate.figures(said, sample),
     }
+    return measured, partial(told_of, seen, said, sample)
 
 
 def _open(sound: Bundle[Card], threads: int) -> StackModel:

@@ -68,6 +68,8 @@ class Judged:
     """True and found."""
     tumours: int
     met: int
+    chance: float
+    """Of a tumour, as the answer says it."""
     regions: int
     false_regions: int
     adc_errors: tuple[float, ...]
@@ -141,6 +143,7 @@ def _judged(model: StackModel, seen: Seen) -> Judged:
         volumes_ml=(float(truth.sum()) * voxel_ml, float(found.sum()) * voxel_ml),
         tumours=int(case.lesions.max()),
         met=met,
+        chance=findings.probabilities[Answer.TUMOUR],
         regions=len(findings.lesions),
         false_regions=len(findings.lesions) - len(touched),
         adc_errors=tuple(errors),

@@ -19,7 +19,7 @@ from training.loop import fit
 from training.losses import deep
 from training.run import claim, keep, with_weights
 from training.stacks.batches import Batch, Drawer
-from training.stacks.case import Case, prepared_case, split, stack_of
+from training.stacks.case import Case, Parts, prepared_case, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, recipe_card
 from training.unet import UNet
@@ -52,8 +52,13 @@ def model_of(net: UNet, card: StackCard) -> StackModel:
 
 def train(system: System, cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
     """Train, or go on; the averaged weights end in `folder`/net.pt."""
+    return train_on(system, split(cases), recipe, folder, minutes)
+
+
+def train_on(system: System, parts: Parts, recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
+    """The same with parts that were divided otherwise, as a fold is."""
     claim(folder, recipe, minutes)
-    card, parts = recipe_card(system, recipe), split(cases)
+    card = recipe_card(system, recipe)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
     net = UNet(recipe.net)

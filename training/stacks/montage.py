@@ -1,21 +1,19 @@
 """Draws patients for people: slices with the truth outlined in green and the answer in red; best, middle and worst."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from training.pictures import Colour, Mask, tile
+from training.pictures import Colour, Mask, png, tile
 from training.stacks.evaluate import Judged, Seen
 
 PATIENTS, SLICES = 2, 3
 """Of the best, of the middle and of the worst each; and of each patient."""
 
 
-def montage(seen: Sequence[Seen], said: Sequence[Judged], path: Path) -> None:
-    """Write a picture: a row per patient, best first, then those without a tumour in whom something was outlined."""
+def montage(seen: Sequence[Seen], said: Sequence[Judged]) -> bytes:
+    """A PNG: a row per patient, best first, then those without a tumour in whom something was outlined."""
     pairs = list(zip(seen, said, strict=True))
     ill = sorted((pair for pair in pairs if pair[1].tumours), key=lambda pair: -pair[1].dice)
     false = [pair for pair in pairs if not pair[1].tumours and pair[1].regions]
@@ -26,7 +24,7 @@ def montage(seen: Sequence[Seen], said: Sequence[Judged], path: Path) -> None:
         for place in range(first, min(len(ill), first + PATIENTS))
     )
     rows = [_row(*pair) for pair in [*(ill[place] for place in places), *false[:PATIENTS]]]
-    Image.fromarray(np.concatenate(rows, axis=0)).save(path)
+    return png(rows)
 
 
 def _row(seen: Seen, said: Judged) -> npt.NDArray[np.uint8]:
