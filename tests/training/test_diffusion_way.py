@@ -9,12 +9,12 @@ import torch
 
 from models.card import read_bundle
 from models.findings import Answer
-from models.metrics import counts, dice
+from models.metrics import counts, dice, iou
 from models.stack import load
 from models.stack_card import ADC, HIGH, LOW
 from training import cli
 from training.diffusion.dataset import case_of, read, write
-from training.diffusion.recipe import RECIPES, VARIANTS, small
+from training.diffusion.recipe import PAPER_SUBJECTS, PAPER_VALIDATED, RECIPES, VARIANTS, small
 from training.diffusion.system import SYSTEM
 from training.errors import DataFault
 from training.loop import Fall, Optimiser, rate_at
@@ -56,6 +56,7 @@ def test_the_paper_preset_is_what_the_paper_says(name):
     assert recipe.plan.fall is Fall.STEP
     assert [rate_at(share, 0, recipe.plan) for share in (0.0, 0.5, 1.0)] == [1e-2] * 3
     assert recipe.plan.steps * recipe.batch == 200 * 9 * 35
+    assert (PAPER_SUBJECTS, PAPER_VALIDATED) == (9, 6), "its six validate and are what it tests on"
     assert recipe.plan.weight_decay == recipe.plan.ema == 0.0
     assert not recipe.net.is_residual
     assert recipe.channels == {"paper": (LOW, HIGH, ADC), "paper-dwi": (HIGH,), "paper-adc": (ADC,)}[name]
@@ -119,9 +120,10 @@ def test_gains_and_coils_leave_an_adc_alone():
 
 
 def test_dice_and_iou_of_the_checklist():
-    """TP = 2, FP = 1, FN = 1: Dice 0.6667, and both empty is skipped (MODELS.md §5.1)."""
+    """TP = 2, FP = 1, FN = 1: Dice 0.6667, IoU 0.5, and both empty is skipped (MODELS.md §5.1)."""
     truth, answer = np.array([1, 1, 1, 0, 0], dtype=bool), np.array([1, 1, 0, 1, 0], dtype=bool)
     assert dice(truth, answer) == pytest.approx(2 / 3)
+    assert iou(truth, answer) == pytest.approx(0.5)
     assert counts(truth, answer).f1 == pytest.approx(2 / 3)
     assert np.isnan(dice(~truth & truth, ~truth & truth))
 
@@ -130,7 +132,7 @@ def _judged(name, pixels, **told):
     pixels = np.array(pixels)
     plain = {
         "answer": Answer.TUMOUR, "mask": np.zeros(0, dtype=bool), "volumes_ml": (4.0, 5.0), "tumours": 1, "met": 1,
-        "regions": 1, "false_regions": 0, "adc_errors": (0.1,), "seconds": 1.0,
+        "chance": 0.9, "regions": 1, "false_regions": 0, "adc_errors": (0.1,), "seconds": 1.0,
     }  # fmt: skip
     return evaluate.Judged(name=name, pixels=pixels, **(plain | told))
 
