@@ -96,10 +96,24 @@ def measurements(mass: Mass, grid: Grid) -> tuple[Measurement, ...]:
 
 def diameter(mass: Mass, grid: Grid) -> float:
     """The largest distance between two points of the voxels' boxes, mm."""
-    held = ndimage.binary_erosion(mass.mask, structure=_TOUCHING) ^ mass.mask
-    corners = (np.argwhere(held)[:, None, :] + np.argwhere(np.ones((2, 2, 2)))[None]).reshape(-1, 3)
-    points = np.unique(corners, axis=0) * np.array(grid.spacing)
+    points = _row_ends(mass.mask) * np.array(grid.spacing)
     return float(pdist(points[ConvexHull(points).vertices]).max())
+
+
+def _row_ends(mask: Mask) -> npt.NDArray[np.float64]:
+    """Of all corners of the voxels' boxes the first and the last on each line along a row: no other is on the hull."""
+    held = mask.any(axis=2)
+    columns = mask.shape[2]
+    lines = (mask.shape[0] + 1, mask.shape[1] + 1)
+    first, last = np.full(lines, columns + 1), np.full(lines, -1)
+    starts = np.where(held, mask.argmax(axis=2), columns + 1)
+    ends = np.where(held, columns - mask[:, :, ::-1].argmax(axis=2), -1)
+    for place in ((slice(a, a + len(mask)), slice(b, b + mask.shape[1])) for a in (0, 1) for b in (0, 1)):
+        np.minimum(first[place], starts, out=first[place])
+        np.maximum(last[place], ends, out=last[place])
+    there = np.argwhere(last >= 0)
+    row = there[:, 0], there[:, 1]
+    return np.concatenate([np.column_stack([there, side[row]]) for side in (first, last)]).astype(np.float64)
 
 
 def outlines(mass: Mass, images: Sequence[ImageRef], shape: tuple[int, int]) -> tuple[Outline, ...]:

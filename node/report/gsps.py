@@ -4,6 +4,8 @@ The grey scale is that of the source: its modality LUT, its first window, and it
 does not inherit (PS3.3 C.11.6): INVERSE for MONOCHROME1. So are the shape of the pixels and the display shutter.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from highdicom.content import PresentationLUTTransformation
@@ -79,16 +81,38 @@ def _annotation(subject: Subject, image: ImageRef, model: ModelIdentity) -> Grap
         return None
     labelled = {lesion.number: (lesion, outline) for lesion, outline in reversed(drawn)}
     skeleton = subject.image(image.sop_instance_uid)
-    return GraphicAnnotation(
-        referenced_images=[skeleton],
-        referenced_frame_number=image.frame,
-        graphic_layer=LAYER,
-        graphic_objects=[_outline(subject, lesion, outline) for lesion, outline in drawn],
-        text_objects=[
-            _heading(subject, model),
-            *(_label(subject, lesion, outline, skeleton) for lesion, outline in labelled.values()),
-        ],
+    texts = [_label(subject, lesion, outline, skeleton) for lesion, outline in labelled.values()]
+    return _Annotation(
+        skeleton,
+        image.frame,
+        [_outline(subject, lesion, outline) for lesion, outline in drawn],
+        [_heading(subject, model), *texts],
     )
+
+
+class _Annotation(GraphicAnnotation):
+    """An item of Graphic Annotation Sequence (PS3.3 C.10.5), laid out here.
+
+    The library's own constructor reads through the tables of the standard for each item, to learn that an MR image has
+    pixels: a quarter of a second for a stack of 50 slices.
+    """
+
+    def __init__(
+        self, image: Dataset, frame: int | None, outlines: Sequence[GraphicObject], texts: Sequence[TextObject]
+    ) -> None:
+        Dataset.__init__(self)
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = image.SOPClassUID
+        reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+        if frame is not None:
+            reference.ReferencedFrameNumber = frame
+        self.GraphicLayer = LAYER.GraphicLayer
+        for keyword, items in (
+            ("ReferencedImageSequence", [reference]),
+            ("GraphicObjectSequence", outlines),
+            ("TextObjectSequence", texts),
+        ):
+            self.add_new(keyword, "SQ", list(items))
 
 
 def _outline(subject: Subject, lesion: Lesion, outline: Outline) -> GraphicObject:

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.spatial.distance import pdist
 
 from models.findings import ImageRef, MeasurementKind
 from models.masses import diameter, masses, measurements, outlines, paint
@@ -75,3 +77,13 @@ def test_a_body_of_two_parts_on_a_slice_has_two_outlines_there():
         "1",
         "2",
     ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_diameter_is_the_largest_distance_of_any_two_corners(seed):
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.standard_normal(SHAPE), (0.5, 1.5, 1.5))
+    body = masses(noise > np.quantile(noise, 0.9), 1)[0]
+    corners = np.argwhere(body.mask)[:, None, :] + np.argwhere(np.ones((2, 2, 2)))[None]
+    every = np.unique(corners.reshape(-1, 3), axis=0) * np.array(GRID.spacing)
+    assert diameter(body, GRID) == pytest.approx(float(pdist(every).max()), rel=1e-12)

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from highdicom.pr import GraphicAnnotation
 from pydicom.dataset import Dataset
 
 from models.findings import Answer, Spacing, SpacingSource
+from node.report import gsps
 from node.report.display import carry_shutter
 from node.report.request import Kind, Profile
 from tests.node.report.made_cases import (
@@ -254,3 +256,22 @@ def test_without_an_outline_there_is_no_presentation_state() -> None:
     bare = replace(found, lesions=(replace(found.lesions[0], outlines=()),))
     made = replace(case, findings=replace(case.findings, sources=(bare,))).made()
     assert Kind.GSPS not in {each.kind for each in made}
+
+
+@pytest.mark.parametrize("name", ["cr", "mr", "enhanced-mr"])
+def test_an_annotation_is_what_the_library_would_make_of_it(name, monkeypatch):
+    ours = stock(name).asking(profile=Profile(kinds=frozenset({Kind.GSPS}))).one(Kind.GSPS)
+
+    class ByLibrary(GraphicAnnotation):
+        def __init__(self, image, frame, outlines, texts):
+            super().__init__(
+                referenced_images=[image],
+                referenced_frame_number=frame,
+                graphic_layer=gsps.LAYER,
+                graphic_objects=outlines,
+                text_objects=texts,
+            )
+
+    monkeypatch.setattr(gsps, "_Annotation", ByLibrary)
+    theirs = stock(name).asking(profile=Profile(kinds=frozenset({Kind.GSPS}))).one(Kind.GSPS)
+    assert ours == theirs
