@@ -36,6 +36,8 @@ from models.volume import Volume
 
 BATCH = 8
 """Tiles that go through the network at once."""
+_AIR, _LEAST_TISSUE = 0.02, 0.05
+"""Pixels below are air; a tile with a smaller share of others is not asked how strange it is."""
 ADC_PER_UNIT = 1000.0
 """From 1e-3 mm2/s to the 10-6 mm2/s of results."""
 
@@ -49,6 +51,16 @@ class Stack:
     """`(channels, slices, rows, columns)` in 0..1 on the grid of the source."""
     adc: AdcMap | None = None
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the network says of a stack."""
+
+    probability: Float
+    """Of tumour, calibrated, of every voxel, on the source grid."""
+    strangeness: float
+    """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
 
 
 def prepared(card: StackCard, volumes: Mapping[str, Volume], b_values: Mapping[str, float] | None = None) -> Stack:
@@ -140,15 +152,19 @@ class StackModel:
         InferenceError, GeometryError
         """
         marks = [time.perf_counter()]
-        probability = self.probability(stack)
+        looked = self.look(stack)
         marks.append(time.perf_counter())
-        found = self.findings(stack, probability)
+        found = self.findings(stack, looked.probability, looked.strangeness)
         marks.append(time.perf_counter())
         timings = dict(zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True))
         return Findings(self.identity, found.answer, found.probabilities, (found,), timings)
 
     def probability(self, stack: Stack) -> Float:
         """The calibrated probability of tumour of every voxel, on the source grid."""
+        return self.look(stack).probability
+
+    def look(self, stack: Stack) -> Looked:
+        """Run the network over every slice."""
         grid = stack.source.grid
         way = plan((grid.shape[1], grid.shape[2]), grid.spacing[1:], self.card.preprocess.spacing_mm, self._size)
         channels = np.stack([way.resampled(channel) for channel in stack.channels])
@@ -156,23 +172,30 @@ class StackModel:
         waiting: list[tuple[int, tuple[int, int], Float]] = []
         answers: dict[int, list[tuple[tuple[int, int], Float]]] = {}
         last = grid.shape[0] * len(way.tiles)
+        strange: list[float] = []
         for number, each in enumerate(way.inputs(channels, self.card.preprocess.neighbours), start=1):
             waiting.append(each)
             if len(waiting) < BATCH and number < last:
                 continue
-            said = self._net.run(np.stack([tile for _, _, tile in waiting]))["mask_logits"]
-            for (index, corner, _), answer in zip(waiting, said, strict=True):
+            outputs = self._net.run(np.stack([tile for _, _, tile in waiting]))
+            if self.card.thresholds.unlike is not None:
+                pairs = zip(waiting, outputs["strangeness"], strict=True)
+                strange += [float(value[0]) for (_, _, tile), value in pairs if has_tissue(tile)]
+            for (index, corner, _), answer in zip(waiting, outputs["mask_logits"], strict=True):
                 answers.setdefault(index, []).append((corner, answer[0]))
             waiting.clear()
             for index in [index for index, tiles in answers.items() if len(tiles) == len(way.tiles)]:
                 logits[index] = way.merged(answers.pop(index))
         calibration = self.card.calibration
         logits = logits / np.float32(calibration.temperature) + np.float32(calibration.bias)
-        return way.restored(np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32))
+        probability = way.restored(np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32))
+        return Looked(probability, float(np.median(strange)) if strange else 0.0)
 
-    def findings(self, stack: Stack, probability: Float) -> SourceFindings:
+    def findings(self, stack: Stack, probability: Float, strangeness: float = 0.0) -> SourceFindings:
         """Tumours, measurements and the answer, from the probability of every voxel."""
         grid, thresholds = stack.source.grid, self.card.thresholds
+        if thresholds.unlike is not None and strangeness > thresholds.unlike:
+            return _unassessed(stack, strangeness, thresholds.unlike)
         least = max(1.0, thresholds.region_min_mm3 / grid.voxel_mm3)
         bodies = [
             (mass, chance)
@@ -217,13 +240,43 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> StackMo
             f"{bundle.folder} has the files {', '.join(card.files)}; a bundle of {card.system} has one, {ROLE!r}. Name "
             "another bundle in the configuration."
         )
-    size = card.preprocess.size
-    contract = Contract(card.contract(ROLE), "image", (card.input_channels, *size), {"mask_logits": (1, *size)})
-    net = open_session(bundle.files[ROLE], str(bundle.folder / card.files[ROLE].path), contract, options)
+    net = open_session(bundle.files[ROLE], str(bundle.folder / card.files[ROLE].path), contract(card), options)
     identity = ModelIdentity(
         card.system, card.name, card.version, bundle.weights_sha256, net.provider, card.training_kind
     )
     return StackModel(card, identity, net)
+
+
+def contract(card: StackCard) -> Contract:
+    """What the network of a card must say, take and give."""
+    size = card.preprocess.size
+    outputs: dict[str, tuple[int, ...]] = {"mask_logits": (1, *size)}
+    if card.thresholds.unlike is not None:
+        outputs["strangeness"] = (1,)
+    return Contract(card.contract(ROLE), "image", (card.input_channels, *size), outputs)
+
+
+def has_tissue(tile: Float) -> bool:
+    """Whether a tile `(channels, rows, columns)` shows enough to be strange or not: air and padding are neither."""
+    return bool((tile.mean(axis=0) > _AIR).mean() >= _LEAST_TISSUE)
+
+
+def _unassessed(stack: Stack, strangeness: float, limit: float) -> SourceFindings:
+    grid = stack.source.grid
+    note = (
+        "Not assessed: the series is unlike those that the model was trained on (strangeness "
+        f"{strangeness:.1f}, the limit is {limit:.1f}). Read it without the model."
+    )
+    return SourceFindings(
+        series_instance_uid=stack.source.series_instance_uid,
+        images=stack.source.images,
+        answer=Answer.NOT_ASSESSED,
+        probabilities={},
+        mask=np.zeros(grid.shape, dtype=np.uint8),
+        spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
+        lesions=(),
+        notes=(*stack.notes, note),
+    )
 
 
 def _mean(volume: Float, mass: Mass) -> float:

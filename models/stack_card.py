@@ -114,6 +114,8 @@ class StackThresholds(Limits):
     """Smallest region."""
     tumour: float
     """From this mean of its voxels' probabilities on, a region is a tumour."""
+    unlike: float | None = None
+    """A stack stranger than this is not assessed (`strangeness` of the file); None of a file that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class StackCard(Card):
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
         place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
         place.within("calibration.bias", self.calibration.bias, -100.0, 100.0)
+        if self.thresholds.unlike is not None:
+            place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         if self.classes != CLASSES:
             raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")
 

@@ -10,6 +10,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
+from training.familiarity import moments
+
+FAMILIAR_LEVELS = 2
+"""Levels of the encoder, from the image on, by which a strange image is told."""
+
 
 class MaskOutputs(NamedTuple):
     """What the exported network answers."""
@@ -88,19 +93,30 @@ class UNet(nn.Module):
     def forward(self, image: Tensor) -> MaskOutputs:
         return MaskOutputs(self._head(len(self.heads) - 1, self._supervised(image)[-1][1]))
 
+    def looked(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of `forward`, and what the layers near the image make of it: `(batch, width)`."""
+        skips, deepest = self._encoded(image)
+        seen = moments(image, skips[:FAMILIAR_LEVELS])
+        return self._head(len(self.heads) - 1, self._decoded(skips, deepest)[-1][1]), seen
+
     def _head(self, place: int, x: Tensor) -> Tensor:
         return F.pixel_shuffle(self.heads[place](x), self.spec.stem_stride)
 
     def _supervised(self, image: Tensor) -> list[tuple[int, Tensor]]:
+        return self._decoded(*self._encoded(image))
+
+    def _encoded(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
         x = F.pixel_unshuffle(image, self.spec.stem_stride)
         skips: list[Tensor] = []
         for block in self.encoder[:-1]:
             x = block(x)
             skips.append(x)
             x = F.max_pool2d(x, 2)
-        x = self.encoder[-1](x)
+        return skips, self.encoder[-1](x)
+
+    def _decoded(self, skips: list[Tensor], x: Tensor) -> list[tuple[int, Tensor]]:
         features: list[Tensor] = []
-        for up, block in zip(self.ups, self.decoder, strict=True):
-            x = block(torch.cat((up(x), skips.pop()), dim=1))
+        for up, block, skip in zip(self.ups, self.decoder, skips[::-1], strict=True):
+            x = block(torch.cat((up(x), skip), dim=1))
             features.append(x)
         return list(enumerate(features[-len(self.heads) :]))

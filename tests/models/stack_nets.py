@@ -100,11 +100,16 @@ def net(card, channel=1, bright=0.5, steepness=40.0, is_darker=False):
         "bright": np.float32(bright),
         "steepness": np.float32(-steepness if is_darker else steepness),
     }
+    outputs = [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 1, rows, columns])]
+    if card.thresholds.unlike is not None:  # as strange as it is bright on the whole
+        nodes.append(helper.make_node("ReduceMean", ["one", "plane"], ["strangeness"], keepdims=0))
+        values["plane"] = np.array([2, 3], np.int64)
+        outputs.append(helper.make_tensor_value_info("strangeness", TensorProto.FLOAT, ["batch", 1]))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", card.input_channels, rows, columns])],
-        [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 1, rows, columns])],
+        outputs,
         [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

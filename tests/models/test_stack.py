@@ -66,6 +66,32 @@ def test_the_size_of_the_input_moves_nothing(tmp_path, side, limb):
     assert np.array_equal(found.mask, answer(limb, {"t1": volume(single_frames(STORED))}).mask)
 
 
+def test_a_stack_unlike_the_training_is_not_assessed_and_says_so(tmp_path):
+    text = stack_nets.LIMB.replace("tumour = 0.5", "tumour = 0.5\nunlike = 0.01")
+    found = answer(opened(tmp_path, text), {"t1": volume(single_frames(STORED))})
+    assert found.answer is Answer.NOT_ASSESSED
+    assert not found.probabilities
+    assert not found.lesions
+    assert not found.mask.any()
+    assert "unlike those that the model was trained on" in found.notes[-1]
+
+
+def test_a_stack_like_those_of_the_training_is_answered_as_without_a_limit(limb, tmp_path):
+    text = stack_nets.LIMB.replace("tumour = 0.5", "tumour = 0.5\nunlike = 1.0")
+    volumes = {"t1": volume(single_frames(STORED))}
+    found, plain = answer(opened(tmp_path, text), volumes), answer(limb, volumes)
+    assert found.answer is Answer.TUMOUR
+    assert np.array_equal(found.mask, plain.mask)
+
+
+def test_a_card_with_a_limit_needs_a_file_that_says_how_strange(tmp_path):
+    folder = stack_nets.bundle(tmp_path, stack_nets.LIMB)
+    card = folder / "card.toml"
+    card.write_text(card.read_text().replace("tumour = 0.5", "tumour = 0.5\nunlike = 1.0"))
+    with pytest.raises(ContractError, match="'strangeness' is missing"):
+        stack.load(read_bundle(folder), OPTIONS)
+
+
 def test_a_coarser_grid_keeps_the_place(tmp_path):
     model = opened(tmp_path / "limb", stack_nets.LIMB.replace("spacing_mm = 1.0", "spacing_mm = 1.6"))
     found = answer(model, {"t1": volume(single_frames(STORED))})

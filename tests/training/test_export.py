@@ -15,10 +15,11 @@ from models.knee import contract
 from training import card_writer
 from training.errors import RunFault, UnequalExport
 from training.export import OPSET, export, prove
+from training.familiarity import Familiarity
 from training.knee import bundle
 from training.knee.nets import NetSpec, SegUNet
 from training.knee.recipe import SMALL
-from training.knee.serving import Familiarity, Served, ServeSpec
+from training.knee.serving import Served, ServeSpec
 
 SIDE = 32
 TINY = NetSpec(

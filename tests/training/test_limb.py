@@ -158,6 +158,10 @@ def test_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
     assert shown.count("<svg") == 6, "confusion, two calibrations, Dice of patients and images, losses; nobody is well"
     assert "means nothing" in shown
     assert load(read_bundle(made)).identity.training_data == "phantom"
+    assert told["noise_not_assessed"] == 1.0
+    assert told["answered_not_assessed_without_and_with_a_tumour"] == [0, 0]
+    assert len(card.measured["validation_strangeness_25_50_75_99"]) == 4
+    assert 0.5 < card.thresholds.unlike < 50.0
 
 
 def test_folds_train_on_all_but_the_patients_they_measure(monkeypatch, tmp_path, capsys):

@@ -22,15 +22,13 @@ from models.knee import ROLES, Knee, contract
 from models.metrics import expected_calibration_error
 from models.session import Device, Session, SessionOptions, open_session
 from training.conformal import least_possible
+from training.familiarity import FAMILIAR, SLACK
 from training.knee.dataset import Radiographs
 from training.knee.evaluate import Case, examine
 
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-FAMILIAR, SLACK = 0.99, 1.5
-"""The limit of strangeness: so many times that which this share of validation images stays below. The collection is a
-shrunk copy, and a full-size radiograph is stranger than any of it without being unreadable."""
 OUTLINED_NORMALS = 0.05
 """Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 TIMID = 1e-3

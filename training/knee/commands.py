@@ -13,6 +13,7 @@ from models.knee import load
 from models.metrics import roc_auc
 from models.session import Device, SessionOptions
 from training.errors import RunFault
+from training.familiarity import Familiarity
 from training.folds import table
 from training.knee import ablate, bundle, calibrate, evaluate, fit
 from training.knee.dataset import Radiographs, read
@@ -21,7 +22,7 @@ from training.knee.nets import CLASSES
 from training.knee.recipe import RECIPES, Recipe
 from training.knee.report import told_of
 from training.knee.scores import answers, features
-from training.knee.serving import Familiarity, Served, ServeSpec
+from training.knee.serving import Served, ServeSpec
 from training.report import publish
 from training.run import run_of
 from training.split import BLOCK, EDGE, Split

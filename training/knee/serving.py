@@ -11,10 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
+from training.familiarity import Familiarity
 from training.knee.nets import Outputs, SegUNet
-
-SHRINKAGE = 0.01
-"""Of the mean variance, added to each: features that never varied while training would make every image strange."""
 
 
 class Answers(NamedTuple):
@@ -43,33 +41,6 @@ class ServeSpec:
     """Rows and columns that the network looks at."""
     mirrored: bool
     """Whether left and right are exchanged for a second look."""
-
-
-class Familiarity(nn.Module):
-    """The squared Mahalanobis distance of features to those of the training images (Lee et al. 2018).
-
-    In units of its mean over the training images. Of the layers near the image: those below learn to ignore what makes
-    an image strange, and gave a chest and noise the distance of a knee.
-    """
-
-    mean: Tensor
-    whitening: Tensor
-
-    def __init__(self, features: Tensor) -> None:
-        """Learn it from the features `(images, width)` of training images."""
-        super().__init__()
-        exact = features.double()
-        covariance = torch.cov(exact.T)
-        covariance += SHRINKAGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
-        values, vectors = torch.linalg.eigh(covariance)
-        whitening = vectors / values.sqrt()
-        usual = ((exact - exact.mean(dim=0)) @ whitening).square().mean()
-        self.register_buffer("mean", exact.mean(dim=0).float())
-        self.register_buffer("whitening", (whitening / usual.sqrt()).float())
-
-    def forward(self, features: Tensor) -> Tensor:
-        """`(batch, 1)` for features `(batch, width)`."""
-        return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
 
 
 class Served(nn.Module):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.card import Bundle, Card, FileEntry, contract_of, of_kind
-from models.session import Contract
+from models.stack import contract
 from models.stack_card import ROLE, StackCard
 from training import card_writer
 from training.export import export, prove
@@ -17,17 +17,19 @@ from training.stacks.calibrate import Choice
 from training.stacks.case import Case, stack_of, way_of
 from training.stacks.evaluate import Figures
 from training.stacks.recipe import Recipe
+from training.stacks.serving import Known, Served
 from training.stacks.system import Facts, System, blank
-from training.unet import MaskOutputs, UNet
 
 FILE = "net.onnx"
 SEEN = 4
 """Slices with a tumour that an export is proved on, beside noise."""
+ANYTHING = 1e9
+"""Nothing is too strange before calibration says what is."""
 KEPT = ("validation_",)
 
 
 def write(
-    system: System, net: UNet, recipe: Recipe, folder: Path, *, version: str, cases: Sequence[Case], facts: Facts
+    system: System, net: Served, recipe: Recipe, folder: Path, *, version: str, cases: Sequence[Case], facts: Facts
 ) -> StackCard:
     """Export the network, prove it equal on random and real input, then write file and card.
 
@@ -44,6 +46,7 @@ def write(
         A file that does not answer as the network; nothing is written.
     """
     card = blank(system, recipe, version, facts)
+    card = replace(card, thresholds=replace(card.thresholds, unlike=ANYTHING))
     rows, columns = card.preprocess.size
     stated = contract_of(card, ROLE)
     told = {
@@ -53,11 +56,10 @@ def write(
         "training_data": card.training_kind,
         "recipe_sha256": recipe.digest(),
     }
-    data = export(net, recipe.side, MaskOutputs._fields, stated | told, channels=card.input_channels)
+    data = export(net, recipe.side, Known._fields, stated | told, channels=card.input_channels)
     shape = (card.input_channels, rows, columns)
-    contract = Contract(stated, "image", shape, {"mask_logits": (1, rows, columns)})
     noise = np.random.default_rng(1).random((3, *shape), dtype=np.float32)
-    prove(data, str(folder / FILE), net, contract, [noise, seen(cases, card)])
+    prove(data, str(folder / FILE), net, contract(card), [noise, seen(cases, card)])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_bytes(data)
     card = replace(card, files={ROLE: FileEntry(FILE, hashlib.sha256(data).hexdigest())})
@@ -82,7 +84,9 @@ def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figu
     """Write into the card what calibration chose, or what evaluation measured."""
     card = of_kind(bundle, StackCard).card
     if choice is not None:
-        before = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        before: Figures = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        if choice.strangeness:
+            before["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
     if measured is not None:
         kept = {key: value for key, value in card.measured.items() if key.startswith(KEPT)}

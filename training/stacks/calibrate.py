@@ -16,6 +16,7 @@ import scipy.optimize
 from models.stack import StackModel
 from models.stack_card import StackCalibration, StackThresholds
 from training.errors import DataFault
+from training.familiarity import FAMILIAR, SLACK
 from training.stacks.case import Case
 from training.stacks.evaluate import Judged, Seen, judge, look, sampled, voxel_error
 
@@ -38,6 +39,8 @@ class Choice:
     calibration: StackCalibration
     ece_before: float
     ece_after: float
+    strangeness: tuple[float, ...] = ()
+    """Quartiles over the validation patients, and the quantile that the limit comes from; empty where nobody says."""
 
 
 def choose(model: StackModel, cases: Sequence[Case]) -> Choice:
@@ -56,12 +59,16 @@ def choose(model: StackModel, cases: Sequence[Case]) -> Choice:
     told = with_parts(plain, plain.card.thresholds, calibration)
     seen = look(told, cases)
     sample = sampled(seen)
-    thresholds = _thresholds(told, seen)
+    thresholds, strange = _thresholds(told, seen), tuple[float, ...]()
+    if model.card.thresholds.unlike is not None:
+        strange = tuple(np.quantile([each.strangeness for each in seen], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
+        thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
     return Choice(
         thresholds,
         calibration,
         round(voxel_error(raw.probability, raw.truth), 4),
         round(voxel_error(sample.probability, sample.truth), 4),
+        strange,
     )
 
 

@@ -21,6 +21,7 @@ from training.stacks import bundle, calibrate, evaluate, fit
 from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
+from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
 
 FOLDS = 5
@@ -98,7 +99,8 @@ def export(
         "steps": progress.step,
         "parameters": _parameters(net),
     }
-    return bundle.write(system, net, recipe, folder, version=version, cases=parts.validation, facts=facts)
+    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
+    return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)
 
 
 def run_calibrate(system: System, args: argparse.Namespace) -> str:
@@ -144,6 +146,7 @@ def measure(
         "command": f"osteon-train evaluate {system.name} --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(said, sample),
+        **evaluate.strangers(model, cases),
     }
     return measured, partial(told_of, seen, said, sample)
 

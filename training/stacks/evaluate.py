@@ -8,7 +8,7 @@ A tumour is met when a region of the answer overlaps it by a tenth (IoU); a regi
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,8 @@ DOUBTFUL = 0.02
 SAMPLE = 20_000
 """Voxels of a patient that calibration and its error look at."""
 DRAWS = 1000
+STRANGERS = 5
+"""Patients whose images are made strange."""
 
 Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
 Ints = npt.NDArray[np.integer]
@@ -44,6 +46,7 @@ class Seen:
     stack: Stack
     probability: Probabilities
     seconds: float
+    strangeness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,10 +91,33 @@ def look(model: StackModel, cases: Sequence[Case]) -> list[Seen]:
     for place, case in enumerate(cases, start=1):
         begin = time.process_time()
         stack = stack_of(case, model.card)
-        seen.append(Seen(case, stack, model.probability(stack), time.process_time() - begin))
+        looked = model.look(stack)
+        seen.append(Seen(case, stack, looked.probability, time.process_time() - begin, looked.strangeness))
         if place % 20 == 0:
             log.info("Looked at %d of %d patients.", place, len(cases))
     return seen
+
+
+def strangers(model: StackModel, cases: Sequence[Case]) -> Figures:
+    """The shares of stacks that are not assessed where they are noise, or the same stacks with grey values reversed."""
+    limit = model.card.thresholds.unlike
+    if limit is None:
+        return {}
+    rng = np.random.default_rng(1)
+    some = [(case, {need: np.asarray(v, dtype=np.float32) for need, v in case.volumes.items()}) for case in cases]
+    some = some[:STRANGERS]
+    ways = {
+        "noise": [{need: rng.uniform(0.0, 1000.0, v.shape) for need, v in told.items()} for _, told in some],
+        "reversed": [{need: v.max() - v for need, v in told.items()} for _, told in some],
+    }
+    made: Figures = {}
+    for name, changed in ways.items():
+        stacks = [
+            stack_of(replace(case, volumes=volumes), model.card)
+            for (case, _), volumes in zip(some, changed, strict=True)
+        ]
+        made[f"{name}_not_assessed"] = round(_mean([model.look(each).strangeness > limit for each in stacks]), 3)
+    return made
 
 
 def sampled(seen: Sequence[Seen]) -> Sample:
@@ -119,7 +145,7 @@ def judge(model: StackModel, seen: Sequence[Seen]) -> list[Judged]:
 
 def _judged(model: StackModel, seen: Seen) -> Judged:
     begin = time.process_time()
-    findings = model.findings(seen.stack, seen.probability)
+    findings = model.findings(seen.stack, seen.probability, seen.strangeness)
     seconds = seen.seconds + time.process_time() - begin
     case, numbers = seen.case, findings.mask
     truth, found = case.mask, numbers > 0
@@ -143,7 +169,7 @@ def _judged(model: StackModel, seen: Seen) -> Judged:
         volumes_ml=(float(truth.sum()) * voxel_ml, float(found.sum()) * voxel_ml),
         tumours=int(case.lesions.max()),
         met=met,
-        chance=findings.probabilities[Answer.TUMOUR],
+        chance=findings.probabilities.get(Answer.TUMOUR, 0.0),
         regions=len(findings.lesions),
         false_regions=len(findings.lesions) - len(touched),
         adc_errors=tuple(errors),
@@ -200,7 +226,7 @@ def figures(said: Sequence[Judged], sample: Sample) -> Figures:
         made["patients_without_a_tumour_and_without_a_region"] = interval(
             lambda some: _mean([each.regions == 0 for each in some]), well
         )
-    for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED):
+    for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED, Answer.NOT_ASSESSED):
         made[f"answered_{answer}_without_and_with_a_tumour"] = [
             sum(each.answer is answer and bool(each.tumours) is is_ill for each in said) for is_ill in (False, True)
         ]

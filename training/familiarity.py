@@ -1,0 +1,66 @@
+"""How unlike an image is to those of a training, by the features that the layers near the image make of it.
+
+What is exported gives it beside its answers; the card holds the limit from which on the node says "not assessed".
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812  # its name everywhere
+from torch import Tensor, nn
+
+SHRINKAGE = 0.01
+"""Of the mean variance, added to each: features that never varied while training would make every image strange."""
+TISSUE = 0.02
+"""Pixels below are air or padding, which say how much was imaged and not what: they do not count."""
+FAMILIAR, SLACK = 0.99, 1.5
+"""The limit of strangeness: so many times that which this share of validation patients or images stays below."""
+
+
+class Familiarity(nn.Module):
+    """The squared Mahalanobis distance of features to those of the training images (Lee et al. 2018).
+
+    In units of its mean over the training images. Of the layers near the image: those below learn to ignore what makes
+    an image strange, and gave a chest and noise the distance of a knee.
+    """
+
+    mean: Tensor
+    whitening: Tensor
+
+    def __init__(self, features: Tensor) -> None:
+        """Learn it from the features `(images, width)` of training images."""
+        super().__init__()
+        exact = features.double()
+        covariance = torch.cov(exact.T)
+        covariance += SHRINKAGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+        values, vectors = torch.linalg.eigh(covariance)
+        whitening = vectors / values.sqrt()
+        usual = ((exact - exact.mean(dim=0)) @ whitening).square().mean()
+        self.register_buffer("mean", exact.mean(dim=0).float())
+        self.register_buffer("whitening", (whitening / usual.sqrt()).float())
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(batch, 1)` for features `(batch, width)`."""
+        return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
+
+
+def moments(image: Tensor, maps: Sequence[Tensor]) -> Tensor:
+    """Mean and deviation of every channel of some feature maps, over tissue alone: `(batch, width)`.
+
+    Parameters
+    ----------
+    image
+        `(batch, channels, rows, columns)` in 0..1, padded with 0.
+    maps
+        Each `(batch, channels, rows / k, columns / k)` for a whole k.
+    """
+    tissue = (image.mean(dim=1, keepdim=True) > TISSUE).to(image.dtype)
+    parts = []
+    for each in maps:
+        factor = image.shape[-1] // each.shape[-1]
+        weight = F.avg_pool2d(tissue, factor) if factor > 1 else tissue
+        total = weight.sum(dim=(2, 3)).clamp(min=1.0)
+        mean = (each * weight).sum(dim=(2, 3)) / total
+        variance = ((each - mean[:, :, None, None]).square() * weight).sum(dim=(2, 3)) / total
+        parts += [mean, (variance + 1e-6).sqrt()]
+    return torch.cat(parts, dim=1)

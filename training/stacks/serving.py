@@ -1,0 +1,68 @@
+"""What is exported around a trained network of stacks: its answer, and how strange a slice is."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.stack import has_tissue
+from models.stack_card import StackCard
+from training.errors import DataFault
+from training.familiarity import Familiarity
+from training.stacks.case import Case, stack_of, way_of
+from training.unet import UNet
+
+LEARNED = 400
+"""Slices of the training patients, evenly chosen, that tell what is familiar."""
+_BATCH = 8
+
+
+class Known(NamedTuple):
+    """What the file gives."""
+
+    mask_logits: Tensor
+    """(batch, 1, rows, columns)."""
+    strangeness: Tensor
+    """(batch, 1): about 1 for a slice like those of the training."""
+
+
+class Served(nn.Module):
+    """A network with what was familiar to it."""
+
+    def __init__(self, net: UNet, familiarity: Familiarity) -> None:
+        super().__init__()
+        self.net = net
+        self.familiarity = familiarity
+
+    def forward(self, image: Tensor) -> Known:
+        """The answers for `image` `(batch, channels, rows, columns)`."""
+        logits, seen = self.net.looked(image)
+        return Known(logits, self.familiarity(seen))
+
+
+@torch.no_grad()
+def learned(net: UNet, cases: Sequence[Case], card: StackCard) -> Familiarity:
+    """What slices of these patients look like to the network, prepared as the node prepares them.
+
+    Raises
+    ------
+    DataFault
+        None of them shows tissue.
+    """
+    each = max(1, LEARNED // max(1, len(cases)))
+    parts = [net.eval().looked(part)[1] for case in cases for part in _tiles(case, card, each)]
+    if sum(map(len, parts)) < 2:
+        raise DataFault("No slice of the training patients shows tissue. Look at the images.")
+    return Familiarity(torch.cat(parts))
+
+
+def _tiles(case: Case, card: StackCard, count: int) -> list[Tensor]:
+    """Batches of about `count` slices of a patient, those without tissue left out."""
+    stack, way = stack_of(case, card), way_of(case, card, card.preprocess.size)
+    channels = np.stack([way.resampled(channel) for channel in stack.channels])
+    chosen = set(np.linspace(0, channels.shape[1] - 1, min(count, channels.shape[1])).round().astype(int).tolist())
+    inputs = way.inputs(channels, card.preprocess.neighbours)
+    tiles = [tile for index, _, tile in inputs if index in chosen and has_tissue(tile)]
+    return [torch.from_numpy(np.stack(tiles[start : start + _BATCH])) for start in range(0, len(tiles), _BATCH)]
