@@ -12,13 +12,15 @@ import numpy as np
 import pydicom
 import pytest
 
+from models.diffusion import two_point
+from models.volume import volume
 from tests.e2e import dcmtk
 from tests.e2e.node_process import Node
 from tests.e2e.orthanc import Orthanc
-from tests.e2e.processes import PROJECT
+from tests.e2e.processes import PROJECT, until
 from tests.models import stack_nets
 from training.phantoms.diffusion import DiffusionPatient, diffusion_patient
-from training.phantoms.diffusion_dicom import Dialect, write
+from training.phantoms.diffusion_dicom import Dialect, datasets, write
 
 SHIPPED = PROJECT / "models" / "bundles" / "diffusion"
 LEAST_DICE = 0.6
@@ -70,6 +72,33 @@ def test_a_study_comes_back_as_segmentation_and_report(
     assert "Apparent Diffusion Coefficient" in text
     assert "phantom" in text.lower()
     assert _dice(files["SEG"], patient) > LEAST_DICE
+
+
+def test_the_map_comes_back_as_a_series_and_sent_to_the_node_again_starts_nothing(
+    hospital: tuple[Node, Orthanc], patient: DiffusionPatient, tmp_path: Path
+) -> None:
+    node, pacs = hospital
+    uid = str(datasets(patient, Dialect.SIEMENS)[0].StudyInstanceUID)
+    study = node.ended(uid, 60)
+    series = [stored for stored in pacs.instances(uid) if stored.modality == "MR"]
+    assert len(series) == len(patient.lesions)
+    paths = []
+    for stored in series:
+        paths.append(tmp_path / f"{stored.id}.dcm")
+        paths[-1].write_bytes(pacs.file(stored.id))
+    assert not dcmtk.iod_faults(paths[0])
+    made = volume([pydicom.dcmread(path) for path in paths], is_adc=True)
+    low, high = (image.astype(np.float32) for image in patient.images)
+    known = two_point(low, high, *patient.told.b_values).values * 1000
+    assert np.allclose(made.voxels, known, atol=0.51), "in 10-6 mm2/s, slice by slice"
+    told = dcmtk.storescu(node.port, paths, calling="SCANNER", to=node.ae_title)
+    assert told.count("0x0000: Success") >= len(paths), told[-3000:]
+    until(
+        lambda: "own results" in str(node.json("studies", study["id"])["timeline"]), 20, "what came back is not listed"
+    )
+    again = node.json("studies", study["id"])
+    assert again["state"] == study["state"]
+    assert [event["kind"] for event in again["timeline"]].count("claimed") == 1
 
 
 def _dice(path: Path, patient: DiffusionPatient) -> float:

@@ -171,8 +171,8 @@ def test_two_models_answer_one_study_from_different_series(place, desk):
     assert sum(kind == "adc" for kind, _ in made) == len(low)
     assert [kind for kind, _ in made][-1] == "sr"
     assert [each.order for each in analysis.results] == list(range(len(made)))
-    assert len({ds.SeriesNumber for _, ds in made}) == 8
-    assert len({ds.SOPInstanceUID for _, ds in made}) == 8
+    assert len({ds.SeriesNumber for _, ds in made}) == 9
+    assert len({ds.SOPInstanceUID for _, ds in made}) == len(made)
     series = {str(item.SeriesInstanceUID) for kind, ds in made if kind == "seg" for item in ds.ReferencedSeriesSequence}
     assert series == {t1[0].SeriesInstanceUID, high[0].SeriesInstanceUID}
 
