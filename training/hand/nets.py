@@ -2,9 +2,11 @@
 
 Encoder: Xception whose pools are separable convolutions with a stride, then atrous pooling at several rates (ASPP).
 Decoder: the encoder's answer, four times as fine, beside the features at a quarter of the input; refined, and brought
-to the input's size. The small one begins with 2 x 2 pixels side by side instead of a convolution at full size, decodes
-at half the input and ends with 2 x 2 answers side by side, because its tumours are a few pixels wide, and convolves
-across channels and pixels at once: for its widths a CPU takes as long for separable convolutions, which learn less.
+to the input's size. The small one is for tumours that are often seven pixels wide: its encoder ends at an eighth of the
+input (the paper's own network offers that too), and its decoder takes the features at half the input as well. It begins
+with 2 x 2 pixels side by side instead of a convolution at full size, ends with 2 x 2 answers side by side, and
+convolves across channels and pixels at once: for its widths a CPU takes as long for separable convolutions, which learn
+less.
 
 Legend: `(batch, channels, rows, columns)`.
 """
@@ -44,8 +46,12 @@ class NetSpec:
     aspp: int
     low_level: int
     decoder: int
-    low_stride: int = 4
-    """Of the features that the decoder sees beside the encoder's answer: 4 as published, or 2."""
+    out_stride: int = 16
+    """Of the encoder: 16 as published, or 8, where its last block keeps the grid."""
+    half_level: int = 0
+    """Channels that the decoder takes from the features at half the input, too; 0 as published."""
+    roots: bool = False
+    """Whether it sees square roots of grey values: what is dark beside bright fat or fluid comes forward."""
     shuffles: bool = False
     """Whether 2 x 2 pixels become channels at first, and channels 2 x 2 pixels at last; not so as published."""
     separable: bool = True
@@ -71,14 +77,16 @@ SMALL = NetSpec(
     channels=2,
     classes=6,
     stem=(16, 28),
-    entry=(40, 72, 112),
-    middle=1,
-    end=(112, 112, 112, 128),
-    rates=(1, 2, 3),
-    aspp=56,
-    low_level=16,
-    decoder=36,
-    low_stride=2,
+    entry=(40, 72, 96),
+    middle=0,
+    end=(96, 96, 96, 96),
+    rates=(1, 2, 4),
+    aspp=48,
+    low_level=24,
+    decoder=40,
+    out_stride=8,
+    half_level=16,
+    roots=True,
     shuffles=True,
     separable=False,
     prior=4.0,
@@ -94,11 +102,13 @@ class DeepLab(nn.Module):
         self.spec = spec
         self.encoder = Xception(spec)
         self.aspp = Aspp(spec)
-        seen = spec.entry[0] if spec.low_stride == 4 else spec.stem[1]
-        self.low = _conv(seen, spec.low_level, 1)
+        self.low = _conv(spec.entry[0], spec.low_level, 1)
         self.refine = nn.Sequential(
             _wide(spec, spec.aspp + spec.low_level, spec.decoder), _wide(spec, spec.decoder, spec.decoder)
         )
+        if spec.half_level:
+            self.low_half = _conv(spec.stem[1], spec.half_level, 1)
+            self.refine_half = _wide(spec, spec.decoder + spec.half_level, spec.decoder)
         fine = 4 if spec.shuffles else 1
         self.head = nn.Conv2d(spec.decoder, spec.classes * fine, 1)
         if spec.prior:
@@ -107,15 +117,16 @@ class DeepLab(nn.Module):
 
     def forward(self, image: Tensor) -> Outputs:
         """Logits for `image`."""
-        half, quarter, deep = self.encoder(image)
-        fine = quarter if self.spec.low_stride == 4 else half
-        seen = torch.cat([_as_large(self.aspp(deep), fine), self.low(fine)], dim=1)
-        said = self.head(self.refine(seen))
+        half, quarter, deep = self.encoder(image.clamp(min=0.0).sqrt() if self.spec.roots else image)
+        seen = self.refine(torch.cat([_as_large(self.aspp(deep), quarter), self.low(quarter)], dim=1))
+        if self.spec.half_level:
+            seen = self.refine_half(torch.cat([_as_large(seen, half), self.low_half(half)], dim=1))
+        said = self.head(seen)
         return Outputs(_as_large(F.pixel_shuffle(said, 2) if self.spec.shuffles else said, image))
 
 
 class Xception(nn.Module):
-    """Aligned Xception: entry, middle and exit flow, 16 times coarser at its end."""
+    """Aligned Xception: entry, middle and exit flow, 16 or 8 times coarser at its end."""
 
     def __init__(self, spec: NetSpec) -> None:
         super().__init__()
@@ -126,7 +137,7 @@ class Xception(nn.Module):
         a, b, c = spec.entry
         self.quarter = Block(spec, (second, a, a, a), stride=2)
         self.eighth = Block(spec, (a, b, b, b), stride=2)
-        self.sixteenth = Block(spec, (b, c, c, c), stride=2)
+        self.sixteenth = Block(spec, (b, c, c, c), stride=spec.out_stride // 8)
         self.middle = nn.Sequential(*(Block(spec, (c, c, c, c), stride=1) for _ in range(spec.middle)))
         inner, *rest = spec.end
         self.out = Block(spec, (c, c, inner, inner), stride=1)
@@ -134,7 +145,7 @@ class Xception(nn.Module):
         self.end = nn.Sequential(*(_wide(spec, wide, wider, rate=2) for wide, wider in steps))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Features at a half, a quarter and a sixteenth of the input."""
+        """Features at a half and a quarter of the input, and at the encoder's end."""
         half = self.stem(F.pixel_unshuffle(image, 2) if self.shuffles else image)
         quarter = self.quarter(half)
         deep = self.middle(self.sixteenth(self.eighth(quarter)))
