@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import GeometryError
+from models.errors import DecodeError, GeometryError, SignalError
 from models.realworld import AdcUnit
+from models.slices import BACKGROUND, HIGH_PERCENTILE
 
 Float = npt.NDArray[np.float32]
 
 LEAST_STEP = 100.0
 """s/mm2 between the lowest and the highest b-value: with less there is more noise than diffusion."""
 _PER_MILLE = 1000.0
+_MOST = 0.5
 _TISSUE = (0.02, 20.0)
 _UNITS = ((20.0, 1e-3, "10-6 mm2/s"), (0.02, 1.0, "10-3 mm2/s"), (0.0, 1e3, "mm2/s"))
 """From this median of tissue on: the factor to 1e-3 mm2/s, and the unit. Tissue has 0.2 to 3.5 times 1e-3 mm2/s."""
@@ -46,6 +48,33 @@ def two_point(low: Float, high: Float, b_low: float, b_high: float) -> AdcMap:
         The b-values are no pair: too near each other, or in the wrong order.
     """
     return log_linear([low, high], [b_low, b_high])
+
+
+def check_pair(low: Float, made: AdcMap) -> None:
+    """Whether a map made of two b-values can be believed, by the tissue on the images of the lower one.
+
+    Raises
+    ------
+    DecodeError
+        Most of it has no signal to take a logarithm of.
+    SignalError
+        Most of it is brighter at the higher b-value: those are not the b-values of these images.
+    """
+    top = float(np.percentile(low, HIGH_PERCENTILE))
+    tissue = low > BACKGROUND * top
+    count = int(np.count_nonzero(tissue)) if top > 0 else 0
+    valid = int(np.count_nonzero(made.valid[tissue])) if count else 0
+    if valid < _MOST * count or not count:
+        raise DecodeError(
+            "The diffusion-weighted images have no signal above zero in most of the tissue, so that no ADC can be "
+            "computed. Look at their Rescale Intercept (0028,1052) and pixels, and send the series again."
+        )
+    grown = int(np.count_nonzero(made.valid[tissue] & (made.values[tissue] == 0.0)))
+    if grown > _MOST * valid:
+        raise SignalError(
+            f"{grown / valid:.0%} of the tissue is at least as bright at the high b-value as at the low one: these "
+            "are not the b-values of these images. Mend Diffusion b-value (0018,9087) and send them under new UIDs."
+        )
 
 
 def log_linear(signals: Sequence[Float], b_values: Sequence[float]) -> AdcMap:

@@ -12,6 +12,7 @@ ModelsError
 └── ImageError                  the sender, or nobody (the study is skipped with a reason)
     ├── DecodeError             the sender: pixels are absent, of a wrong kind, cut short, or cannot be decoded
     ├── GeometryError           the sender: the header describes an image that is no radiograph we can hold
+    ├── SignalError             the sender: pixels say another thing than the header does of them
     └── ImageTooLargeError      sender: the image is over what we decode (models/encoded.py Limits)
 
 `outcome` is the machine code of DICOM.md §3.6 that a study gets when the error ends it; it is a string, because
@@ -73,6 +74,12 @@ class GeometryError(ImageError):
     """Rows, columns or frames do not describe one radiograph."""
 
     outcome = "REJECTED_GEOMETRY"
+
+
+class SignalError(ImageError):
+    """What the pixels show contradicts what the header says of them: b-values that cannot be theirs."""
+
+    outcome = "AMBIGUOUS_SEQUENCE"
 
 
 class ImageTooLargeError(ImageError):

@@ -78,6 +78,8 @@ def prepared(card: StackCard, volumes: Mapping[str, Volume], b_values: Mapping[s
     ------
     GeometryError
         The volumes do not lie on one grid, one is missing, or the b-values give no ADC.
+    DecodeError, SignalError
+        The pixels give no ADC; see models.diffusion.check_pair.
     """
     source = _source(card, volumes)
     for name, each in volumes.items():
@@ -115,6 +117,7 @@ def _adc(volumes: Mapping[str, Volume], b_values: Mapping[str, float]) -> tuple[
     """Ours from a pair of b-values; the scanner's where there is no pair."""
     if {LOW, HIGH} <= volumes.keys() and {LOW, HIGH} <= b_values.keys():
         made = diffusion.two_point(volumes[LOW].voxels, volumes[HIGH].voxels, b_values[LOW], b_values[HIGH])
+        diffusion.check_pair(volumes[LOW].voxels, made)
         return made, (f"ADC values were computed from b = {b_values[LOW]:g} and b = {b_values[HIGH]:g} s/mm2.",)
     if ADC in volumes:
         given, sentence = diffusion.of_vendor(volumes[ADC].voxels, volumes[ADC].unit)

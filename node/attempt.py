@@ -163,7 +163,7 @@ def _note_refusals(ranked: Sequence[Candidate], refusals: dict[str, Refusal], ca
             better = [series_name(each.series) for each in ranked[: need.at_most]]
             serve = "serves" if len(better) == 1 else "serve"
             reason = Refusal(
-                Stage.SELECTION,
+                Stage.SPARED,
                 Outcome.NOT_APPLICABLE_SEQUENCE_MISSING,
                 f"{stack_words(candidate.stack)}, and {' and '.join(better)} {serve} {card.label} better",
             )

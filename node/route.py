@@ -213,7 +213,7 @@ def _none(series: Sequence[SeriesFacts], attempts: Sequence[Attempt]) -> Decisio
     verdicts = tuple(_verdict(one, (), attempts, set()) for one in series)
     if not reasons:
         return Decision(None, Outcome.NOT_APPLICABLE_MODALITY, "The study holds no image.", verdicts)
-    nearest = max(reasons, key=lambda reason: reason.stage)
+    nearest = max(reasons, key=lambda reason: (reason.stage is not Stage.SPARED, reason.stage))
     summary = f"No model answers: {nearest.reason}."
     return Decision(None, nearest.outcome, summary, verdicts, _warnings(series, _images(series)))
 

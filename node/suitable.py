@@ -99,6 +99,8 @@ class Stage(IntEnum):
     VIEW = 4
     PIXELS = 5
     SELECTION = 6
+    SPARED = 7
+    """It would have served, and another serves better: never the reason why a study has no answer."""
 
 
 @dataclass(frozen=True, slots=True)

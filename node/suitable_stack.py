@@ -111,6 +111,9 @@ def _stack_refusals(stack: Stack, card: CardFacts, need: Need) -> Iterator[Refus
     )
     if unfit:
         yield Refusal(Stage.VIEW, Outcome.NOT_APPLICABLE_SEQUENCE_MISSING, other)
+    if need.b_values and any(image.mr and image.mr.diffusion.is_contradictory for image in stack.images):
+        words_of_both = f"{words}, but the headers contradict each other about its b-value"
+        yield Refusal(Stage.SELECTION, Outcome.AMBIGUOUS_SEQUENCE, words_of_both)
     if stack.slices < need.min_slices:
         yield Refusal(
             Stage.SELECTION, Outcome.REJECTED_INCOMPLETE, f"{words}, where {card.label} needs {need.min_slices}"

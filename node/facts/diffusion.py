@@ -41,6 +41,7 @@ class FrameDiffusion:
     directionality: str = ""
     """*Diffusion Directionality* (0018,9075)."""
     is_adc: bool = False
+    is_contradictory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class DiffusionFacts:
     is_trace: bool = False
     is_mosaic: bool = False
     """Several slices in the tiles of one image (Siemens MOSAIC, UIH GRID)."""
+    is_contradictory: bool = False
+    """Two numbers for one b-value that are too far apart to be rounding."""
     is_weighted: bool = False
     """Diffusion-weighted for certain: b > 0, or an echo-planar image that says so."""
 
@@ -75,9 +78,9 @@ def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -
     if per_frame:
         known = set(weighted)
         b_value, source = (known.pop(), "its frames") if len(known) == 1 else (None, "")
-        highest = max(weighted, default=0.0)
+        highest, contradictory = max(weighted, default=0.0), any(frame.is_contradictory for frame in per_frame)
     else:
-        b_value, source = b_value_of(reader, is_epi)
+        b_value, source, contradictory = _b_value(reader, is_epi)
         highest = b_value or 0.0
     words = f"{reader.text('SeriesDescription')} {reader.text('SequenceName')}"
     says_so = "DIFFUSION" in image_type or bool(_DIFFUSION_WORDS.search(words))
@@ -90,21 +93,28 @@ def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -
         is_adc=is_adc,
         is_trace=any(part in ("TRACEW", "TRACE") for part in image_type),
         is_mosaic=_is_mosaic(reader, image_type),
+        is_contradictory=contradictory,
         is_weighted=not is_adc and (highest > 0 or (says_so and (is_epi or "DIFFUSION" in image_type))),
     )
 
 
 def b_value_of(reader: Reader, is_epi: bool) -> tuple[float | None, str]:
     """The b-value of a single-frame image and where it stood; the public attribute wins, a contradiction is noted."""
+    value, source, _ = _b_value(reader, is_epi)
+    return value, source
+
+
+def _b_value(reader: Reader, is_epi: bool) -> tuple[float | None, str, bool]:
+    """The same, and whether another number contradicts it."""
     found = [(value, source) for value, source in _evidence(reader, is_epi) if value is not None]
     if not found:
-        return None, ""
+        return None, "", False
     value, source = found[0]
     for other, other_source in found[1:]:
         if abs(other - value) > max(_SAME_B, 0.05 * value) and other_source not in _TEXTS:
-            reader.notes.add(f"{source} says b = {value:g}, {other_source} says b = {other:g}; the first is used.")
-            break
-    return value, source
+            reader.notes.add(f"{source} says b = {value:g}, {other_source} says b = {other:g}.")
+            return value, source, True
+    return value, source, False
 
 
 def unbiased(value: float) -> float:
@@ -182,14 +192,14 @@ def _frame(frame: Reader, shared: Reader | None, is_epi: bool) -> FrameDiffusion
     places = (frame, shared) if shared else (frame,)
     kinds = (place.item("MRImageFrameTypeSequence") for place in places)
     frame_type = next((kind.terms("FrameType") for kind in kinds if kind), ())
-    direction, b_value = "", None
+    direction, b_value, contradictory = "", None, False
     for holder in (holder for place in places for holder in _holders(place)):
         direction = direction or holder.term("DiffusionDirectionality") or _philips_direction(holder)
         if b_value is None:
-            b_value, _ = b_value_of(holder, is_epi or "EP" in holder.terms("ScanningSequence"))
+            b_value, _, contradictory = _b_value(holder, is_epi or "EP" in holder.terms("ScanningSequence"))
     if b_value is None and direction == "NONE":
         b_value = 0.0
-    return FrameDiffusion(b_value, direction, "ADC" in frame_type)
+    return FrameDiffusion(b_value, direction, "ADC" in frame_type, contradictory)
 
 
 def _holders(place: Reader) -> Iterator[Reader]:

@@ -119,6 +119,12 @@ class Node:
         found: dict[str, Any] = self.json("studies", self.number_of(study_instance_uid))
         return found
 
+    def outcome(self, study_instance_uid: str, deadline_s: float = 60) -> tuple[str, str]:
+        """Outcome and explanation of a study, once it has ended (read from the database, which costs less)."""
+        self.wait(study_instance_uid, deadline_s)
+        study = self._study(study_instance_uid)
+        return str(study.outcome.value), str(study.explanation)
+
     def wait(self, study_instance_uid: str, deadline_s: float = 60, states: Sequence[str] = FINAL) -> None:
         """Return once the study is in one of the states."""
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from models.diffusion import log_linear, of_vendor, two_point
-from models.errors import GeometryError
+from models.diffusion import check_pair, log_linear, of_vendor, two_point
+from models.errors import DecodeError, GeometryError, SignalError
 
 
 def signal(*values):
@@ -65,3 +65,22 @@ def test_a_map_of_the_scanner_is_taken_for_the_unit_in_which_tissue_is_tissue(un
 def test_an_empty_map_of_the_scanner_is_refused():
     with pytest.raises(GeometryError, match="no positive number"):
         of_vendor(signal(0.0, -1.0))
+
+
+@pytest.mark.parametrize("high", [0.0, -3.0], ids=["zero", "negative"])
+def test_a_pair_without_signal_in_most_of_the_tissue_is_no_pair(high):
+    low = signal(*[500.0] * 10)
+    with pytest.raises(DecodeError, match="no signal above zero in most of the tissue"):
+        check_pair(low, two_point(low, signal(*[high] * 6, *[200.0] * 4), 0.0, 800.0))
+    check_pair(low, two_point(low, signal(*[high] * 4, *[200.0] * 6), 0.0, 800.0))
+    for nothing in (signal(*[0.0] * 10), signal(*[-5.0] * 10)):
+        with pytest.raises(DecodeError):
+            check_pair(nothing, two_point(nothing, low, 0.0, 800.0))
+
+
+def test_images_whose_b_values_are_exchanged_are_no_pair():
+    low, high = signal(*[500.0] * 9, 1.0), signal(*[200.0] * 9, 1.0)
+    check_pair(low, two_point(low, high, 0.0, 800.0))
+    with pytest.raises(SignalError, match="100% of the tissue.*not the b-values of these images") as refused:
+        check_pair(high, two_point(high, low, 0.0, 800.0))
+    assert refused.value.outcome == "AMBIGUOUS_SEQUENCE"

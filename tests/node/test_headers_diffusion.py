@@ -124,7 +124,8 @@ def test_public_wins_over_private_and_the_contradiction_is_told():
     ds.DiffusionBValue = 800.0
     found = facts(ds)
     assert found.mr.diffusion.b_value == 800
-    assert "DiffusionBValue says b = 800, the private value of Siemens says b = 400; the first is used." in found.notes
+    assert "DiffusionBValue says b = 800, the private value of Siemens says b = 400." in found.notes
+    assert found.mr.diffusion.is_contradictory
 
 
 def test_philips_b0_alone_does_not_make_an_image_diffusion_weighted():
