@@ -11,19 +11,20 @@ Legend: volumes `(slices, rows, columns)`; logits and probabilities have the cla
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from models import masses
+from models import masses, verdict
 from models.card import Bundle, Card, of_kind
 from models.findings import Answer, Findings, Lesion, ModelIdentity, SourceFindings, Spacing, SpacingSource
 from models.hand_card import CLASSES, ROLE, HandCard
 from models.hand_input import plan_of, prepared
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
-from models.slices import Float, Plan
+from models.slices import Float, Plan, has_tissue
+from models.strangers import unassessed
 from models.volume import Volume
 
 BATCH = 8
@@ -55,6 +56,22 @@ class SeriesAnswer:
     bodies: tuple[Body, ...]
     chance: float
     """Of its likeliest body, or of the most suspicious voxels where there is none."""
+    strangeness: float = 0.0
+    """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
+
+    def is_strange(self, card: HandCard) -> bool:
+        """Whether nothing may be said of it."""
+        return card.thresholds.unlike is not None and self.strangeness > card.thresholds.unlike
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What the network says of one series."""
+
+    way: Plan
+    logits: Float
+    """Of every pixel of its grid, `(classes, slices, rows, columns)`."""
+    strangeness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +114,15 @@ class HandModel:
             raise ValueError("a study without series has no answer")
         timings = {"inference": 0.0, "postprocess": 0.0}
         answers = [self._look(volume, timings) for volume in series]
-        study = conclude(answers, self.card)
         sources = tuple(source(volume, answer, self.card) for volume, answer in zip(series, answers, strict=True))
+        strange = [answer.is_strange(self.card) for answer in answers]
+        if all(strange):
+            return Findings(self.identity, Answer.NOT_ASSESSED, {}, sources, timings)
+        study = conclude(answers, self.card)
+        said = study_answer(study, sources, self.card)
         return Findings(
             model=self.identity,
-            answer=study_answer(study, sources, self.card),
+            answer=verdict.study_answer([said, Answer.NOT_ASSESSED]) if any(strange) else said,
             probabilities={Answer.NORMAL: 1.0 - study.chance, Answer.TUMOUR: study.chance},
             sources=sources,
             timings_s=timings,
@@ -120,37 +141,42 @@ class HandModel:
         spacing
             Between rows and between columns, mm.
         """
-        way, logits = self.logits(voxels, spacing)
-        return classes(way, logits, self.card.calibration.temperature)
+        said = self.look(voxels, spacing)
+        return classes(said.way, said.logits, self.card.calibration.temperature)
 
-    def logits(self, voxels: Float, spacing: tuple[float, float]) -> tuple[Plan, Float]:
-        """What the network says of every pixel of its grid, `(classes, slices, rows, columns)`, and the way back."""
+    def look(self, voxels: Float, spacing: tuple[float, float]) -> Network:
+        """Run the network over every slice."""
         way = plan_of(self.card.preprocess, (voxels.shape[1], voxels.shape[2]), spacing)
         channels = prepared(self.card.preprocess, voxels, way)
         logits = np.empty((len(CLASSES), *channels.shape[1:]), dtype=np.float32)
-        for index, merged in self._slices(way, channels):
+        strange: list[float] = []
+        for index, merged in self._slices(way, channels, strange):
             logits[:, index] = merged
-        return way, logits
+        return Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
     def _look(self, volume: Volume, timings: dict[str, float]) -> SeriesAnswer:
         marks = [time.perf_counter()]
         spacing = volume.grid.spacing
-        said = self.probabilities(volume.voxels, (spacing[1], spacing[2]))
+        said = self.look(volume.voxels, (spacing[1], spacing[2]))
+        probabilities = classes(said.way, said.logits, self.card.calibration.temperature)
         marks.append(time.perf_counter())
-        answer = examine(said, volume.grid.voxel_mm3, self.card)
+        answer = replace(examine(probabilities, volume.grid.voxel_mm3, self.card), strangeness=said.strangeness)
         marks.append(time.perf_counter())
         for stage, seconds in zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True):
             timings[stage] += seconds
         return answer
 
-    def _slices(self, way: Plan, channels: Float) -> Iterator[tuple[int, Float]]:
-        """Slice by slice the logits `(classes, *way.padded)`."""
+    def _slices(self, way: Plan, channels: Float, strange: list[float]) -> Iterator[tuple[int, Float]]:
+        """Slice by slice the logits `(classes, *way.padded)`; how strange each tile is goes into `strange`."""
         answers: dict[int, list[tuple[tuple[int, int], Float]]] = {}
         tiles = list(way.inputs(channels, 0))
         for first in range(0, len(tiles), BATCH):
             batch = tiles[first : first + BATCH]
-            said = self._net.run(np.stack([tile for _, _, tile in batch]))["mask_logits"]
-            for (index, corner, _), answer in zip(batch, said, strict=True):
+            said = self._net.run(np.stack([tile for _, _, tile in batch]))
+            if self.card.thresholds.unlike is not None:
+                pairs = zip(batch, said["strangeness"], strict=True)
+                strange += [float(value[0]) for (_, _, tile), value in pairs if has_tissue(tile)]
+            for (index, corner, _), answer in zip(batch, said["mask_logits"], strict=True):
                 answers.setdefault(index, []).append((corner, answer))
                 if len(answers[index]) == len(way.tiles):
                     done = answers.pop(index)
@@ -206,8 +232,9 @@ def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
 
 
 def conclude(answers: Sequence[SeriesAnswer], card: HandCard) -> StudyAnswer:
-    """One answer for all series of a study. Pure."""
+    """One answer for all series of a study that are not too strange, or for all where each is. Pure."""
     asked = card.calibration
+    answers = [answer for answer in answers if not answer.is_strange(card)] or answers
     held = np.clip([answer.chance for answer in answers], _LEAST, _MOST)
     logit = float(np.mean(np.log(held / (1.0 - held)))) / asked.study_temperature + asked.study_bias
     chance = float(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
@@ -226,6 +253,8 @@ def tempered(logs: Vector, temperature: float) -> Vector:
 def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindings:
     """What was found on one series, on its grid."""
     bodies, grid = answer.bodies, volume.grid
+    if answer.is_strange(card):
+        return unassessed(volume, answer.strangeness, card.thresholds.unlike or 0.0)
     said, sentence = Answer.TUMOUR, None
     if not bodies:
         said, sentence = Answer.NORMAL, None
@@ -299,7 +328,9 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> HandMod
 def contract(card: HandCard) -> Contract:
     """What the network of a card must say, take and give."""
     size = card.preprocess.size
-    given = {"mask_logits": (len(CLASSES), *size)}
+    given: dict[str, tuple[int, ...]] = {"mask_logits": (len(CLASSES), *size)}
+    if card.thresholds.unlike is not None:
+        given["strangeness"] = (1,)
     return Contract(card.contract(ROLE), "image", (len(card.preprocess.channels), *size), given)
 
 

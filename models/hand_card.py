@@ -40,6 +40,8 @@ class HandThresholds(Limits):
     """From this mean of its voxels' probabilities on, a region is a tumour."""
     kind: float
     """From this share on, a lesion's likeliest kind is named; below, only that it is one of the five."""
+    unlike: float | None = None
+    """A series stranger than this is not assessed (`strangeness` of the file); None of a file that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class HandCard(Card):
         place.within("preprocess.clip", asked.clip, 0.0, 1.0)
         place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
+        if self.thresholds.unlike is not None:
+            place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         place.within("thresholds.kind", self.thresholds.kind, 0.0, 1.0)
         for name in ("study_temperature", "kind_temperature"):
             place.within(f"calibration.{name}", getattr(self.calibration, name), 0.01, 100.0)

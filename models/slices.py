@@ -28,6 +28,8 @@ ADC_RANGE = 3.0
 MAX_PLANE_PX = 4096
 """Of a resampled plane: more is a spacing that cannot be true."""
 _LEAST_WEIGHT = 1e-3
+_AIR, _LEAST_TISSUE = 0.02, 0.05
+"""Pixels below are air; a tile with a smaller share of others is not asked how strange it is."""
 
 
 def normalise(volume: Float) -> Float:
@@ -55,6 +57,11 @@ def normalise(volume: Float) -> Float:
 def scaled_adc(adc: Float) -> Float:
     """An ADC map in 1e-3 mm2/s as a network sees it: divided by 3, clipped to 0..1."""
     return np.asarray(np.clip(adc * np.float32(1.0 / ADC_RANGE), 0.0, 1.0), dtype=np.float32)
+
+
+def has_tissue(tile: Float) -> bool:
+    """Whether a tile `(channels, rows, columns)` shows enough to be strange or not: air and padding are neither."""
+    return bool((tile.mean(axis=0) > _AIR).mean() >= _LEAST_TISSUE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Legend: volumes `(slices, rows, columns)`; channels `(channels, slices, rows, co
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,14 +30,13 @@ from models.findings import (
 )
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
-from models.slices import Float, normalise, plan, scaled_adc
+from models.slices import Float, has_tissue, normalise, plan, scaled_adc
 from models.stack_card import ADC, HIGH, LOW, ROLE, StackCard
+from models.strangers import unassessed
 from models.volume import Volume
 
 BATCH = 8
 """Tiles that go through the network at once."""
-_AIR, _LEAST_TISSUE = 0.02, 0.05
-"""Pixels below are air; a tile with a smaller share of others is not asked how strange it is."""
 ADC_PER_UNIT = 1000.0
 """From 1e-3 mm2/s to the 10-6 mm2/s of results."""
 
@@ -198,7 +197,8 @@ class StackModel:
         """Tumours, measurements and the answer, from the probability of every voxel."""
         grid, thresholds = stack.source.grid, self.card.thresholds
         if thresholds.unlike is not None and strangeness > thresholds.unlike:
-            return _unassessed(stack, strangeness, thresholds.unlike)
+            found = unassessed(stack.source, strangeness, thresholds.unlike)
+            return replace(found, notes=(*stack.notes, found.notes[-1]))
         least = max(1.0, thresholds.region_min_mm3 / grid.voxel_mm3)
         bodies = [
             (mass, chance)
@@ -257,29 +257,6 @@ def contract(card: StackCard) -> Contract:
     if card.thresholds.unlike is not None:
         outputs["strangeness"] = (1,)
     return Contract(card.contract(ROLE), "image", (card.input_channels, *size), outputs)
-
-
-def has_tissue(tile: Float) -> bool:
-    """Whether a tile `(channels, rows, columns)` shows enough to be strange or not: air and padding are neither."""
-    return bool((tile.mean(axis=0) > _AIR).mean() >= _LEAST_TISSUE)
-
-
-def _unassessed(stack: Stack, strangeness: float, limit: float) -> SourceFindings:
-    grid = stack.source.grid
-    note = (
-        "Not assessed: the series is unlike those that the model was trained on (strangeness "
-        f"{strangeness:.1f}, the limit is {limit:.1f}). Read it without the model."
-    )
-    return SourceFindings(
-        series_instance_uid=stack.source.series_instance_uid,
-        images=stack.source.images,
-        answer=Answer.NOT_ASSESSED,
-        probabilities={},
-        mask=np.zeros(grid.shape, dtype=np.uint8),
-        spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
-        lesions=(),
-        notes=(*stack.notes, note),
-    )
 
 
 def _mean(volume: Float, mass: Mass) -> float:

@@ -80,11 +80,16 @@ def net(card):
         "slopes": np.array([0, 100, 0, 40, 0, 0], np.float32).reshape(1, 6, 1, 1),
         "offsets": np.array([0, -71, -20, -20, -20, -20], np.float32).reshape(1, 6, 1, 1),
     }
+    outputs = [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])]
+    if card.thresholds.unlike is not None:  # as strange as it is bright on the whole
+        nodes.append(helper.make_node("ReduceMean", ["plain", "plane"], ["strangeness"], keepdims=0))
+        values["plane"] = np.array([2, 3], np.int64)
+        outputs.append(helper.make_tensor_value_info("strangeness", TensorProto.FLOAT, ["batch", 1]))
     graph = helper.make_graph(
         nodes,
         "tiny",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 2, rows, columns])],
-        [helper.make_tensor_value_info("mask_logits", TensorProto.FLOAT, ["batch", 6, rows, columns])],
+        outputs,
         [numpy_helper.from_array(value, name) for name, value in values.items()],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)

@@ -126,6 +126,39 @@ def test_series_that_agree_on_the_place_may_differ_in_the_kind():
     assert found.notes[0].startswith("Of the five kinds it resembles schwannoma most")
 
 
+def strict(tmp_path, limit):
+    text = hand_nets.TEXT.replace("kind = 0.5", f"kind = 0.5\nunlike = {limit}")
+    return hand.load(read_bundle(hand_nets.bundle(tmp_path, text)), OPTIONS)
+
+
+def test_a_hand_unlike_the_training_is_not_assessed_and_says_so(tmp_path):
+    found = strict(tmp_path, 0.001).answer([series(STORED)])
+    assert found.answer is found.sources[0].answer is Answer.NOT_ASSESSED
+    assert not found.probabilities
+    assert not found.sources[0].lesions
+    assert not found.sources[0].mask.any()
+    assert "unlike those that the model was trained on" in found.sources[0].notes[-1]
+
+
+def test_a_hand_like_those_of_the_training_is_answered_as_without_a_limit(model, tmp_path):
+    found, plain = strict(tmp_path, 1.0).answer([series(STORED)]), model.answer([series(STORED)])
+    assert found.answer is Answer.TUMOUR
+    assert found.probabilities == plain.probabilities
+    assert np.array_equal(found.sources[0].mask, plain.sources[0].mask)
+
+
+def test_a_series_that_is_too_strange_has_no_say_and_makes_no_study_normal(tmp_path):
+    """Half of the voxels are bright in the second series: a mean of the plane of about 0.5 against 0.25."""
+    noise = np.random.default_rng(1).integers(400, 1000, STORED.shape).astype(np.int16)
+    known, strange = strict(tmp_path, 1.0), series(noise, 2)
+    plain = series(STORED)
+    limits = [known.look(each.voxels, each.grid.spacing[1:]).strangeness for each in (plain, strange)]
+    assert limits[0] < limits[1]
+    found = strict(tmp_path / "between", round(sum(limits) / 2, 4)).answer([plain, strange])
+    assert [each.answer for each in found.sources] == [Answer.TUMOUR, Answer.NOT_ASSESSED]
+    assert found.probabilities == known.answer([plain]).probabilities
+
+
 def test_an_enhanced_object_gets_the_answer_of_its_twin(model):
     single = single_frames(STORED)
     one, other = model.answer([volume(single)]), model.answer([volume([enhanced(single, (5, 2, 0, 4, 1, 3))])])

@@ -66,8 +66,11 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     assert "phantom patients, test part" in str(card.measured["on"])
     model = load(read_bundle(tmp_path / "bundle"), OPTIONS)
     scan = split(cases).test[0].scans[0]
-    way, logits = model.logits(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
-    assert logits.shape == (6, len(scan.stack), *way.padded)
+    said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+    assert said.logits.shape == (6, len(scan.stack), *said.way.padded)
+    assert 0.0 < said.strangeness < card.thresholds.unlike
+    assert measured["noise_not_assessed"] == 1.0
+    assert measured["sequences_not_assessed"] < 0.2
     assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
 
 

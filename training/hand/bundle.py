@@ -17,8 +17,8 @@ from training import card_writer
 from training.export import export, prove
 from training.hand.calibrate import Choice
 from training.hand.evaluate import Figures
-from training.hand.nets import DeepLab, Outputs
 from training.hand.recipe import Recipe
+from training.hand.serving import Known, Served
 
 BODY_PARTS = ("hand", "finger", "wrist")
 LEAST_SLICES, MOST = 3, 3
@@ -50,13 +50,15 @@ PAPER = (
     "Hu X, Liu Z, Zhou H, Fang J, Lu H. Deep HT: A deep neural network for diagnose on MR images of tumors of the "
     "hand. PLoS ONE 2020, 15(8): e0237606. doi:10.1371/journal.pone.0237606"
 )
+ANYTHING = 1e9
+"""Nothing is too strange before calibration says what is."""
 KEPT = ("validation_",)
 
 Facts = Mapping[str, str | int | float | bool | list[str | int | float | bool]]
 Array = npt.NDArray[np.float32]
 
 
-def write(net: DeepLab, recipe: Recipe, folder: Path, *, version: str, seen: Array, facts: Facts) -> HandCard:
+def write(net: Served, recipe: Recipe, folder: Path, *, version: str, seen: Array, facts: Facts) -> HandCard:
     """Export the network, prove it equal on random and real input, then write file and card.
 
     Parameters
@@ -80,7 +82,7 @@ def write(net: DeepLab, recipe: Recipe, folder: Path, *, version: str, seen: Arr
         "training_data": card.training_kind,
         "recipe_sha256": recipe.digest(),
     }
-    model = export(net, rows, Outputs._fields, stated, channels)
+    model = export(net, rows, Known._fields, stated, channels)
     noise = np.random.default_rng(1).random((3, channels, rows, columns), dtype=np.float32)
     prove(model, str(folder / f"{ROLE}.onnx"), net, contract(card), [noise, seen])
     folder.mkdir(parents=True, exist_ok=True)
@@ -106,7 +108,7 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> HandCard:
         preprocess=recipe.preprocess,
         files={},
         classes=CLASSES,
-        thresholds=HandThresholds(mask=0.5, region_min_mm3=40.0, tumour=0.5, kind=0.5),
+        thresholds=HandThresholds(mask=0.5, region_min_mm3=40.0, tumour=0.5, kind=0.5, unlike=ANYTHING),
         calibration=HandCalibration(1.0, 1.0, 0.0, 1.0),
         measured={},
         training={**facts, "recipe_sha256": recipe.digest(), "preset": recipe.name, "paper": PAPER},
@@ -117,12 +119,14 @@ def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figu
     """Write into the card what calibration chose, or what evaluation measured."""
     card = of_kind(bundle, HandCard).card
     if choice is not None:
-        told = {
+        told: Figures = {
             "validation_pixel_ece_before": choice.pixel_ece[0],
             "validation_pixel_ece_after": choice.pixel_ece[1],
             "validation_study_ece_before": choice.study_ece[0],
             "validation_study_ece_after": choice.study_ece[1],
         }
+        if choice.strangeness:
+            told["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=told)
     if measured is not None:
         kept = {key: value for key, value in card.measured.items() if key.startswith(KEPT)}

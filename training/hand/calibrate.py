@@ -15,6 +15,7 @@ import scipy.optimize
 from models.hand import conclude
 from models.hand_card import HandCalibration, HandCard, HandThresholds
 from models.metrics import expected_calibration_error
+from training.familiarity import FAMILIAR, SLACK
 from training.hand.evaluate import Floats, Looked, Patient, contested, judge, softmax, study_probabilities
 from training.hand.scores import Ints
 
@@ -34,6 +35,8 @@ class Choice:
     calibration: HandCalibration
     pixel_ece: tuple[float, float]
     study_ece: tuple[float, float]
+    strangeness: tuple[float, ...] = ()
+    """Quartiles over the validation series, and the quantile that the limit comes from; empty where nobody says."""
 
 
 def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
@@ -51,7 +54,11 @@ def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
     kinds = np.array([patient.case.kind for patient in patients])
     errors = [round(expected_calibration_error(study_probabilities(each), kinds), 4) for each in (patients, after)]
     before, now = (round(expected_calibration_error(softmax(logits, each), truth), 4) for each in (1.0, temperature))
-    return Choice(card.thresholds, calibration, (before, now), (errors[0], errors[1]))
+    thresholds, strange = card.thresholds, tuple[float, ...]()
+    if thresholds.unlike is not None:
+        strange = tuple(np.quantile([one.strangeness for one in looked], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
+        thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
+    return Choice(thresholds, calibration, (before, now), (errors[0], errors[1]), strange)
 
 
 def pixel_temperature(logits: Floats, truth: Ints) -> float:

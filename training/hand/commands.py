@@ -23,6 +23,7 @@ from training.hand.nets import parameters
 from training.hand.recipe import RECIPES, Recipe
 from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
+from training.hand.serving import Served, learned
 from training.patients import Parts
 from training.report import Told, publish
 from training.run import run_of
@@ -109,7 +110,8 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, versi
         "parameters": parameters(net),
     }
     seen = _seen(parts.validation, recipe)
-    return bundle.write(net, recipe, folder, version=version, seen=seen, facts=facts)
+    served = Served(net, learned(net, parts.train, recipe))
+    return bundle.write(served, recipe, folder, version=version, seen=seen, facts=facts)
 
 
 def run_calibrate(args: argparse.Namespace) -> str:
@@ -156,6 +158,7 @@ def measure(
         "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, judged, model.card),
+        **evaluate.strangers(model, cases),
     }
     return measured, partial(told_of, looked, judged, model.card)
 

@@ -8,7 +8,7 @@ Legend: stacks `(slices, rows, columns)`; logits have the classes in front; a co
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ CONTESTED = 0.05
 """A pixel is contested when it is a tumour, or has this probability of one: elsewhere calibration is easy."""
 SAMPLED = 2000
 """Contested pixels of each sequence that calibration looks at."""
+STRANGERS = 8
+"""Sequences that are made strange."""
 FOUND = 0.1
 """A tumour counts as found from this Dice on."""
 
@@ -41,6 +43,7 @@ class Looked:
     scan: Scan
     way: Plan
     logits: npt.NDArray[np.float16]
+    strangeness: float = 0.0
 
     def said(self, temperature: float) -> Classes:
         """The probabilities at a temperature."""
@@ -79,11 +82,32 @@ def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
     found = []
     for place, case in enumerate(cases, start=1):
         for scan in case.scans:
-            way, logits = model.logits(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
-            found.append(Looked(case, scan, way, logits.astype(np.float16)))
+            said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+            found.append(Looked(case, scan, said.way, said.logits.astype(np.float16), said.strangeness))
         if place % 20 == 0:
             log.info("Looked at %d of %d patients.", place, len(cases))
     return found
+
+
+def strangers(model: HandModel, cases: Sequence[Case]) -> Figures:
+    """The shares of sequences not assessed where they are noise, or the same sequences with grey values reversed."""
+    limit = model.card.thresholds.unlike
+    if limit is None:
+        return {}
+    rng = np.random.default_rng(1)
+    scans = [scan for case in cases for scan in case.scans][:STRANGERS]
+    ways = {
+        "noise": [rng.uniform(0.0, 255.0, scan.stack.shape).astype(np.float32) for scan in scans],
+        "reversed": [np.float32(255.0) - scan.stack.astype(np.float32) for scan in scans],
+    }
+    made: Figures = {}
+    for name, stacks in ways.items():
+        seen = [
+            model.look(stack, (scan.spacing_mm, scan.spacing_mm)).strangeness
+            for scan, stack in zip(scans, stacks, strict=True)
+        ]
+        made[f"{name}_not_assessed"] = round(float(np.mean([each > limit for each in seen])), 3)
+    return made
 
 
 def judge(looked: Sequence[Looked], card: HandCard) -> list[Patient]:
@@ -100,7 +124,7 @@ def judge(looked: Sequence[Looked], card: HandCard) -> list[Patient]:
 
 def _examined(each: Looked, card: HandCard) -> Examined:
     said = each.said(card.calibration.temperature)
-    answer = examine(said, each.voxel_mm3, card)
+    answer = replace(examine(said, each.voxel_mm3, card), strangeness=each.strangeness)
     truth = each.scan.mask.astype(np.int64)
     best, likeliest = said.of(0), np.zeros(truth.shape, dtype=np.int64)
     for number in range(1, len(CLASSES)):
@@ -177,6 +201,9 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
         "dice_median_per_sequence": round(float(np.median(sick(everyone))), 4),
         "sequences_found": interval(lambda i: float((sick(i) > FOUND).mean())),
         "false_regions_per_sequence": round(_false_regions(patients) / max(1, len(looked)), 4),
+        "sequences_not_assessed": round(
+            float(np.mean([each.answer.is_strange(card) for patient in patients for each in patient.series])), 4
+        ),
         "study_accuracy_6": interval(lambda i: float((answered[i] == kinds[i]).mean())),
         "study_ece_6": round(expected_calibration_error(said, kinds), 4),
         "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),

@@ -7,14 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.stack import has_tissue
+from models.slices import has_tissue
 from models.stack_card import StackCard
 from training.errors import DataFault
 from training.familiarity import Familiarity
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
-LEARNED = 400
+LEARNED = 800
 """Slices of the training patients, evenly chosen, that tell what is familiar."""
 _BATCH = 8
 
