@@ -170,7 +170,8 @@ class Desk:
         encoded = objects(said.findings, said.sources, self._request(job, len(work.results)))
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
-        work.results += [self._kept(each) for each in encoded]
+        places = self._store.put_all([each.data for each in encoded])
+        work.results += [_kept(each, *place) for each, place in zip(encoded, places, strict=True)]
         work.took({"store": time.perf_counter() - started})
 
     def _received(self, instance: Instance) -> Received:
@@ -195,19 +196,19 @@ class Desk:
             first_order=first_order,
         )
 
-    def _kept(self, result: EncodedObject) -> ResultFile:
-        path, sha256 = self._store.put(result.data)
-        return ResultFile(
-            kind=result.kind.value,
-            order=result.order,
-            sop_class_uid=result.sop_class_uid,
-            sop_instance_uid=result.sop_instance_uid,
-            series_instance_uid=result.series_instance_uid,
-            transfer_syntax_uid=result.transfer_syntax_uid,
-            path=path,
-            size=len(result.data),
-            sha256=sha256,
-        )
+
+def _kept(result: EncodedObject, path: str, sha256: str) -> ResultFile:
+    return ResultFile(
+        kind=result.kind.value,
+        order=result.order,
+        sop_class_uid=result.sop_class_uid,
+        sop_instance_uid=result.sop_instance_uid,
+        series_instance_uid=result.series_instance_uid,
+        transfer_syntax_uid=result.transfer_syntax_uid,
+        path=path,
+        size=len(result.data),
+        sha256=sha256,
+    )
 
 
 def _told(base: Analysis, work: _Work) -> Analysis:

@@ -6,6 +6,8 @@ File names are our own and say nothing. A file without a row is what a crash lef
 import hashlib
 import os
 import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sqlalchemy import Connection, select
@@ -19,6 +21,8 @@ __all__ = ["ResultStore", "free_bytes"]
 _SUFFIX = ".dcm"
 _TEMPORARY = ".part"
 _MANY = 500
+_AT_ONCE = 8
+"""Files that are synced at the same time."""
 
 
 class ResultStore:
@@ -56,6 +60,17 @@ class ResultStore:
             raise translated(exc, path, "written") from exc
         sync_folder(folder)
         return f"{name[:2]}/{name}{_SUFFIX}", hashlib.sha256(data).hexdigest()
+
+    def put_all(self, several: Sequence[bytes]) -> list[tuple[str, str]]:
+        """The same for several at once, in their order: the disk syncs many as fast as a few.
+
+        Raises
+        ------
+        DiskFull, DiskFailed
+            Those that were stored already are orphans; `sweep` finds them.
+        """
+        with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(several)))) as pool:
+            return list(pool.map(self.put, several))
 
     def read(self, path: str, sha256: str) -> bytes:
         """Read a file back.

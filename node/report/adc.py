@@ -6,10 +6,9 @@ frames and no Enhanced object, because every archive and viewer shows them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import MRImageStorage
@@ -18,12 +17,14 @@ from models.findings import ImageRef, MeasurementKind, Unit
 from models.planes import Plane, planes_of
 from node.identity import MANUFACTURER, MODEL_NAME, uid_of
 from node.report.codes import DERIVED_FROM, MEASUREMENTS, QUANTITY, UNITS
+from node.report.encode import EncodedObject, elements, result_of
 from node.report.envelope import Envelope, finish
 from node.report.header import decimal, numbers
 from node.report.patient import text_of
-from node.report.request import AdcSeries
+from node.report.request import AdcSeries, Kind
 from node.report.subject import Subject
 
+OF_A_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "SourceImageSequence", "PixelData")
 TOP = 0xFFFF
 """10-6 mm2/s that a cell can hold: twenty times free water."""
 WINDOW = "1250", "2500"
@@ -35,31 +36,61 @@ _TYPE_2 = ("RepetitionTime", "EchoTime")
 _TERM = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
-def adc_image(subject: Subject, adc: AdcSeries, index: int, cover: Envelope) -> Dataset:
-    """One slice of the map.
+def adc_images(subject: Subject, adc: AdcSeries, series: Envelope) -> Iterator[EncodedObject]:
+    """The images of the map, in the order of the findings.
+
+    What all slices say alike is encoded once, from the first: of 35 slices that is most of the work.
+
+    Parameters
+    ----------
+    series
+        Of the first image; the others follow it in order, in its series.
+    """
+    first = adc_image(subject, adc, 0, series)
+    alike = elements(first, subject.carried)
+    for keyword in OF_A_SLICE:
+        alike.pop(first.data_element(keyword).tag)  # type: ignore[union-attr]  # adc_image has set each of them
+    for index in range(len(adc.values)):
+        ds = slice_of(subject, adc, index, series)
+        ds.SOPClassUID, ds.SeriesInstanceUID = first.SOPClassUID, first.SeriesInstanceUID
+        yield result_of(Kind.ADC, series.order + index, ds, alike)
+
+
+def adc_image(subject: Subject, adc: AdcSeries, index: int, series: Envelope) -> Dataset:
+    """One slice of the map, whole.
 
     Parameters
     ----------
     index
         Its place among the images of the findings.
-    cover
-        Of this instance, with the series of the map.
     """
     ref = subject.findings.images[index]
     header = subject.headers[ref.sop_instance_uid]
-    ds = _series(subject, cover)
-    ds.SOPClassUID, ds.SOPInstanceUID = MRImageStorage, cover.sop_instance_uid
+    ds = _series(subject, series)
+    ds.SOPClassUID = MRImageStorage
     ds.ImageType = ["DERIVED", "SECONDARY", "DIFFUSION MAP", "ADC"]
-    ds.InstanceNumber = index + 1
     ds.ContentDate, ds.ContentTime = "", ""
     ds.DerivationDescription = f"Mono-exponential, from b = {adc.b_values[0]:g} and b = {adc.b_values[1]:g} s/mm2"
     ds.DerivationCodeSequence = [_code(MEASUREMENTS[MeasurementKind.MEAN_ADC])]
-    ds.SourceImageSequence = [_source(each, adc.headers) for each in adc.made_from[index]]
     ds.BurnedInAnnotation, ds.LossyImageCompression = "NO", "00"
-    _add_plane(ds, header, ref)
+    _add_plane(ds, _plane(header, ref))
     _add_acquisition(ds, header)
-    _add_cells(ds, adc.values[index])
-    finish(ds, cover, subject.first, subject.anatomy)
+    _add_meaning(ds, adc)
+    ds.update(slice_of(subject, adc, index, series))
+    finish(ds, series, subject.first, subject.anatomy)
+    return ds
+
+
+def slice_of(subject: Subject, adc: AdcSeries, index: int, series: Envelope) -> Dataset:
+    """What differs from slice to slice: `OF_A_SLICE`."""
+    ref = subject.findings.images[index]
+    ds = Dataset()
+    ds.SOPInstanceUID, ds.InstanceNumber = image_uid(series, index), index + 1
+    position = _plane(subject.headers[ref.sop_instance_uid], ref).position
+    ds.ImagePositionPatient = [decimal(float(each)) for each in position]
+    ds.SourceImageSequence = [_source(each, adc.headers) for each in adc.made_from[index]]
+    ds.PixelData = np.clip(np.rint(adc.values[index]), 0, TOP).astype("<u2").tobytes()
+    ds["PixelData"].VR = "OW"
     return ds
 
 
@@ -82,11 +113,9 @@ def _series(subject: Subject, cover: Envelope) -> Dataset:
     return ds
 
 
-def _add_plane(ds: Dataset, header: Dataset, ref: ImageRef) -> None:
-    """Image Plane (PS3.3 C.7.6.2), as the slice that it was computed from."""
-    plane = _plane(header, ref)
+def _add_plane(ds: Dataset, plane: Plane) -> None:
+    """Image Plane (PS3.3 C.7.6.2) but for its position, as the slice that it was computed from."""
     ds.ImageOrientationPatient = [decimal(float(each)) for each in (*plane.row, *plane.column)]
-    ds.ImagePositionPatient = [decimal(float(each)) for each in plane.position]
     ds.PixelSpacing = [decimal(each) for each in plane.spacing]
     ds.SliceThickness = decimal(plane.thickness) if plane.thickness else None
 
@@ -118,17 +147,14 @@ def _terms(header: Dataset, keyword: str) -> list[str]:
     return [each.strip() for each in text_of(header, keyword).split("\\") if _TERM.fullmatch(each.strip())]
 
 
-def _add_cells(ds: Dataset, values: npt.NDArray[np.float32]) -> None:
-    """Image Pixel and what its cells mean (PS3.3 C.7.6.3, C.7.6.16.2.11)."""
-    cells = np.clip(np.rint(values), 0, TOP).astype("<u2")
+def _add_meaning(ds: Dataset, adc: AdcSeries) -> None:
+    """Image Pixel, and what its cells mean (PS3.3 C.7.6.3, C.7.6.16.2.11)."""
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.Rows, ds.Columns = cells.shape
+    _, ds.Rows, ds.Columns = adc.values.shape
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 0
     ds.WindowCenter, ds.WindowWidth = WINDOW
     ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
     ds.RealWorldValueMappingSequence = [_mapping()]
-    ds.PixelData = cells.tobytes()
-    ds["PixelData"].VR = "OW"
 
 
 def _mapping() -> Dataset:

@@ -47,11 +47,17 @@ def encoded(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> bytes:
     carried
         Elements already encoded; each replaces the data set's own.
     """
+    parts = elements(ds, carried)
+    return b"".join(parts[tag] for tag in sorted(parts))
+
+
+def elements(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> dict[BaseTag, bytes]:
+    """The same element by element: what other objects of a series can carry in their turn."""
     if "ContentSequence" not in ds:  # a document has no element whose VR hangs on another
         correct_ambiguous_vr(ds, True)
     parts = {element.tag: _element(element) for element in ds if element.tag not in carried}
     parts.update(carried)
-    return b"".join(parts[tag] for tag in sorted(parts))
+    return parts
 
 
 def part10(result: EncodedObject) -> bytes:

@@ -7,7 +7,6 @@ a source that has one, whatever is on it.
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from models.findings import Answer, Findings
 from node.identity import MANUFACTURER, fingerprint, uid_of
-from node.report.adc import adc_image, image_uid
+from node.report.adc import adc_images
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope, envelope
 from node.report.gsps import presentation_state
@@ -85,15 +84,10 @@ def _objects(findings: Findings, sources: Sequence[Source], request: Request) ->
 
 def _adc_map(each: Subject, order: int, run_hash: str, findings: Findings, request: Request) -> list[EncodedObject]:
     """The images of the ADC map of one source, in one series; nothing where it has none."""
-    adc = each.source.adc
-    if adc is None:
+    if each.source.adc is None:
         return []
     series = envelope(Kind.ADC, order, each.key, run_hash, findings.model, request)
-    made = []
-    for index in range(len(adc.values)):
-        cover = replace(series, sop_instance_uid=image_uid(series, index), order=order + index)
-        made.append(result_of(Kind.ADC, cover.order, adc_image(each, adc, index, cover), each.carried))
-    return made
+    return list(adc_images(each, each.source.adc, series))
 
 
 def run_hash_of(findings: Findings, sources: Sequence[Source], request: Request) -> str:

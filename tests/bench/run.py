@@ -1,6 +1,8 @@
 """The bench, one command: `python tests/bench/run.py [--quick] [--markdown FILE] [SECTION...]`.
 
-Sections: receive, dcmsend, drip, memory (all four need no model), latency, build, inference. Without a name: all.
+Sections: receive, dcmsend, drip, memory (all four need no model), latency, build, inference (radiographs), mr
+(last image to report for each MR system), systems (stages of their studies), networks (onnxruntime beside torch).
+Without a name: all.
 Every figure is taken beside its peers in the same run; every stored image is compared byte for byte.
 """
 
@@ -65,8 +67,26 @@ def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
 
         return inference.inference_table(3 if quick else 10)
 
+    def mr_to_the_report() -> Table:
+        from tests.bench import mr_latency
+
+        table, found = mr_latency.mr_latency_table(2 if quick else 10)
+        goals.systems(found)
+        return table
+
+    def in_stages() -> Table:
+        from tests.bench import systems
+
+        return systems.systems_table(1 if quick else 5)
+
+    def through_networks() -> Table:
+        from tests.bench import networks
+
+        return networks.networks_table(2 if quick else 10)
+
     receivers = {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
-    return receivers | {"latency": to_the_result, "build": building, "inference": inferring}
+    mr = {"mr": mr_to_the_report, "systems": in_stages, "networks": through_networks}
+    return receivers | {"latency": to_the_result, "build": building, "inference": inferring} | mr
 
 
 def machine() -> str:

@@ -3,12 +3,16 @@
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tests.bench import loads, receivers
 from tests.bench.latency import Latency
 from tests.bench.memory import Memory
 from tests.bench.receive import Measured, ratios
 from tests.bench.tables import Table, number, percentile
+
+if TYPE_CHECKING:  # what needs phantoms and networks is not loaded by the sections that need none
+    from tests.bench.mr_latency import Way
 
 
 @dataclass(slots=True)
@@ -76,6 +80,13 @@ class Goals:
             "s",
         )
         self.at_most("worker memory with the knee bundle", 1000, 600, found.worker_mb, "MB")
+
+    def systems(self, found: "Mapping[str, Way]") -> None:
+        """From the last MR image to the report, where the bundle is the one that ships."""
+        for way in found.values():
+            if way.ships:
+                what = f"last image → report in Orthanc without settle wait, {way.of.what}, p50"
+                self.at_most(what, way.of.limit_s, way.of.limit_s / 2, percentile(way.seconds, 0.5), "s")
 
 
 def _median(values: list[float]) -> float | None:

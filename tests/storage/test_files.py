@@ -139,3 +139,23 @@ def test_files_that_no_row_names_are_swept_when_old(
 def test_sweeping_a_store_that_was_never_used_is_no_fault(engine: Engine, store: ResultStore) -> None:
     with reading(engine) as conn:
         assert store.sweep(conn, 2000.0) == []
+
+
+def test_several_are_stored_at_once_and_come_back_in_their_order(store: ResultStore) -> None:
+    several = [bytes([number]) * (number + 1) for number in range(20)]
+    kept = store.put_all(several)
+    assert [store.read(*each) for each in kept] == several
+    assert len({path for path, _ in kept}) == len(several)
+    assert store.put_all([]) == []
+
+
+def test_where_one_of_several_cannot_be_stored_that_is_raised(
+    store: ResultStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull):
+        store.put_all([b"one", b"two"])
+    assert not files(tmp_path)

@@ -11,8 +11,12 @@ from models.diffusion import of_vendor
 from models.findings import ImageRef
 from models.volume import volume
 from node.headers import facts_of
-from node.report.encode import part10
+from node.report.adc import adc_image
+from node.report.encode import encoded, part10
+from node.report.envelope import envelope
+from node.report.objects import run_hash_of
 from node.report.request import AdcSeries, Kind, Profile
+from node.report.subject import subject
 from tests.node.report.made_cases import Case, mr_series, normal, read
 from tests.node.report.validators import errors_of
 
@@ -114,3 +118,14 @@ def test_a_header_that_says_little_or_nonsense_gives_a_valid_image_all_the_same(
     path = tmp_path / "adc.dcm"
     path.write_bytes(part10(next(each for each in odd.made() if each.kind is Kind.ADC)))
     assert errors_of(path) == []
+
+
+def test_the_images_are_what_they_would_be_if_each_were_made_alone(case: Case) -> None:
+    source = case.sources[0]
+    assert source.adc is not None
+    run = run_hash_of(case.findings, case.sources, case.request)
+    each = subject(case.findings.sources[0], source, case.findings.model, run, case.request)
+    series = envelope(Kind.ADC, 1, each.key, run, case.findings.model, case.request)
+    made = [one for one in case.made() if one.kind is Kind.ADC]
+    alone = [encoded(adc_image(each, source.adc, index, series), each.carried) for index in range(len(made))]
+    assert [one.data for one in made] == alone
