@@ -123,15 +123,20 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
 
 def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association) -> int:
     """Send one object after the other; the number accepted. An object that fails holds back those that point at it
-    (promise P4), unless it is a companion."""
+    (promise P4), unless it is a companion.
+
+    That companions were accepted is recorded with the next object that is none, or at the end: each record waits for
+    the disk, and of an ADC map there may be a hundred. After a crash they are sent once more (promise P3).
+    """
     renewed, accepted = time.monotonic(), 0
+    taken: list[tuple[int, int]] = []
     for sent, (delivery_id, result) in enumerate(parcel.items):
         if time.monotonic() - renewed > _LEASE_S / 3:  # a slow peer, not a dead sender
             renewed = time.monotonic()
             with begin(desk.engine) as conn:
                 if not deliveries.renew(conn, parcel, _LEASE_S, time.time()):
                     log.warning("study %d: another sender has its parcel by now; this one stops", parcel.study_id)
-                    return accepted
+                    break
         try:
             data = desk.store.read(result.path, result.sha256)
             status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)
@@ -139,9 +144,11 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
             if result.kind in deliveries.COMPANIONS:
                 _leave_out(desk, delivery_id, str(exc))
                 continue
+            _accepted(desk, taken)
             _end_rest(desk, parcel, sent, str(exc), permanent=True)
             return accepted
         except PeerError as exc:
+            _accepted(desk, taken)
             _end_rest(desk, parcel, sent, str(exc), permanent=exc.permanent)
             raise
         meaning = verdict(status)
@@ -150,17 +157,28 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
             if meaning is Verdict.STOP and result.kind in deliveries.COMPANIONS:
                 _leave_out(desk, delivery_id, words, status)
                 continue
+            _accepted(desk, taken)
             _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP, status=status)
             return accepted
-        _accepted(desk, delivery_id, status)
+        taken.append((delivery_id, status))
         accepted += 1
+        if result.kind not in deliveries.COMPANIONS:
+            _accepted(desk, taken)
+    _accepted(desk, taken)
     return accepted
 
 
-def _accepted(desk: _Desk, delivery_id: int, status: int) -> None:
-    patiently(
-        desk.engine, lambda conn: deliveries.delivered(conn, delivery_id, status, time.time()), patience_s=_LEASE_S / 3
-    )
+def _accepted(desk: _Desk, taken: list[tuple[int, int]]) -> None:
+    """Record in one transaction what the peer has accepted, by delivery and status; `taken` is empty afterwards."""
+    if not taken:
+        return
+
+    def change(conn: Connection) -> None:
+        for delivery_id, status in taken:
+            deliveries.delivered(conn, delivery_id, status, time.time())
+
+    patiently(desk.engine, change, _LEASE_S / 3)
+    taken.clear()
 
 
 def _leave_out(desk: _Desk, delivery_id: int, error: str, status: int | None = None) -> None:

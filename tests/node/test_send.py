@@ -251,3 +251,26 @@ def test_an_object_that_was_taken_while_the_database_was_busy_is_not_sent_again(
     assert outbox.send()
     assert len(pacs.came) == 2
     assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("answer", "left"),
+    [
+        pytest.param(0x0000, DeliveryState.DELIVERED, id="the report is accepted"),
+        pytest.param(0xA700, DeliveryState.PENDING, id="the report must wait"),
+        pytest.param(0xC000, DeliveryState.PARKED, id="the report is refused"),
+    ],
+)
+def test_a_companion_that_was_accepted_is_recorded_with_what_comes_after_it(
+    serve_pacs: Callable[..., Pacs],
+    outbox_for: Callable[[int], Outbox],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: int,
+    left: DeliveryState,
+) -> None:
+    monkeypatch.setattr(deliveries, "COMPANIONS", frozenset({"SEG"}))
+    pacs = serve_pacs(0x0000, answer)
+    outbox = outbox_for(pacs.port)
+    outbox.send()
+    assert len(pacs.came) == 2
+    assert [line.state for line in outbox.lines()] == [DeliveryState.DELIVERED, left]
