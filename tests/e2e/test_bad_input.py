@@ -172,6 +172,7 @@ UNSUITABLE: dict[str, tuple[Callable[[], Dataset], tuple[str, ...]]] = {
     "no pixel data": (_no_pixels, ("REJECTED_DECODE", "REJECTED_INCOMPLETE")),
     "RGB": (_colour, ("REJECTED_DECODE",)),
     "65535 x 65535": (_huge, ("REJECTED_DECODE", "REJECTED_GEOMETRY")),
+    "all black": (lambda: radiographs.radiograph(np.zeros_like(pixels())), ("REJECTED_DECODE",)),
     "no rows": (lambda: radiographs.radiograph(pixels(), Rows=0), ("REJECTED_DECODE", "REJECTED_GEOMETRY")),
     "chest": (
         lambda: radiographs.radiograph(pixels(), BodyPartExamined="CHEST", StudyDescription="Thorax pa"),
