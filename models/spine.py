@@ -18,7 +18,7 @@ import numpy.typing as npt
 from models.boxes import area, chains
 from models.findings import Answer, ImageRef, Spacing
 from models.session import Session
-from models.slices import normalise
+from models.slices import has_tissue, normalise
 from models.spine_input import crop, fit_of, fitted, grown, largest, repeated
 from models.wff import (
     Pair,
@@ -32,6 +32,8 @@ from models.wff import (
 )
 
 ROLES = ("detector", "classifier")
+FAMILIAR = "familiar"
+"""The role of a third file, which a bundle may have: how strange a slice is."""
 DETECTED = ("background", "benign", "malignant")
 BOXES = 8
 """Boxes per slice that a detector of this version gives."""
@@ -76,6 +78,8 @@ class SpineRules:
     bias: float
     certain: float
     """Least calibrated probability of a class that may be the answer (split conformal)."""
+    unlike: float | None = None
+    """A sequence stranger than this is not assessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,8 @@ class SpineNets(NamedTuple):
 
     detector: Session
     classifier: Session
+    familiar: Session | None = None
+    """Says how strange a slice is."""
 
 
 def is_assessable(stack: Float) -> str | None:
@@ -144,6 +150,31 @@ def is_assessable(stack: Float) -> str | None:
     if not normalise(stack).any():
         return "Not assessed: the images of the sequence hold no signal."
     return None
+
+
+def strangeness(nets: SpineNets, grey: Float, size: tuple[int, int]) -> float:
+    """How unlike the training images the slices of a sequence are: the middle one; 0 where nobody says.
+
+    Parameters
+    ----------
+    grey
+        The stack, as `slices.normalise` gives it.
+    """
+    if nets.familiar is None:
+        return 0.0
+    shown = [tile for image in grey if has_tissue(tile := fitted(image, size)[None])]
+    parts = [nets.familiar.run(np.stack(shown[first : first + BATCH])) for first in range(0, len(shown), BATCH)]
+    return float(np.median(np.concatenate([part["strangeness"] for part in parts]))) if parts else 0.0
+
+
+def is_familiar(strangeness: float, unlike: float | None) -> str | None:
+    """None, or the sentence that says that a sequence is too strange to be looked at."""
+    if unlike is None or strangeness <= unlike:
+        return None
+    return (
+        "Not assessed: the series is unlike those that the model was trained on (strangeness "
+        f"{strangeness:.1f}, the limit is {unlike:.1f}). Read it without the model."
+    )
 
 
 def detect(nets: SpineNets, grey: Float, size: tuple[int, int]) -> Found:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from models.cardhead import Card, Limits, Preprocessing, Scaling
 from models.cardreader import Place
-from models.spine import FLOOR, ROLES, SpineRules
+from models.spine import FAMILIAR, FLOOR, ROLES, SpineRules
 from models.stack_card import NORMALISATION, StackInput
 from models.wff import DECADES, Weights
 
@@ -26,6 +26,8 @@ class SpineThresholds(Limits):
 
     certain: float
     """Least calibrated probability of a class that may be the answer (split conformal)."""
+    unlike: float | None = None
+    """A sequence stranger than this is not assessed; None of a bundle without the file that says how strange one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class SpineCard(Card):
             temperature=self.calibration.temperature,
             bias=self.calibration.bias,
             certain=self.thresholds.certain,
+            unlike=self.thresholds.unlike,
         )
 
     def check(self, place: Place) -> None:
@@ -80,8 +83,11 @@ class SpineCard(Card):
         self.input.check(place)
         if self.input.one_grid:
             raise place.refused("input.one_grid", True, "each sequence is looked at by itself, on its own grid")
-        if set(self.files) != set(ROLES):
-            raise place.refused("files", sorted(self.files), f"they are {' and '.join(ROLES)}")
+        roles = ROLES if self.thresholds.unlike is None else (*ROLES, FAMILIAR)
+        if set(self.files) != set(roles):
+            raise place.refused("files", sorted(self.files), f"they are {' and '.join(roles)}")
+        if self.thresholds.unlike is not None:
+            place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         if self.classes != CLASSES:
             raise place.refused("classes", list(self.classes), f"they are {', '.join(CLASSES)}")
         place.within("preprocess.margin", self.preprocess.margin, 0.5, 4.0)

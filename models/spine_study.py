@@ -9,7 +9,18 @@ from models.card import Bundle, contract_of, of_kind
 from models.cardhead import Card
 from models.findings import Findings, ModelIdentity, Spacing, SpacingSource
 from models.session import Contract, SessionOptions, open_session
-from models.spine import BOXES, DETECTED, ROLES, SpineNets, SpineSequence, examine, is_assessable
+from models.slices import Float, normalise
+from models.spine import (
+    BOXES,
+    DETECTED,
+    FAMILIAR,
+    SpineNets,
+    SpineSequence,
+    examine,
+    is_assessable,
+    is_familiar,
+    strangeness,
+)
 from models.spine_card import CLASSES, SpineCard
 from models.spine_findings import findings, not_assessed
 from models.spine_input import CROP, SLICES
@@ -51,7 +62,7 @@ class Spine:
         if not sequences:
             raise ValueError("a study without sequences has no answer")
         started = time.perf_counter()
-        reasons = [is_assessable(sequence.stack) for sequence in sequences]
+        reasons = [is_assessable(sequence.stack) or self._too_strange(sequence.stack) for sequence in sequences]
         assessed = [sequence for sequence, reason in zip(sequences, reasons, strict=True) if reason is None]
         refused = [
             not_assessed(sequence, reason) for sequence, reason in zip(sequences, reasons, strict=True) if reason
@@ -60,6 +71,10 @@ class Spine:
         rules = self.card.rules
         answer = examine(self.nets, [sequence.stack for sequence in assessed], age, rules, timings)
         return findings(self.identity, rules, assessed, answer, refused, timings)
+
+    def _too_strange(self, stack: Float) -> str | None:
+        strange = strangeness(self.nets, normalise(stack), self.card.preprocess.size)
+        return is_familiar(strange, self.card.thresholds.unlike)
 
 
 def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Spine:
@@ -77,7 +92,7 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Spine:
         role: open_session(
             bundle.files[role], str(bundle.folder / card.files[role].path), contract(card, role), options
         )
-        for role in ROLES
+        for role in card.files
     }
     identity = ModelIdentity(
         system=card.system,
@@ -87,7 +102,7 @@ def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> Spine:
         provider=" + ".join(dict.fromkeys(session.provider for session in sessions.values())),
         training_data=card.training_kind,
     )
-    return Spine(card, identity, SpineNets(sessions["detector"], sessions["classifier"]))
+    return Spine(card, identity, SpineNets(sessions["detector"], sessions["classifier"], sessions.get(FAMILIAR)))
 
 
 def sequence_of(volume: Volume) -> SpineSequence:
@@ -98,7 +113,9 @@ def sequence_of(volume: Volume) -> SpineSequence:
 
 
 def contract(card: SpineCard, role: str) -> Contract:
-    """What the file for `role` ("detector", "classifier") must say, take and give."""
+    """What the file for `role` ("detector", "classifier", "familiar") must say, take and give."""
+    if role == FAMILIAR:
+        return Contract(contract_of(card, role), "image", (1, *card.preprocess.size), {"strangeness": (1,)})
     if role == "detector":
         outputs: dict[str, tuple[int, ...]] = {"boxes": (BOXES, 4), "probabilities": (BOXES, len(DETECTED))}
         return Contract(contract_of(card, role), "image", (1, *card.preprocess.size), outputs)

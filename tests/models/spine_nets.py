@@ -120,6 +120,16 @@ def classifier(malignant=0.7) -> bytes:
     return _model(nodes, values, "classifier", [16, 112, 112], {"class_logits": ["batch", 2]})
 
 
+def familiar() -> bytes:
+    """As strange as it is bright on the whole."""
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "axes"], ["grey"], keepdims=0),
+        helper.make_node("Reshape", ["grey", "column"], ["strangeness"]),
+    ]
+    values = {"axes": np.array([1, 2, 3], np.int64), "column": np.array([-1, 1], np.int64)}
+    return _model(nodes, values, "familiar", [1, SIDE, SIDE], {"strangeness": ["batch", 1]})
+
+
 def _model(nodes, values, role, shape, outputs) -> bytes:
     graph = helper.make_graph(
         nodes,
@@ -136,12 +146,14 @@ def _model(nodes, values, role, shape, outputs) -> bytes:
     return made.SerializeToString()
 
 
-def bundle(folder: Path, **nets: bytes) -> Path:
+def bundle(folder: Path, unlike: float | None = None, **nets: bytes) -> Path:
     """Write a bundle with a fitting card; returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"detector": detector(), "classifier": classifier()} | nets
+    if unlike is not None:
+        files["familiar"] = familiar()
     for role, data in files.items():
         (folder / f"{role}.onnx").write_bytes(data)
     entries = {role: FileEntry(f"{role}.onnx", hashlib.sha256(data).hexdigest()) for role, data in files.items()}
-    write(replace(CARD, files=entries), folder)
+    write(replace(CARD, files=entries, thresholds=replace(CARD.thresholds, unlike=unlike)), folder)
     return folder

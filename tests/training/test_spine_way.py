@@ -81,6 +81,9 @@ def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made
     assert card.measured["patients"] == 3
     assert card.measured["validation_ece_after"] == choice.ece_after
     assert len(card.measured["patient_auc"]) == 3
+    assert card.measured["noise_not_assessed"] == 1.0
+    assert card.measured["sequences_not_assessed"] < 0.5
+    assert 0.3 < card.thresholds.unlike == choice.unlike
     spine = load(read_bundle(made / "bundle"))
     spine.warm_up()
     scan = cases[0].scans[0]

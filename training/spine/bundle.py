@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.card import Bundle, Card, FileEntry, Stage, contract_of, of_kind
-from models.spine import BOXES, ROLES
+from models.spine import BOXES, FAMILIAR, ROLES
 from models.spine_card import (
     CLASSES,
     SYSTEM,
@@ -21,15 +21,24 @@ from models.spine_card import (
     SpineThresholds,
 )
 from models.spine_input import CROP, SLICES
+from models.spine_study import contract
 from models.stack_card import NORMALISATION, NeedSpec, StackInput
 from models.wff import Weights
 from training import card_writer
 from training.errors import RunFault
+from training.export import prove
 from training.spine.calibrate import Choice
 from training.spine.evaluate import Figures
 from training.spine.fit import Nets
-from training.spine.onnx_export import export_classifier, export_detector, prove_classifier, prove_detector
+from training.spine.onnx_export import (
+    export_classifier,
+    export_detector,
+    export_familiar,
+    prove_classifier,
+    prove_detector,
+)
 from training.spine.recipe import Recipe
+from training.spine.serving import Familiar
 
 BODY_PARTS = ("spine",)
 PLANE = ("sagittal",)
@@ -62,14 +71,25 @@ PAPER = (
     "Liu H, Jiao M, Yuan Y, et al. Benign and malignant diagnosis of spinal tumors based on deep learning and weighted "
     "fusion framework on MRI. Insights into Imaging 2022, 13:87. doi:10.1186/s13244-022-01227-2"
 )
+ANYTHING = 1e9
+"""Nothing is too strange before calibration says what is."""
 KEPT = ("validation_",)
 
 Facts = Mapping[str, str | int | float | bool | list[str | int | float | bool]]
 Array = npt.NDArray[np.float32]
 
 
-def write(nets: Nets, recipe: Recipe, folder: Path, *, version: str, seen: Mapping[str, Array], facts: Facts) -> Card:
-    """Export both networks, prove them equal on random and real input, then write files and card.
+def write(
+    nets: Nets,
+    familiar: Familiar,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    version: str,
+    seen: Mapping[str, Array],
+    facts: Facts,
+) -> Card:
+    """Export both networks, and what is familiar to them, prove all equal on random and real input, then write.
 
     Parameters
     ----------
@@ -84,14 +104,17 @@ def write(nets: Nets, recipe: Recipe, folder: Path, *, version: str, seen: Mappi
         A file that does not answer as its network; nothing is written.
     """
     card = blank(nets, recipe, version, facts)
-    stated = {role: contract_of(card, role) | _told(card, recipe, role) for role in ROLES}
+    stated = {role: contract_of(card, role) | _told(card, recipe, role) for role in (*ROLES, FAMILIAR)}
     made = {
         "detector": export_detector(nets.detector, stated["detector"]),
         "classifier": export_classifier(nets.classifier, stated["classifier"]),
+        FAMILIAR: export_familiar(familiar, (1, *recipe.detector.size), stated[FAMILIAR]),
     }
     rng = np.random.default_rng(1)
     noise = rng.random((3, 1, *recipe.detector.size), dtype=np.float32)
-    prove_detector(made["detector"], "detector.onnx", nets.detector, stated["detector"], [noise, seen["detector"]])
+    inputs = [noise, seen["detector"]]
+    prove(made[FAMILIAR], "familiar.onnx", familiar, contract(card, FAMILIAR), inputs)
+    prove_detector(made["detector"], "detector.onnx", nets.detector, stated["detector"], inputs)
     noise = rng.random((3, SLICES, CROP, CROP), dtype=np.float32)
     inputs = [noise, seen["classifier"]]
     prove_classifier(made["classifier"], "classifier.onnx", nets.classifier, stated["classifier"], inputs)
@@ -123,7 +146,7 @@ def blank(nets: Nets, recipe: Recipe, version: str, facts: Facts) -> SpineCard:
         preprocess=SpinePreprocess(recipe.detector.size, NORMALISATION, recipe.classifier_batches.margin),
         files={},
         classes=CLASSES,
-        thresholds=SpineThresholds(mask=0.5, certain=0.5),
+        thresholds=SpineThresholds(mask=0.5, certain=0.5, unlike=ANYTHING),
         calibration=SpineCalibration(temperature=1.0, bias=0.0),
         fusion=SpineFusion(weights.detector, weights.sequence, weights.age, tuple(round(age, 4) for age in nets.ages)),
         measured={},
@@ -135,14 +158,16 @@ def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figu
     """Write into the card what calibration chose, or what evaluation measured."""
     card = of_kind(bundle, SpineCard).card
     if choice is not None:
-        told = {
+        told: Figures = {
             "validation_ece_before": choice.ece_before,
             "validation_ece_after": choice.ece_after,
             "validation_false_findings": choice.false_findings,
         }
+        if choice.strangeness:
+            told["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(
             card,
-            thresholds=SpineThresholds(mask=choice.box, certain=choice.certain),
+            thresholds=SpineThresholds(mask=choice.box, certain=choice.certain, unlike=choice.unlike),
             calibration=SpineCalibration(choice.temperature, choice.bias),
             measured=told,
         )
@@ -155,7 +180,7 @@ def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figu
 
 def _told(card: SpineCard, recipe: Recipe, role: str) -> dict[str, str]:
     rows, columns = card.preprocess.size
-    shape = f"(b, 1, {rows}, {columns})" if role == "detector" else f"(b, {SLICES}, {CROP}, {CROP})"
+    shape = f"(b, 1, {rows}, {columns})" if role != "classifier" else f"(b, {SLICES}, {CROP}, {CROP})"
     return {
         "name": card.name,
         "version": card.version,

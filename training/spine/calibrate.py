@@ -17,6 +17,7 @@ from models.metrics import expected_calibration_error
 from models.spine import SpineNets, SpineRules, calibrated
 from training.conformal import least_possible
 from training.errors import DataFault
+from training.familiarity import FAMILIAR, SLACK
 from training.spine.evaluate import Judged, Looked, judge
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,9 @@ class Choice:
     false_findings: float
     ece_before: float
     ece_after: float
+    unlike: float | None = None
+    strangeness: tuple[float, ...] = ()
+    """Quartiles over the validation sequences, and the quantile that the limit comes from; empty where nobody says."""
 
 
 def choose(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> Choice:
@@ -66,7 +70,17 @@ def choose(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> Choi
         round(float(np.mean([each.false_findings for each in said])), 4),
         round(expected_calibration_error(_pairs(scores), truth, bins=10), 4),
         round(expected_calibration_error(_pairs(probabilities), truth, bins=10), 4),
+        *_limit(looked),
     )
+
+
+def _limit(looked: Sequence[Looked]) -> tuple[float | None, tuple[float, ...]]:
+    """From which strangeness on a sequence is not assessed, and what it comes from."""
+    each = [strange for one in looked for strange in one.strangeness]
+    if not each:
+        return None, ()
+    quantiles = tuple(np.quantile(each, (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
+    return round(SLACK * quantiles[-1], 4), quantiles
 
 
 def _box(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> tuple[float, list[Judged]]:

@@ -23,6 +23,7 @@ from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
 from training.spine.report import told_of
+from training.spine.serving import learned
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -77,7 +78,9 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, versi
         "steps": list(fit.spent(run)["steps"]),
         "parameters": [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)],
     }
-    return bundle.write(nets, recipe, folder, version=version, seen=seen(parts.validation, recipe), facts=facts)
+    familiar = learned(nets.detector, parts.train)
+    shown = seen(parts.validation, recipe)
+    return bundle.write(nets, familiar, recipe, folder, version=version, seen=shown, facts=facts)
 
 
 def seen(cases: Sequence[Case], recipe: Recipe) -> dict[str, npt.NDArray[np.float32]]:
@@ -142,6 +145,7 @@ def measure(
         "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, said, spine.card.rules),
+        **evaluate.strangers(spine.nets, looked, spine.card.rules),
     }
     return measured, partial(told_of, looked, said, spine.card.rules)
 

@@ -27,6 +27,8 @@ from models.spine import (
     classify,
     conclude,
     detect,
+    is_familiar,
+    strangeness,
 )
 from training.spine.dataset import Case, Scan
 
@@ -38,6 +40,10 @@ SAME_MM = 12.0
 """Two false findings of different sequences that are nearer to one another are one."""
 UNKNOWN_SCORE = 0.5
 DRAWS = 1000
+NOTHING = 2.0
+"""No box has such a probability."""
+STRANGERS = 8
+"""Sequences that are made strange."""
 
 Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
 Ints = npt.NDArray[np.integer]
@@ -50,6 +56,12 @@ class Looked:
     case: Case
     grey: tuple[npt.NDArray[np.float32], ...]
     found: tuple[Found, ...]
+    strangeness: tuple[float, ...] = ()
+    """Of each sequence; nothing where nobody says."""
+
+    def is_strange(self, place: int, rules: SpineRules) -> bool:
+        """Whether nothing may be said of a sequence."""
+        return bool(self.strangeness) and is_familiar(self.strangeness[place], rules.unlike) is not None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,10 +82,30 @@ def look(nets: SpineNets, cases: Sequence[Case], size: tuple[int, int]) -> list[
     looked = []
     for place, case in enumerate(cases, start=1):
         grey = tuple(scan.stack.astype(np.float32) / np.float32(255.0) for scan in case.scans)
-        looked.append(Looked(case, grey, tuple(detect(nets, each, size) for each in grey)))
+        found = tuple(detect(nets, each, size) for each in grey)
+        strange = tuple(strangeness(nets, each, size) for each in grey) if nets.familiar else ()
+        looked.append(Looked(case, grey, found, strange))
         if place % 20 == 0:
             log.info("Looked at %d of %d patients.", place, len(cases))
     return looked
+
+
+def strangers(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> Figures:
+    """The shares of sequences that are not assessed: as they are, as noise, and with grey values reversed."""
+    if rules.unlike is None or nets.familiar is None:
+        return {}
+    rng = np.random.default_rng(1)
+    stacks = [grey for each in looked for grey in each.grey][:STRANGERS]
+    ways = {
+        "noise": [rng.random(grey.shape, dtype=np.float32) for grey in stacks],
+        "reversed": [np.float32(1.0) - grey for grey in stacks],
+    }
+    own = [each.is_strange(place, rules) for each in looked for place in range(len(each.grey))]
+    made: Figures = {"sequences_not_assessed": round(float(np.mean(own)), 4)}
+    for name, changed in ways.items():
+        strange = [strangeness(nets, grey, rules.size) > rules.unlike for grey in changed]
+        made[f"{name}_not_assessed"] = round(float(np.mean(strange)), 3)
+    return made
 
 
 def judge(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> list[Judged]:
@@ -82,7 +114,9 @@ def judge(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> list[
 
 
 def _judged(nets: SpineNets, looked: Looked, rules: SpineRules) -> Judged:
-    found = [each.above(rules.box) for each in looked.found]
+    found = [
+        each.above(NOTHING if looked.is_strange(place, rules) else rules.box) for place, each in enumerate(looked.found)
+    ]
     classified = [classify(nets, grey, each, rules) for grey, each in zip(looked.grey, found, strict=True)]
     return judged(looked.case, conclude(found, classified, looked.case.age, rules))
 

@@ -43,6 +43,11 @@ def export_classifier(net: Classifier, metadata: Mapping[str, str]) -> bytes:
     return _exported(net, (SLICES, CROP, CROP), ("class_logits",), metadata, None)
 
 
+def export_familiar(net: nn.Module, shape: tuple[int, ...], metadata: Mapping[str, str]) -> bytes:
+    """How strange an image is, from `image` `(b, *shape)` to `strangeness`."""
+    return _exported(net, shape, ("strangeness",), metadata, None)
+
+
 def detector_contract(net: Detector, metadata: Mapping[str, str]) -> Contract:
     """What a session of the detector must take and give."""
     count = net.spec.boxes
