@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import flood, loads, receive, receivers, tables
+from models import card
+from tests.bench import flood, loads, mr_studies, receive, receivers, tables
 from tests.bench.loads import MR256, Kind
 from tests.bench.receivers import AE_TITLE, CALLING, Receiver
 from tests.e2e.processes import PROJECT
@@ -93,3 +94,22 @@ def test_the_command_says_what_it_can_do() -> None:
     )
     assert "receive" in done.stdout
     assert "--quick" in done.stdout
+
+
+@pytest.mark.parametrize("one", mr_studies.SYSTEMS, ids=lambda one: one.system)
+def test_a_study_of_each_system_has_the_slices_that_its_limit_is_stated_for(one: mr_studies.Measured) -> None:
+    made = one.make(90_001)
+    sizes = {"diffusion-unet": 2 * 35, "hand-deep-ht": 20, "spine-wff": 4 * 11, "limb-unet": 40}
+    assert len(made) == sizes[one.system]
+    known = {str(ds.StudyInstanceUID) for ds in made}, {str(ds.SOPInstanceUID) for ds in made}
+    anew = mr_studies.again(made)
+    assert len({ds.StudyInstanceUID for ds in anew}) == 1
+    assert not {str(ds.StudyInstanceUID) for ds in anew} & known[0]
+    assert not {str(ds.SOPInstanceUID) for ds in anew} & known[1]
+
+
+def test_each_system_is_answered_on_the_bench_by_what_ships_or_by_a_tiny_network(tmp_path: Path) -> None:
+    ships = mr_studies.shelf(tmp_path / "models")
+    found = card.bundles(tmp_path / "models")
+    assert not found.damaged
+    assert {bundle.card.system for bundle in found.sound} == set(ships)
