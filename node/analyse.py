@@ -236,7 +236,7 @@ def _outcome(answer: Answer) -> Outcome:
     if answer is Answer.NORMAL:
         return Outcome.OK_NORMAL
     if answer is Answer.NOT_ASSESSED:
-        return Outcome.REJECTED_GEOMETRY
+        return Outcome.REJECTED_UNLIKE
     return Outcome.OK_FINDINGS
 
 

@@ -125,6 +125,8 @@ class Outcome(StrEnum):
     REJECTED_BURNED_IN = "REJECTED_BURNED_IN"
     REJECTED_INCOMPLETE = "REJECTED_INCOMPLETE"
     REJECTED_DECODE = "REJECTED_DECODE"
+    REJECTED_UNLIKE = "REJECTED_UNLIKE"
+    """The model does not know such images: unlike its training data, so it does not assess them."""
     INPUT_PATIENT_MISMATCH = "INPUT_PATIENT_MISMATCH"
     FAILED_MODEL = "FAILED_MODEL"
     FAILED_RESOURCE = "FAILED_RESOURCE"

@@ -291,3 +291,14 @@ instead_of = ["low", "high"]
         assert (analysis.model_name, analysis.outcome) == (name, Outcome.OK_FINDINGS), analysis.explanation
         assert "adc" not in {each.kind for each in analysis.results}, "the scanner sent one"
     assert "diffusion-adc 0.0.1 does so because diffusion 0.0.1 needs" in analysis.explanation[0]
+
+
+def test_a_study_unlike_the_training_data_is_rejected_under_that_name(tmp_path):
+    for name in ("models", "journal", "results"):
+        (tmp_path / name).mkdir()
+    card = stack_nets.LIMB.replace("tumour = 0.5", "tumour = 0.5\nunlike = 0.0001")
+    stack_nets.bundle(tmp_path / "models" / "limb", card)
+    folders = (str(tmp_path / name) for name in ("models", "journal", "results"))
+    said = open_desk(Setup(*folders, "cpu", 1, "ERROR", "TEST")).analyse(job(tmp_path, single_frames(STORED)))
+    assert (said.outcome, said.answer) == (Outcome.REJECTED_UNLIKE, "not_assessed")
+    assert any("unlike those that the model was trained on" in sentence for sentence in said.explanation)
