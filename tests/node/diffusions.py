@@ -20,7 +20,7 @@ IN_FRAMES = ("public", "philips", "siemens", "ge", "uih")
 @cache
 def patient() -> DiffusionPatient:
     """A thigh with one tumour."""
-    return diffusion_patient(3, tumours=1, region="thigh", b_values=B_VALUES, side=96, slices=16)
+    return diffusion_patient(3, tumours=1, region="thigh", b_values=B_VALUES, side=64, slices=12)
 
 
 def single_frames(dialect: Dialect = Dialect.SIEMENS) -> list[Dataset]:
