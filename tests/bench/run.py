@@ -67,6 +67,13 @@ def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
 
         return inference.inference_table(3 if quick else 10)
 
+    receivers = {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
+    return receivers | {"latency": to_the_result, "build": building, "inference": inferring} | mr_sections(quick, goals)
+
+
+def mr_sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
+    """Those of MR studies, and the networks of every bundle."""
+
     def mr_to_the_report() -> Table:
         from tests.bench import mr_latency
 
@@ -84,9 +91,7 @@ def sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
 
         return networks.networks_table(2 if quick else 10)
 
-    receivers = {"receive": receiving, "dcmsend": dcmsend, "drip": drip, "memory": listener_memory}
-    mr = {"mr": mr_to_the_report, "systems": in_stages, "networks": through_networks}
-    return receivers | {"latency": to_the_result, "build": building, "inference": inferring} | mr
+    return {"mr": mr_to_the_report, "systems": in_stages, "networks": through_networks}
 
 
 def machine() -> str:
