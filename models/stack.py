@@ -31,7 +31,7 @@ from models.findings import (
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, has_tissue, normalise, plan, scaled_adc
-from models.stack_card import ADC, HIGH, LOW, ROLE, StackCard
+from models.stack_card import ADC, HIGH, LOW, MORE, ROLE, StackCard
 from models.strangers import unassessed
 from models.volume import Volume
 
@@ -71,7 +71,7 @@ def prepared(card: StackCard, volumes: Mapping[str, Volume], b_values: Mapping[s
         By the name of the need. Results belong to the first of the card's channels that is an image of its own, the
         high b-value before the low one.
     b_values
-        Of the needs "low" and "high".
+        Of the needs "low" and "high", and of the stacks of "more".
 
     Raises
     ------
@@ -113,15 +113,30 @@ def _mm(volume: Volume) -> str:
 
 
 def _adc(volumes: Mapping[str, Volume], b_values: Mapping[str, float]) -> tuple[AdcMap | None, tuple[str, ...]]:
-    """Ours from a pair of b-values; the scanner's where there is no pair."""
+    """Ours from a pair of b-values, or from a pair and more; the scanner's where there is no pair."""
     if {LOW, HIGH} <= volumes.keys() and {LOW, HIGH} <= b_values.keys():
         made = diffusion.two_point(volumes[LOW].voxels, volumes[HIGH].voxels, b_values[LOW], b_values[HIGH])
         diffusion.check_pair(volumes[LOW].voxels, made)
-        return made, (f"ADC values were computed from b = {b_values[LOW]:g} and b = {b_values[HIGH]:g} s/mm2.",)
+        names = fitted(b_values)
+        if len(names) > 2:
+            made = diffusion.log_linear([volumes[name].voxels for name in names], [b_values[name] for name in names])
+        told = ", ".join(f"{b_values[name]:g}" for name in names)
+        return made, (f"ADC values were computed from the b-values {told} s/mm2.",)
     if ADC in volumes:
         given, sentence = diffusion.of_vendor(volumes[ADC].voxels, volumes[ADC].unit)
         return given, (sentence,)
     return None, ()
+
+
+def fitted(b_values: Mapping[str, float]) -> tuple[str, ...]:
+    """The names of the stacks that an ADC is fitted through, by rising b-value: the pair, and what more there is."""
+    names = [name for name in b_values if name in (LOW, HIGH) or is_more(name)]
+    return tuple(sorted(names, key=lambda name: b_values[name]))
+
+
+def is_more(name: str) -> bool:
+    """Whether an input is one of the further b-values: "more", "more (2)"."""
+    return name.partition(" ")[0] == MORE
 
 
 class StackModel:

@@ -19,6 +19,8 @@ ADC = "adc"
 """The channel, and the need, that is an apparent diffusion coefficient."""
 LOW, HIGH = "low", "high"
 """The needs, and the channels, that are diffusion-weighted images of b near 0 and of the high b-value."""
+MORE = "more"
+"""The need of any further b-values: the ADC is then fitted through all of them."""
 PLANES = ("axial", "sagittal", "coronal")
 MOST_STACKS = 16
 """Of one input of a model that looks at each series by itself."""
@@ -41,7 +43,7 @@ class NeedSpec:
     fat_suppressed: bool | None = None
     """Whether the signal of fat must be, or must not be, taken away."""
     at_most: int = 1
-    """How many stacks it takes; more than one only where inputs need not lie on one grid."""
+    """How many stacks it takes; more than one only of an optional input, or where inputs need not lie on one grid."""
     is_optional: bool = False
     """The model answers without it."""
     instead_of: tuple[str, ...] = ()
@@ -89,8 +91,8 @@ class StackInput(Input):
             raise place.refused(f"{key}, b_values", list(need.b_values), "the lowest comes first")
         if need.must_be_contrasted and not need.may_be_contrasted:
             raise place.refused(f"{key}, must_be_contrasted", True, "may_be_contrasted is false")
-        if not 1 <= need.at_most <= (1 if self.one_grid else MOST_STACKS):
-            rule = f"it is from 1 to {MOST_STACKS}, and 1 where all inputs lie on one grid"
+        if not 1 <= need.at_most <= (1 if self.one_grid and not need.is_optional else MOST_STACKS):
+            rule = f"it is from 1 to {MOST_STACKS}, and 1 where all inputs lie on one grid and it is not optional"
             raise place.refused(f"{key}, at_most", need.at_most, rule)
 
 

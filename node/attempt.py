@@ -47,6 +47,21 @@ class _Choice:
         """Whether the stack serves another input already."""
         return any(candidate.stack is taken.stack for taken in self.found.values())
 
+    def further(self, ranked: Sequence[Candidate]) -> list[Candidate]:
+        """Those that serve, are not taken, and bring a b-value that none before them brought."""
+        known = {taken.stack.b_value for taken in self.found.values()}
+        further: list[Candidate] = []
+        for each in ranked:
+            if each.refusal is None and not self.has(each) and each.stack.b_value not in known:
+                known.add(each.stack.b_value)
+                further.append(each)
+        return further
+
+
+def numbered(name: str, number: int) -> str:
+    """The name of a stack of an input that takes several: "more", "more (2)"."""
+    return name if number == 1 else f"{name} ({number})"
+
 
 def tried(series: Sequence[SeriesFacts], card: CardFacts, rules: RouteRules) -> Attempt:
     """Try one model on the series of a study."""
@@ -72,7 +87,7 @@ def _on_any_grid(
         ranked = [each for each in candidates(series, card, need, rules) if not choice.has(each)]
         able = [each for each in ranked if each.refusal is None]
         for number, candidate in enumerate(able[: need.at_most], start=1):
-            choice.found[need.name if number == 1 else f"{need.name} ({number})"] = candidate
+            choice.found[numbered(need.name, number)] = candidate
         _note_refusals(ranked, choice.refusals, card, need)
         if not able:
             choice.missing[need.name] = _missing(card, need, ranked)
@@ -126,9 +141,10 @@ def _led_by(
         if need is needs[0] and lead is not None:
             ranked = (lead, *(each for each in ranked if each.stack is not lead.stack))
         _note_refusals(ranked, refusals, card, need)
-        if ranked and ranked[0].refusal is None:
-            choice.found[need.name] = ranked[0]
-        else:
+        able = choice.further(ranked) if need.at_most > 1 else [each for each in ranked[:1] if each.refusal is None]
+        for number, candidate in enumerate(able[: need.at_most], start=1):
+            choice.found[numbered(need.name, number)] = candidate
+        if not able:
             choice.missing[need.name] = _missing(card, need, ranked)
     return _ended(card, needs, choice)
 
@@ -149,7 +165,7 @@ def _ended(card: CardFacts, needs: Sequence[Need], choice: _Choice) -> Attempt:
     spared = tuple(
         f"{card.label} answers without {need_words(need)}: no series serves."
         for need in needs
-        if need.is_optional and need.name in missing
+        if need.is_optional and need.name in missing and not (card.one_grid and need.at_most > 1)
     )
     return Attempt(card, tuple(used.values()), stacks, choice.refusals, lacking=spared)
 

@@ -70,7 +70,7 @@ def adc_image(subject: Subject, adc: AdcSeries, index: int, series: Envelope) ->
     ds.SOPClassUID = MRImageStorage
     ds.ImageType = ["DERIVED", "SECONDARY", "DIFFUSION MAP", "ADC"]
     ds.ContentDate, ds.ContentTime = "", ""
-    ds.DerivationDescription = f"Mono-exponential, from b = {adc.b_values[0]:g} and b = {adc.b_values[1]:g} s/mm2"
+    ds.DerivationDescription = f"Mono-exponential, from b = {', '.join(f'{each:g}' for each in adc.b_values)} s/mm2"
     ds.DerivationCodeSequence = [_code(MEASUREMENTS[MeasurementKind.MEAN_ADC])]
     ds.BurnedInAnnotation, ds.LossyImageCompression = "NO", "00"
     _add_plane(ds, _plane(header, ref))

@@ -60,7 +60,7 @@ class AdcSeries:
     """`(slices, rows, columns)` in 10-6 mm2/s, in the order of the images of the findings."""
     made_from: tuple[tuple[ImageRef, ...], ...]
     """By slice, the images that it was computed from."""
-    b_values: tuple[float, float]
+    b_values: tuple[float, ...]
     """Of those, s/mm2."""
     headers: Mapping[str, Dataset]
     """Their data sets by SOP Instance UID."""

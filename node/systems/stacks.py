@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from models import stack
+from models.errors import GeometryError, ImageError
 from models.stack_card import HIGH, LOW
 from node.report.request import AdcSeries
 from node.route import Chosen
@@ -21,18 +22,45 @@ class StackSystem(Opened[stack.StackModel]):
     def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
         started = time.perf_counter()
-        stacks = {name: decoded(name, chosen, images) for name in chosen.inputs}
+        stacks, left_out = _decoded(chosen, images)
         timings = {"decode": time.perf_counter() - started}
         started = time.perf_counter()
-        b_values = {name: chosen.given[name].b_value or 0.0 for name in (LOW, HIGH) if name in chosen.given}
+        b_values = {
+            name: given.b_value for name, given in chosen.given.items() if name in stacks and given.b_value is not None
+        }
         volumes = {name: each.volume for name, each in stacks.items()}
         prepared = stack.prepared(self._model.card, volumes, b_values)
         timings["preprocess"] = time.perf_counter() - started
         findings = self._model.answer(prepared)
+        findings = replace(findings, notes=(*findings.notes, *left_out))
         source = next(each.source for each in stacks.values() if each.volume is prepared.source)
         if not any(map(_is_scanners_map, images.values())):
             source = replace(source, adc=_adc_series(prepared, stacks, b_values))
         return Answered(findings, (source,), (), timings | dict(findings.timings_s))
+
+
+def _decoded(chosen: Chosen, images: Mapping[str, Received]) -> tuple[dict[str, Decoded], list[str]]:
+    """The stacks by the names of their inputs; of further b-values one that cannot be used is left out, and named.
+
+    Raises
+    ------
+    ImageError
+        A stack without which there is no answer cannot be decoded.
+    """
+    stacks: dict[str, Decoded] = {}
+    left_out: list[str] = []
+    for name in chosen.inputs:
+        try:
+            found = decoded(name, chosen, images)
+            if stack.is_more(name) and not found.volume.grid.is_that_of(next(iter(stacks.values())).volume.grid):
+                raise GeometryError("its voxels are not those of the others.")
+        except ImageError as exc:
+            if not stack.is_more(name):
+                raise
+            left_out.append(f"b = {chosen.given[name].b_value:g} s/mm2 is left out of the ADC: {exc}")
+        else:
+            stacks[name] = found
+    return stacks, left_out
 
 
 def _is_scanners_map(received: Received) -> bool:
@@ -45,14 +73,14 @@ def _is_scanners_map(received: Received) -> bool:
 def _adc_series(
     prepared: stack.Stack, stacks: Mapping[str, Decoded], b_values: Mapping[str, float]
 ) -> AdcSeries | None:
-    """The map that was computed from a pair of b-values, slice by slice with what it was computed from."""
+    """The map that was computed from two b-values or more, slice by slice with what it was computed from."""
     if prepared.adc is None or not {LOW, HIGH} <= stacks.keys():
         return None
-    low, high = stacks[LOW], stacks[HIGH]
-    members = {each.facts.sop_instance_uid: each.header.dataset for each in (*low.members, *high.members)}
+    names = stack.fitted(b_values)
+    members = {each.facts.sop_instance_uid: each.header.dataset for name in names for each in stacks[name].members}
     return AdcSeries(
         values=prepared.adc.values * np.float32(stack.ADC_PER_UNIT),
-        made_from=tuple(zip(low.volume.images, high.volume.images, strict=True)),
-        b_values=(b_values[LOW], b_values[HIGH]),
+        made_from=tuple(zip(*(stacks[name].volume.images for name in names), strict=True)),
+        b_values=tuple(b_values[name] for name in names),
         headers=members,
     )

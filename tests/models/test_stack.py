@@ -1,10 +1,13 @@
 """A network over the slices of a stack, with weights whose answer is known, on the grid of the source."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from models import stack
 from models.card import read_bundle
+from models.diffusion import log_linear
 from models.errors import ContractError, GeometryError
 from models.findings import Answer, MeasurementKind
 from models.session import Device, SessionOptions
@@ -142,7 +145,19 @@ def test_both_b_values_and_their_adc_are_the_channels_and_the_mean_adc_is_told(t
     found = answer(model, {"low": low, "high": high}, {"low": 0.0, "high": 800.0})
     told = {each.kind: each.value for each in found.lesions[0].measurements}
     assert told[MeasurementKind.MEAN_ADC] == pytest.approx(800.0, rel=0.1)
-    assert "computed from b = 0 and b = 800" in found.notes[-1]
+    assert "computed from the b-values 0, 800" in found.notes[-1]
+
+
+def test_further_b_values_are_fitted_by_a_line(tmp_path):
+    model = opened(tmp_path / "diffusion", stack_nets.DIFFUSION, channel=1, bright=0.7)
+    low, high = (volume(each) for each in diffusion_series())
+    middle = replace(low, voxels=low.voxels * np.float32(0.5))
+    volumes, b_values = {"low": low, "high": high, "more": middle}, {"low": 0.0, "high": 800.0, "more": 400.0}
+    made = stack.prepared(model.card, volumes, b_values)
+    expected = log_linear([low.voxels, middle.voxels, high.voxels], [0.0, 400.0, 800.0])
+    assert np.array_equal(made.adc.values, expected.values)
+    assert made.channels[2][BALL] == pytest.approx(0.8 / 3, abs=0.01)
+    assert "computed from the b-values 0, 400, 800" in made.notes[-1]
 
 
 def test_the_map_of_the_scanner_serves_where_there_is_no_pair(tmp_path):

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 
 from models.card import read_bundle
-from models.diffusion import two_point
+from models.diffusion import log_linear, two_point
 from models.findings import Answer
 from models.session import Device, SessionOptions
 from models.volume import volume
@@ -27,6 +27,8 @@ from tests.models import stack_nets
 from tests.node import diffusions
 from tests.node.report.validators import errors_of
 from tests.node.spines import received
+from training.phantoms.diffusion import diffusion_patient
+from training.phantoms.diffusion_dicom import Dialect, datasets
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +152,20 @@ def test_the_map_that_was_computed_goes_back_on_the_grid_of_the_images(form: str
     named = [item for ds in images for item in ds.SourceImageSequence]
     assert {item.ReferencedSOPInstanceUID for item in named} <= {ds.SOPInstanceUID for ds in sent}
     assert len({(item.ReferencedSOPInstanceUID, item.get("ReferencedFrameNumber")) for item in named}) == len(named)
+
+
+def test_further_b_values_make_the_map_and_are_named_as_its_sources(tmp_path: Path) -> None:
+    more = '[[input.needs]]\nname = "more"\nweightings = ["DWI"]\nb_values = [100.0, 1000.0]\n'
+    more += "at_most = 6\nis_optional = true\n\n[preprocess]"
+    folder = stack_nets.bundle(tmp_path / "diffusion", stack_nets.DIFFUSION.replace("[preprocess]", more))
+    system = open_system(read_bundle(folder), SessionOptions(Device.CPU, threads=1))
+    b_values = (0.0, 400.0, 800.0)
+    patient = diffusion_patient(3, tumours=1, region="thigh", b_values=b_values, side=64, slices=12)
+    images = map_of(answered(system, datasets(patient, Dialect.SIEMENS)))
+    known = log_linear([each.astype(np.float32) for each in patient.images], b_values).values * 1000
+    assert np.allclose(volume(images, is_adc=True).voxels, known, atol=0.51)
+    assert all(len(ds.SourceImageSequence) == 3 for ds in images)
+    assert images[0].DerivationDescription == "Mono-exponential, from b = 0, 400, 800 s/mm2"
 
 
 def patient_adc() -> np.ndarray:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from models.stack_card import ADC, DIFFUSION, HIGH, NeedSpec
 from training.diffusion.dataset import read
-from training.diffusion.needs import HIGH_B, LOW_B, MAP
+from training.diffusion.needs import HIGH_B, LOW_B, MAP, MORE_B
 from training.diffusion.recipe import RECIPES, VARIANTS
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, Words
@@ -33,7 +33,7 @@ def _needs(recipe: Recipe) -> tuple[NeedSpec, ...]:
         return LOW_B, HIGH_B, MAP
     if recipe.channels == (HIGH,):
         return HIGH_B, replace(LOW_B, is_optional=True)
-    return LOW_B, HIGH_B
+    return LOW_B, HIGH_B, MORE_B
 
 
 def _described(patients: int, kind: str) -> str:

@@ -67,7 +67,7 @@ def test_it_says_what_it_is_and_that_we_made_it(images: list[Dataset]) -> None:
         assert (ds.Modality, ds.Manufacturer, ds.InstanceNumber) == ("MR", "Osteon", number)
         assert ds.SeriesDescription == "AI ADC map (knee-unet 1.2)"
         assert ds.DerivationCodeSequence[0].CodeValue == "113041"
-        assert "b = 0 and b = 800 s/mm2" in ds.DerivationDescription
+        assert "b = 0, 800 s/mm2" in ds.DerivationDescription
         assert facts_of(ds).is_own_result, "it must never start a run"
     assert len({ds.SeriesInstanceUID for ds in images}) == len({ds.SeriesNumber for ds in images}) == 1
 
