@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import torch
+
 from training.knee.losses import Unit
-from training.knee.recipe import PAPER, RECIPES, SMALL
+from training.knee.nets import SegUNet
+from training.knee.recipe import PAPER, RECIPES, SMALL, STRONG
 from training.loop import Fall, Optimiser
 
 
@@ -44,4 +47,16 @@ def test_the_paper_s_data_add_up() -> None:
 def test_a_changed_value_is_another_digest() -> None:
     assert SMALL.digest() == SMALL.digest() != PAPER.digest()
     assert replace(SMALL, patch_share=0.21).digest() != SMALL.digest()
-    assert set(RECIPES) == {"small", "paper"}
+    assert set(RECIPES) == {"small", "strong", "paper"}
+
+
+def test_the_strong_preset_is_a_residual_net_of_twice_the_resolution_that_runs() -> None:
+    assert STRONG.side == 2 * SMALL.side
+    assert STRONG.loss.mask_ce > 0, "Dice beside cross-entropy"
+    plans = (STRONG.global_stage.plan, STRONG.patch_stage.plan)
+    assert {(plan.optimiser, plan.fall) for plan in plans} == {(Optimiser.ADAMW, Fall.COSINE)}
+    assert all(plan.ema > 0.99 for plan in plans)
+    said = SegUNet(STRONG.net).eval()(torch.rand(1, 1, 64, 96))
+    assert said.mask_logits.shape == (1, 1, 64, 96)
+    sides = {phase.side for stage in (STRONG.global_stage, STRONG.patch_stage) for phase in stage.batches.phases}
+    assert all(side % (2 * 2**4) == 0 for side in sides)

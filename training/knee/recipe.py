@@ -1,4 +1,4 @@
-"""The two recipes of the knee system: what the paper states, and what a processor without a GPU can train.
+"""The recipes of the knee system: what the paper states, what is done today, and what a CPU can train.
 
 knee-seg-unet §2.3: 416 x 416; global model Adam 1e-3, patch model SGD 4e-4 from the global weights, both reduced on a
 plateau and stopped early after 20 epochs; rotation, flip, crop; loss weights 1, 1, 1 (A4). The paper gives no widths
@@ -144,6 +144,58 @@ learned several times more slowly. Normal and tumour images of the collection co
 them apart by the sources until a third of each batch was seen through windows, of which many show a part of a tumour
 image that holds none, and until it saw grey values only relative to their surroundings."""
 
+STRONG = Recipe(
+    name="strong",
+    side=512,
+    looks=512,
+    net=NetSpec(
+        widths=(32, 64, 128, 256, 320),
+        depths=(2, 3, 4, 4, 4),
+        decoder_depth=2,
+        stem_stride=2,
+        pools_decoder=True,
+        whitens=False,
+        evens=True,
+        dropout=0.3,
+    ),
+    loss=LossSpec(
+        alphas=(1.0, 1.0, 0.3),
+        smoothing=0.05,
+        mask_ce=1.0,
+        distance_ce=0.7,
+        distance_stride=4,
+        unit=Unit.DIAGONAL,
+    ),
+    global_stage=Stage(
+        BatchSpec(
+            composition=(12, 13, 7),
+            phases=(
+                Phase(0.0, 256, _LIGHT_VIEWS, windows=0.375, half_sides=(0.4, 0.75)),
+                Phase(0.25, 384, _STRONG_VIEWS, windows=0.375, half_sides=(0.4, 0.75)),
+                Phase(0.7, 512, _STRONG_VIEWS, windows=0.25, half_sides=(0.5, 0.8)),
+            ),
+            tumour_windows=0.5,
+            least_tumour_px=100,
+        ),
+        Plan(Optimiser.ADAMW, Fall.COSINE, 1e-3, 0.05, steps=40_000, minutes=None, observe_every=2000, ema=0.999),
+    ),
+    patch_stage=Stage(
+        BatchSpec(
+            composition=(10, 14, 8),
+            phases=(Phase(0.0, 256, _STRONG_VIEWS, windows=1.0),),
+            tumour_windows=0.7,
+            least_tumour_px=150,
+        ),
+        Plan(
+            Optimiser.ADAMW, Fall.COSINE, 3e-4, 0.05, steps=10_000, minutes=None, observe_every=1000, ema=0.999, seed=2
+        ),
+    ),
+    patch_share=0.2,
+)
+"""For a GPU and images of full size: a deeper residual encoder at twice the resolution, Dice beside cross-entropy,
+AdamW and a cosine, averaged weights, half of the windows on a tumour. Its five distance levels supervise the decoder at
+a quarter of the input, where other nets have deep supervision. Never trained."""
+
 PAPER = Recipe(
     name="paper",
     side=416,
@@ -195,4 +247,4 @@ PAPER = Recipe(
     patch_share=0.2,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SMALL, PAPER)}
+RECIPES = {recipe.name: recipe for recipe in (SMALL, STRONG, PAPER)}
