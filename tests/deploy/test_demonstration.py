@@ -152,7 +152,9 @@ def test_the_real_limb_shown_is_none_that_the_model_was_trained_on():
     if not folder.is_dir():
         pytest.skip("the real limbs are absent: looked for ../shared/data/sts-mr")
     names = [path.name.removesuffix("_t1.nii.gz") for path in folder.glob("*_t1.nii.gz")]
-    assert mr_samples.REAL_LIMB in {case.name for case in split([SimpleNamespace(name=name, patient="") for name in names]).test}
+    assert mr_samples.REAL_LIMB in {
+        case.name for case in split([SimpleNamespace(name=name, patient="") for name in names]).test
+    }
 
 
 SAMPLE = Sample("phantom knee", "benign", (Path("1.dcm"),), "1.2")
