@@ -56,7 +56,7 @@ def test_the_node_reads_every_b_value_without_a_contradiction(study):
 
 def test_the_pair_of_0_and_800_is_chosen_and_decodes_to_what_was_drawn(study, patient):
     chosen = _chosen(study)
-    assert set(chosen) == {"low", "high"}
+    assert {"low", "high"} <= set(chosen)
     assert np.array_equal(chosen["low"].voxels, patient.images[0].astype(np.float32))
     assert np.array_equal(chosen["high"].voxels, patient.images[2].astype(np.float32))
     assert chosen["low"].grid.is_that_of(chosen["high"].grid)

@@ -11,7 +11,7 @@ from models.card import read_bundle
 from models.findings import Answer
 from models.metrics import counts, dice, iou
 from models.stack import load
-from models.stack_card import ADC, HIGH, LOW
+from models.stack_card import ADC, HIGH, LOW, MORE
 from training import cli
 from training.diffusion.dataset import case_of, read, write
 from training.diffusion.recipe import PAPER_SUBJECTS, PAPER_VALIDATED, RECIPES, VARIANTS, small
@@ -84,7 +84,8 @@ def test_a_vendor_map_serves_the_variant_that_needs_no_image():
     needs = {
         name: {need.name: need for need in SYSTEM.needs(RECIPES[name])} for name in ("small", "small-dwi", "small-adc")
     }
-    assert set(needs["small"]) == {LOW, HIGH}
+    assert set(needs["small"]) == {LOW, HIGH, MORE}
+    assert needs["small"][MORE].is_optional
     assert needs["small-adc"][ADC].instead_of == (LOW, HIGH)
     assert needs["small-dwi"][LOW].is_optional, "it gives the ADC of what was found"
     assert all(each[HIGH].b_best == 800.0 for each in needs.values())
