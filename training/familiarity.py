@@ -3,12 +3,17 @@
 What is exported gives it beside its answers; the card holds the limit from which on the node says "not assessed".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
+from training.errors import DataFault
+
+_BATCH = 8
 SHRINKAGE = 0.01
 """Of the mean variance, added to each: features that never varied while training would make every image strange."""
 TISSUE = 0.02
@@ -42,6 +47,27 @@ class Familiarity(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """`(batch, 1)` for features `(batch, width)`."""
         return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
+
+
+def familiar_with(tiles: Sequence[npt.NDArray[np.float32]], features_of: Callable[[Tensor], Tensor]) -> Familiarity:
+    """What the features of some training images are like.
+
+    Parameters
+    ----------
+    tiles
+        Each `(channels, rows, columns)`.
+    features_of
+        `(batch, width)` of a batch of them.
+
+    Raises
+    ------
+    DataFault
+        Fewer than two: no slice of the training patients shows tissue.
+    """
+    if len(tiles) < 2:
+        raise DataFault("No slice of the training patients shows tissue. Look at the images.")
+    batches = [torch.from_numpy(np.stack(tiles[first : first + _BATCH])) for first in range(0, len(tiles), _BATCH)]
+    return Familiarity(torch.cat([features_of(batch) for batch in batches]))
 
 
 def moments(image: Tensor, maps: Sequence[Tensor]) -> Tensor:

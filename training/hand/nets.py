@@ -115,9 +115,13 @@ class DeepLab(nn.Module):
             nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # it has one
             nn.init.constant_(self.head.bias[:fine], spec.prior)  # type: ignore[index]  # it has one
 
+    def rooted(self, image: Tensor) -> Tensor:
+        """What the encoder is given of `image`."""
+        return image.clamp(min=0.0).sqrt() if self.spec.roots else image
+
     def forward(self, image: Tensor) -> Outputs:
         """Logits for `image`."""
-        half, quarter, deep = self.encoder(image.clamp(min=0.0).sqrt() if self.spec.roots else image)
+        half, quarter, deep = self.encoder(self.rooted(image))
         seen = self.refine(torch.cat([_as_large(self.aspp(deep), quarter), self.low(quarter)], dim=1))
         if self.spec.half_level:
             seen = self.refine_half(torch.cat([_as_large(seen, half), self.low_half(half)], dim=1))

@@ -9,8 +9,7 @@ import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
 from models.slices import has_tissue
-from training.errors import DataFault
-from training.familiarity import Familiarity, moments
+from training.familiarity import Familiarity, familiar_with, moments
 from training.hand.batches import slices_of
 from training.hand.dataset import Case
 from training.hand.nets import DeepLab
@@ -18,7 +17,6 @@ from training.hand.recipe import Recipe
 
 LEARNED = 600
 """Slices of the training patients, evenly chosen, that tell what is familiar."""
-_BATCH = 8
 
 
 class Known(NamedTuple):
@@ -45,8 +43,8 @@ class Served(nn.Module):
 
 def seen(net: DeepLab, image: Tensor) -> Tensor:
     """What the first layers make of it: the moments of the stem, which onnxruntime computes once for both answers."""
-    encoder = net.encoder
-    return moments(image, [encoder.stem(F.pixel_unshuffle(image, 2) if encoder.shuffles else image)])
+    encoder, given = net.encoder, net.rooted(image)
+    return moments(image, [encoder.stem(F.pixel_unshuffle(given, 2) if encoder.shuffles else given)])
 
 
 @torch.no_grad()
@@ -69,7 +67,5 @@ def learned(net: DeepLab, cases: Sequence[Case], recipe: Recipe) -> Familiarity:
             tile = one.image[:, top : top + rows, left : left + columns].astype(np.float32) / np.float32(255.0)
             if has_tissue(tile):
                 tiles.append(tile)
-    if len(tiles) < 2:
-        raise DataFault("No slice of the training patients shows tissue. Look at the images.")
-    batches = [torch.from_numpy(np.stack(tiles[first : first + _BATCH])) for first in range(0, len(tiles), _BATCH)]
-    return Familiarity(torch.cat([seen(net.eval(), batch) for batch in batches]))
+    net.eval()
+    return familiar_with(tiles, lambda batch: seen(net, batch))

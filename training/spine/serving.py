@@ -9,14 +9,12 @@ from torch import Tensor, nn
 
 from models.slices import has_tissue
 from models.spine_input import fitted
-from training.errors import DataFault
-from training.familiarity import Familiarity, moments
+from training.familiarity import Familiarity, familiar_with, moments
 from training.spine.dataset import Case
 from training.spine.detector import Detector
 
 LEARNED = 800
 """Slices of the training patients, evenly chosen, that tell what is familiar."""
-_BATCH = 8
 
 
 class Strange(NamedTuple):
@@ -62,7 +60,4 @@ def learned(net: Detector, cases: Sequence[Case]) -> Familiar:
             tile = fitted(scan.stack[place].astype(np.float32) / np.float32(255.0), net.spec.size)[None]
             if has_tissue(tile):
                 tiles.append(tile)
-    if len(tiles) < 2:
-        raise DataFault("No slice of the training patients shows tissue. Look at the images.")
-    batches = [torch.from_numpy(np.stack(tiles[first : first + _BATCH])) for first in range(0, len(tiles), _BATCH)]
-    return Familiar(net, Familiarity(torch.cat([plain.seen(batch) for batch in batches]))).eval()
+    return Familiar(net, familiar_with(tiles, plain.seen)).eval()

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from models.slices import has_tissue
 from models.stack_card import StackCard
-from training.errors import DataFault
-from training.familiarity import Familiarity
+from training.familiarity import Familiarity, familiar_with
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
 LEARNED = 800
 """Slices of the training patients, evenly chosen, that tell what is familiar."""
-_BATCH = 8
 
 
 class Known(NamedTuple):
@@ -52,17 +51,15 @@ def learned(net: UNet, cases: Sequence[Case], card: StackCard) -> Familiarity:
         None of them shows tissue.
     """
     each = max(1, LEARNED // max(1, len(cases)))
-    parts = [net.eval().looked(part)[1] for case in cases for part in _tiles(case, card, each)]
-    if sum(map(len, parts)) < 2:
-        raise DataFault("No slice of the training patients shows tissue. Look at the images.")
-    return Familiarity(torch.cat(parts))
+    tiles = [tile for case in cases for tile in _tiles(case, card, each)]
+    net.eval()
+    return familiar_with(tiles, lambda batch: net.looked(batch)[1])
 
 
-def _tiles(case: Case, card: StackCard, count: int) -> list[Tensor]:
-    """Batches of about `count` slices of a patient, those without tissue left out."""
+def _tiles(case: Case, card: StackCard, count: int) -> list[npt.NDArray[np.float32]]:
+    """About `count` slices of a patient, those without tissue left out."""
     stack, way = stack_of(case, card), way_of(case, card, card.preprocess.size)
     channels = np.stack([way.resampled(channel) for channel in stack.channels])
     chosen = set(np.linspace(0, channels.shape[1] - 1, min(count, channels.shape[1])).round().astype(int).tolist())
     inputs = way.inputs(channels, card.preprocess.neighbours)
-    tiles = [tile for index, _, tile in inputs if index in chosen and has_tissue(tile)]
-    return [torch.from_numpy(np.stack(tiles[start : start + _BATCH])) for start in range(0, len(tiles), _BATCH)]
+    return [tile for index, _, tile in inputs if index in chosen and has_tissue(tile)]
