@@ -5,7 +5,7 @@ plateau and stopped early after 20 epochs; rotation, flip, crop; loss weights 1,
 and no batch size; U-Net's halved widths and 8 are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.knee.augment import AugmentSpec
 from training.knee.batches import BatchSpec, Phase
@@ -148,24 +148,10 @@ STRONG = Recipe(
     name="strong",
     side=512,
     looks=512,
-    net=NetSpec(
-        widths=(32, 64, 128, 256, 320),
-        depths=(2, 3, 4, 4, 4),
-        decoder_depth=2,
-        stem_stride=2,
-        pools_decoder=True,
-        whitens=False,
-        evens=True,
-        dropout=0.3,
+    net=replace(
+        SMALL.net, widths=(32, 64, 128, 256, 320), depths=(2, 3, 4, 4, 4), decoder_depth=2, stem_stride=2, whitens=False
     ),
-    loss=LossSpec(
-        alphas=(1.0, 1.0, 0.3),
-        smoothing=0.05,
-        mask_ce=1.0,
-        distance_ce=0.7,
-        distance_stride=4,
-        unit=Unit.DIAGONAL,
-    ),
+    loss=replace(SMALL.loss, alphas=(1.0, 1.0, 0.3)),
     global_stage=Stage(
         BatchSpec(
             composition=(12, 13, 7),
