@@ -12,9 +12,10 @@ NORMALISATION = "volume-percentiles, clahe"
 """The preparation of models/hand_input.py; a card that asks for another one is for another version."""
 CLASSES = ("normal", "ganglion", "giant-cell", "lipoma", "haemangioma", "schwannoma")
 """What a pixel may be: nothing, or one of the five kinds, all benign."""
-CLAHE, PLAIN = "clahe", "plain"
-CHANNELS = ((CLAHE,), (CLAHE, PLAIN))
-"""What a network may see: the equalised slice as the paper, and beside it the same slice as it was."""
+CLAHE, PLAIN, BEFORE, BEHIND = "clahe", "plain", "before", "behind"
+CHANNELS = ((CLAHE,), (CLAHE, PLAIN), (CLAHE, PLAIN, BEFORE, BEHIND))
+"""What a network may see: the equalised slice as the paper, beside it the same slice as it was, and the slices on
+either side, by which a vessel that is cut across differs from a ball."""
 
 
 @dataclass(frozen=True, slots=True)

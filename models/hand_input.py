@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.clahe import clahe
-from models.hand_card import CLAHE, HandPreprocess
+from models.hand_card import BEFORE, BEHIND, CLAHE, HandPreprocess
 from models.slices import Plan, normalise, plan
 
 Float = npt.NDArray[np.float32]
@@ -41,8 +41,18 @@ def prepared(asked: HandPreprocess, volume: Float, placed: Plan) -> Float:
     `(channels, slices, rows, columns)` in 0..1; the padding is 0.
     """
     moved = placed.resampled(normalise(volume))
-    made = [_equalised(asked, moved, placed) if name == CLAHE else moved for name in asked.channels]
-    return np.stack(made)
+    return np.stack([_channel(name, asked, moved, placed) for name in asked.channels])
+
+
+def _channel(name: str, asked: HandPreprocess, moved: Float, placed: Plan) -> Float:
+    """One channel of every slice; beyond the ends of the stack the outermost slice is repeated."""
+    if name == CLAHE:
+        return _equalised(asked, moved, placed)
+    if name == BEFORE:
+        return np.concatenate([moved[:1], moved[:-1]])
+    if name == BEHIND:
+        return np.concatenate([moved[1:], moved[-1:]])
+    return moved
 
 
 def _equalised(asked: HandPreprocess, moved: Float, placed: Plan) -> Float:

@@ -69,7 +69,9 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
     assert said.logits.shape == (6, len(scan.stack), *said.way.padded)
     assert 0.0 < said.strangeness < card.thresholds.unlike
-    assert measured["noise_not_assessed"] == 1.0
+    assert measured["reversed_not_assessed"] == 1.0
+    noise = np.random.default_rng(1).uniform(0, 255, scan.stack.shape).astype(np.float32)
+    assert model.look(noise, (scan.spacing_mm, scan.spacing_mm)).strangeness > said.strangeness
     assert measured["sequences_not_assessed"] < 0.2
     assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
 
@@ -144,10 +146,23 @@ def test_a_slice_is_prepared_as_the_node_prepares_it() -> None:
     mask = np.zeros_like(stack)
     mask[1, 10:20, 5:25] = 4
     one, two, _ = slices_of(Scan("t1", "axial", stack, mask, TINY.preprocess.spacing_mm, 3.0), TINY.preprocess)
-    assert (two.image.shape, two.truth.shape) == ((2, 64, 64), (64, 64))
+    assert (two.image.shape, two.truth.shape) == ((4, 64, 64), (64, 64))
     assert not one.truth.any()
     assert set(np.unique(two.truth)) == {0, 4}
     assert int((two.truth == 4).sum()) == 200
+
+
+def test_neighbours_are_the_slices_on_either_side_also_of_a_chosen_one() -> None:
+    stack = np.random.default_rng(1).integers(20, 255, (4, 64, 64)).astype(np.uint8)
+    scan = Scan("t1", "axial", stack, np.zeros_like(stack), TINY.preprocess.spacing_mm, 3.0)
+    assert TINY.preprocess.channels == ("clahe", "plain", "before", "behind")
+    first, second, third, last = slices_of(scan, TINY.preprocess)
+    assert np.array_equal(second.image[2], first.image[1])
+    assert np.array_equal(second.image[3], third.image[1])
+    assert np.array_equal(first.image[2], first.image[1])
+    assert np.array_equal(last.image[3], last.image[1])
+    (alone,) = slices_of(scan, TINY.preprocess, [1])
+    assert np.array_equal(alone.image, second.image)
 
 
 def test_a_temperature_is_found_again() -> None:

@@ -47,11 +47,11 @@ class Slice(NamedTuple):
 
 
 def slices_of(scan: Scan, asked: HandPreprocess, chosen: Sequence[int] | None = None) -> list[Slice]:
-    """Slices of a sequence, all or the `chosen`, on the grid of the network."""
+    """Slices of a sequence, all or the `chosen`, on the grid of the network, with their neighbours in the stack."""
     shape = (scan.stack.shape[1], scan.stack.shape[2])
     placed = plan_of(asked, shape, (scan.spacing_mm, scan.spacing_mm))
     kept = list(range(len(scan.stack)) if chosen is None else chosen)
-    channels = prepared(asked, scan.stack[kept].astype(np.float32), placed)
+    channels = prepared(asked, scan.stack.astype(np.float32), placed)[:, kept]
     grey = np.rint(channels * 255.0).astype(np.uint8)
     kinds = np.zeros(channels.shape[1:], dtype=np.uint8)
     for kind in np.unique(scan.mask[kept]):

@@ -74,7 +74,7 @@ PAPER = NetSpec(
     dropout=0.1,
 )
 SMALL = NetSpec(
-    channels=2,
+    channels=4,
     classes=6,
     stem=(16, 28),
     entry=(40, 72, 96),
