@@ -74,6 +74,7 @@ def test_a_study_comes_back_as_segmentation_and_report(
     assert _dice(files["SEG"], patient) > LEAST_DICE
 
 
+@pytest.mark.checklist(51)
 def test_the_map_comes_back_as_a_series_and_sent_to_the_node_again_starts_nothing(
     hospital: tuple[Node, Orthanc], patient: DiffusionPatient, tmp_path: Path
 ) -> None:

@@ -116,6 +116,7 @@ def test_boxes_come_back_as_report_graphics_and_pictures(answered: Callable[[str
     assert one.objects["OT"]
 
 
+@pytest.mark.checklist(1, 2)
 def test_validators_accept_what_orthanc_holds(answered: Callable[[str], Answered]) -> None:
     for name in STUDIES:
         one = answered(name)

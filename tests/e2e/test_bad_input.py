@@ -54,6 +54,7 @@ def status(node: Node, item: Item) -> int:
     return flood.send(node.port, [[item]], calling=SENDER, called=node.ae_title).statuses[0]
 
 
+@pytest.mark.checklist(42)
 @pytest.mark.parametrize(
     ("calling", "called", "reason"),
     [
@@ -142,6 +143,7 @@ def _cut(item: Item) -> Item:
     return dataclasses.replace(item, data=item.data[: len(item.data) // 2])
 
 
+@pytest.mark.checklist(45)
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_object_that_cannot_be_kept_is_refused_with_the_status_that_says_so(node: Node, name: str) -> None:
     make, expected = REFUSED[name]
@@ -193,6 +195,7 @@ UNSUITABLE: dict[str, tuple[Callable[[], Dataset], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.checklist(38, 41)
 def test_an_unsuitable_image_ends_in_a_named_outcome_with_an_explanation(node: Node) -> None:
     sent = {name: make() for name, (make, _) in UNSUITABLE.items()}
     for name, dataset in sent.items():
@@ -248,6 +251,7 @@ def _twins(files: Path) -> dict[str, Path]:
     return paths | {"JPEG 2000": path}
 
 
+@pytest.mark.checklist(30, 40)
 def test_every_form_of_one_picture_gets_the_same_answer(node: Node, files: Path) -> None:
     paths = _twins(files)
     for name, path in paths.items():

@@ -162,6 +162,7 @@ def sent(node: Node, datasets: Iterable[Dataset]) -> str:
     return str(study)
 
 
+@pytest.mark.checklist(38)
 def test_each_ends_in_its_outcome_without_a_result(node: Node) -> None:
     studies = {name: sent(node, bad.make()) for name, bad in BAD.items()}
     wrong = []

@@ -33,6 +33,7 @@ def _acknowledged(node: Node, item: Item) -> None:
     assert flood.send(node.port, [[item]], calling=SENDER, called=node.ae_title).statuses == (0,)
 
 
+@pytest.mark.checklist(46)
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_random_points_every_study_is_answered_once_and_every_image_held(

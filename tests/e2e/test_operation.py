@@ -53,6 +53,7 @@ def archive(status_of: Callable[[pydicom.Dataset], int], port: int) -> Iterator[
         server.server_close()
 
 
+@pytest.mark.checklist(48)
 def test_a_late_image_reopens_its_study_and_a_duplicate_does_not(new_node: Callable[..., Node]) -> None:
     port = free_port()
     node = new_node()
@@ -158,6 +159,7 @@ def test_a_pacs_that_refuses_the_report_is_shown_and_gets_it_on_retry(new_node: 
         assert offered[-1].SOPInstanceUID == first, "the second attempt has to be the same object"
 
 
+@pytest.mark.checklist(57)
 def test_a_pacs_that_is_down_gets_everything_when_it_is_back(new_node: Callable[..., Node]) -> None:
     port = free_port()
     node = new_node()
@@ -215,6 +217,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.checklist(44)
 @pytest.mark.parametrize("reserve_mb", [pytest.param(8, id="reserve"), pytest.param(0, id="to the last byte")])
 def test_a_full_disk_is_answered_with_try_later_and_loses_nothing(
     new_node: Callable[..., Node], small_disk: Path, reserve_mb: int

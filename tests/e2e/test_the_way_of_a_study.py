@@ -114,6 +114,7 @@ def test_each_radiograph_is_answered_with_the_objects_that_its_answer_asks_for(a
             assert (one.study["outcome"] == "OK_NORMAL") == (one.study["answer"] == "normal"), one
 
 
+@pytest.mark.checklist(1, 2)
 def test_validators_accept_what_the_pacs_returns(answered: list[Answered]) -> None:
     for one in with_findings(answered):
         faults = {modality: dcmtk.iod_faults(path) for modality, path in one.objects.items()}
@@ -122,6 +123,7 @@ def test_validators_accept_what_the_pacs_returns(answered: list[Answered]) -> No
         assert not dcmtk.presentation_state_faults(one.objects["PR"])
 
 
+@pytest.mark.checklist(16)
 def test_dcmqi_reads_the_same_mask_as_highdicom(answered: list[Answered], tmp_path: Path) -> None:
     for one in with_findings(answered):
         path = one.objects["SEG"]
@@ -133,6 +135,7 @@ def test_dcmqi_reads_the_same_mask_as_highdicom(answered: list[Answered], tmp_pa
         np.testing.assert_array_equal(read.reshape(own.shape), own > 0)
 
 
+@pytest.mark.checklist(51)
 def test_results_that_come_back_from_the_pacs_start_no_second_run(hospital: Hospital, answered: list[Answered]) -> None:
     def all_sent_again() -> bool:
         return hospital.pacs.sendings() >= 2 * len(answered)

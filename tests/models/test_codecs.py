@@ -15,6 +15,7 @@ from models.errors import ImageTooLargeError
 from tests.models.films import ROOT, body, compressed, film, lossless_jpeg, ramp, shared, wire, with_frames
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize(
     "syntax", [uid.ExplicitVRLittleEndian, uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian], ids=lambda s: s.name
 )
@@ -30,6 +31,7 @@ def test_native_syntaxes_give_the_pixels_that_were_written(syntax, bits, signed)
     assert read.valid is None
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize("syntax", [uid.RLELossless, uid.JPEGLSLossless, uid.JPEG2000Lossless], ids=lambda s: s.name)
 @pytest.mark.parametrize(
     ("bits", "signed"), [(8, False), (12, False), (15, False), (16, False), (12, True), (16, True)]
@@ -40,6 +42,7 @@ def test_lossless_syntaxes_give_the_pixels_that_were_written(syntax, bits, signe
     assert np.array_equal(read.pixels, values)
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize("syntax", [uid.JPEGLosslessSV1, uid.JPEGLossless], ids=lambda s: s.name)
 @pytest.mark.parametrize(("bits", "signed"), [(8, False), (12, False), (16, False), (16, True)])
 def test_lossless_jpeg_gives_the_pixels_that_were_written(syntax, bits, signed, tmp_path):
@@ -104,6 +107,7 @@ TWINS = {
 }
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize("folder", TWINS)
 def test_real_twins_in_many_syntaxes_decode_to_identical_pixels(folder):
     first, *others = (
@@ -131,6 +135,7 @@ LOSSY = {
 }
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize("syntax", LOSSY)
 def test_lossy_twins_come_close_and_the_loss_is_said(syntax):
     name, likeness = LOSSY[syntax]
@@ -161,6 +166,7 @@ HTJ2K_FRAME = (
 """A 16 x 24 frame of 16 bits, encoded with OpenJPH 0.26: none of our dependencies encodes HTJ2K."""
 
 
+@pytest.mark.checklist(40)
 @pytest.mark.parametrize("syntax", [uid.HTJ2KLossless, uid.HTJ2KLosslessRPCL, uid.HTJ2K], ids=lambda s: s.name)
 def test_high_throughput_jpeg_2000_gives_the_pixels_that_were_written(syntax):
     values = np.add.outer(np.arange(16) * 7, np.arange(24) * 11) * 9 % 4096

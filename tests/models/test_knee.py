@@ -99,6 +99,7 @@ def test_the_identity_says_which_weights_ran_where(knee, tmp_path):
     assert (knee.identity.system, knee.identity.name, knee.identity.version) == ("knee-seg-unet", "knee", "0.0.1")
 
 
+@pytest.mark.checklist(30)
 def test_monochrome1_and_monochrome2_copies_give_the_same_mask(knee):
     picture = limb()
     found = [

@@ -23,6 +23,7 @@ def with_raw(keyword_tag, value, vr="DS", **values):
     return ds
 
 
+@pytest.mark.checklist(29)
 @pytest.mark.parametrize("kind", ["GEOMETRY", "FIDUCIAL"])
 def test_a_calibrated_pixel_spacing_comes_first(kind):
     found = ruler(header(PixelSpacing=[0.2, 0.1], PixelSpacingCalibrationType=kind, ImagerPixelSpacing=[0.3, 0.3]))
@@ -31,6 +32,7 @@ def test_a_calibrated_pixel_spacing_comes_first(kind):
     assert kind in found.notes[0]
 
 
+@pytest.mark.checklist(29)
 def test_without_calibration_the_detector_plane_counts_and_is_named():
     found = ruler(header(PixelSpacing=[0.2, 0.2], ImagerPixelSpacing=[0.15, 0.14]))
     assert (found.spacing.row_mm, found.spacing.column_mm) == (0.15, 0.14)
@@ -65,6 +67,7 @@ def test_a_scanned_film_has_the_nominal_spacing():
     assert "film" in found.notes[0]
 
 
+@pytest.mark.checklist(29)
 def test_without_any_spacing_sizes_are_in_pixels():
     found = ruler(Dataset())
     assert found.spacing.source is SpacingSource.UNKNOWN

@@ -122,6 +122,7 @@ def test_a_stack_is_given_to_the_model_that_wants_it_and_its_mask_lies_on_the_so
     assert made[0][1].FrameOfReferenceUID == source[0].FrameOfReferenceUID
 
 
+@pytest.mark.checklist(39)
 def test_an_enhanced_object_gets_the_mask_of_its_twin(place, desk):
     source = single_frames(STORED)
     one = results(place, desk.analyse(job(place, source)))[0][1]
@@ -137,6 +138,7 @@ def test_an_enhanced_object_gets_the_mask_of_its_twin(place, desk):
     assert np.array_equal(mask, mask_of(one, source))
 
 
+@pytest.mark.checklist(1, 16)
 @pytest.mark.parametrize("is_enhanced", [False, True], ids=["single frames", "multi-frame"])
 def test_the_judges_of_others_accept_every_result_and_read_the_same_mask(place, desk, tmp_path, is_enhanced):
     source = single_frames(STORED)
@@ -177,12 +179,14 @@ def test_two_models_answer_one_study_from_different_series(place, desk):
     assert series == {t1[0].SeriesInstanceUID, high[0].SeriesInstanceUID}
 
 
+@pytest.mark.checklist(54)
 def test_the_same_study_again_says_nothing_new(place, desk):
     source = single_frames(STORED)
     first = desk.analyse(job(place, source))
     assert desk.analyse(job(place, source, first.fingerprint)).unchanged
 
 
+@pytest.mark.checklist(27)
 def test_the_mean_adc_of_a_lesion_is_in_the_report(place, desk):
     low, high = diffusion_series()
     analysis = desk.analyse(job(place, [*low, *high]))

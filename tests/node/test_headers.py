@@ -184,6 +184,7 @@ ORIGINS = [
 ]
 
 
+@pytest.mark.checklist(38)
 @pytest.mark.parametrize(("ds", "expected"), ORIGINS, ids=[f"{n} {row[1]}" for n, row in enumerate(ORIGINS)])
 def test_localizers_and_derived_images_are_known(ds, expected):
     found = facts(ds)
@@ -197,6 +198,7 @@ def test_the_three_planes_of_ge_are_a_localizer():
     assert facts(ds).is_localizer
 
 
+@pytest.mark.checklist(38)
 def test_scanned_films_are_known():
     assert facts(header("CR", ConversionType="DF")).xray.is_scanned_film
     assert facts(header("CR", NominalScannedPixelSpacing=[0.1, 0.1])).xray.is_scanned_film

@@ -89,6 +89,7 @@ DIALECTS = {
 }
 
 
+@pytest.mark.checklist(34)
 @pytest.mark.parametrize("implicit", [False, True], ids=["explicit", "implicit"])
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_b_value_is_read_in_every_dialect(name, implicit):
@@ -173,6 +174,7 @@ def test_frames_of_an_enhanced_object_have_their_own_b_values():
     assert found.diffusion.b_value is None
 
 
+@pytest.mark.checklist(34)
 def test_biases_and_rounding():
     assert [unbiased(value) for value in (0, 800, 1e9, 1e9 + 1500, 2**30 + 50)] == [0, 800, 0, 1500, 50]
     assert [rounded(value) for value in (0, 10, 24, 26, 49, 50, 400)] == [0, 0, 0, 50, 50, 50, 400]

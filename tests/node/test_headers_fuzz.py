@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataelem import DataElement, RawDataElement
@@ -120,6 +121,7 @@ def test_a_header_with_flipped_bytes_gives_facts(base, flips):
     facts_of(read_header(bytes(data), ExplicitVRLittleEndian))
 
 
+@pytest.mark.checklist(62)
 @FAST
 @given(st.lists(data_sets, min_size=1, max_size=3))
 def test_a_canary_in_any_text_is_told_nowhere(study):

@@ -83,6 +83,7 @@ ROWS = [
 ]  # fmt: skip
 
 
+@pytest.mark.checklist(36)
 @pytest.mark.parametrize("row", ROWS, ids=[f"{n} {row[0] or 'no words'}" for n, row in enumerate(ROWS)])
 def test_a_row_of_the_header_gives_weighting_fat_and_contrast_agent(row):
     words, sequence, tr, te, ti, flip, more, weighting, fat, contrast = row
@@ -155,6 +156,7 @@ PLANES = [
 ]
 
 
+@pytest.mark.checklist(35)
 @pytest.mark.parametrize("row", PLANES, ids=[f"{n} {row[1]} {row[2]}" for n, row in enumerate(PLANES)])
 def test_a_plane_comes_from_the_axes_or_from_words(row):
     orientation, words, part, plane, oblique = row

@@ -20,6 +20,7 @@ from node.identity import (
 HIGHDICOM_ROOT = "1.2.826.0.1.3680043"
 
 
+@pytest.mark.checklist(9)
 def test_ten_thousand_uids_are_valid_short_and_distinct() -> None:
     uids = {uid_of("sop", str(number)) for number in range(10_000)}
     assert len(uids) == 10_000
@@ -49,6 +50,7 @@ def test_implementation_class_uid_is_the_one_derived_from_its_name() -> None:
     assert uid_of("implementation class") == IMPLEMENTATION_CLASS_UID
 
 
+@pytest.mark.checklist(10)
 def test_implementation_version_name_has_at_most_16_characters() -> None:
     assert 1 <= len(IMPLEMENTATION_VERSION_NAME) <= 16
 
@@ -58,6 +60,7 @@ def test_version_is_that_of_the_distribution() -> None:
         assert tomllib.load(file)["project"]["version"] == VERSION
 
 
+@pytest.mark.checklist(26)
 def test_device_uid_is_stable_and_differs_between_installations() -> None:
     assert device_uid("a") == device_uid("a")
     assert device_uid("a") != device_uid("b")

@@ -118,6 +118,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.checklist(37)
 @pytest.mark.parametrize(("text", "expected"), TEXTS, ids=[text for text, _ in TEXTS])
 def test_a_text_names_its_regions(text, expected):
     assert [region.value for region in regions_in(text)] == expected
@@ -135,6 +136,7 @@ TERMS = [
 ]  # fmt: skip
 
 
+@pytest.mark.checklist(37)
 @pytest.mark.parametrize(("term", "expected"), TERMS, ids=[term for term, _ in TERMS])
 def test_a_term_of_body_part_examined_names_one_region(term, expected):
     assert [region.value for region in regions_in(term, is_term=True)] == [expected]
@@ -169,6 +171,7 @@ ENCODED = [
 ]  # fmt: skip
 
 
+@pytest.mark.checklist(37)
 @pytest.mark.parametrize("declared", [b"", b"ISO_IR 100"], ids=["undeclared", "declared as Latin-1"])
 @pytest.mark.parametrize(("text", "codec", "region"), ENCODED, ids=[f"{text} in {codec}" for text, codec, _ in ENCODED])
 def test_a_wrong_or_missing_character_set_is_seen_through(text, codec, region, declared):
@@ -185,6 +188,7 @@ def _raw(group, element, vr, value):
     return RawDataElement(Tag(group, element), vr.decode(), len(value), value, 0, False, True)
 
 
+@pytest.mark.checklist(37)
 @pytest.mark.parametrize(
     ("declared", "codec", "text", "region"),
     [
@@ -203,6 +207,7 @@ def test_a_declared_character_set_is_used(declared, codec, text, region):
     assert not [note for note in found.notes if "character set" in note]
 
 
+@pytest.mark.checklist(37)
 def test_iso_2022_escapes_are_followed():
     raw = b"\x1b$B" + "膝関節".encode("iso2022_jp")[3:-3] + b"\x1b(B"
     ds = Dataset()

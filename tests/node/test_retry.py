@@ -20,6 +20,7 @@ def test_the_delay_doubles_up_to_a_quarter_of_an_hour(attempts, delay_s):
     assert next_attempt(attempts, NOW, NOW, MIDDLE) == NOW + delay_s
 
 
+@pytest.mark.checklist(57)
 def test_after_three_days_a_person_must_look():
     first_try = NOW - 72 * 3600
     assert next_attempt(300, first_try, NOW, MIDDLE) is None

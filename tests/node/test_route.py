@@ -106,6 +106,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.checklist(38, 41)
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_radiograph_that_does_not_fit_is_refused_by_name_and_in_words(name):
     ds, outcome, words = REFUSED[name]

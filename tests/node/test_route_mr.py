@@ -122,6 +122,7 @@ MR_REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.checklist(38)
 @pytest.mark.parametrize("name", MR_REFUSED)
 def test_an_mr_study_that_does_not_fit_is_refused_by_name(name):
     data_sets, card, outcome = MR_REFUSED[name]

@@ -118,6 +118,7 @@ def outbox_for(tmp_path: Path) -> Iterator[Callable[[int], Outbox]]:
     engine.dispose()
 
 
+@pytest.mark.checklist(55)
 def test_objects_arrive_in_order_with_the_bytes_that_were_stored(
     serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_warning_counts_as_delivered(serve_pacs: Callable[..., Pacs], outbox_f
     assert outbox.state()[0] is StudyState.DELIVERED
 
 
+@pytest.mark.checklist(55, 57)
 def test_a_peer_that_is_full_is_tried_again_later_and_the_report_waits(
     serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_peer_that_is_full_is_tried_again_later_and_the_report_waits(
     assert outbox.state()[0] is StudyState.SENDING
 
 
+@pytest.mark.checklist(57)
 def test_a_peer_that_refuses_an_object_parks_the_study_for_a_person_and_retry_sends_the_same_bytes(
     serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox]
 ) -> None:

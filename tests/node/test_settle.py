@@ -38,12 +38,14 @@ QUIET = [
 ]  # fmt: skip
 
 
+@pytest.mark.checklist(52)
 @pytest.mark.parametrize(("modalities", "is_open", "silent_s", "expected"), QUIET)
 def test_a_study_settles_when_it_has_been_quiet_long_enough(modalities, is_open, silent_s, expected):
     evidence = arrived(silent_s, modalities=modalities, open_associations=is_open)
     assert isinstance(settled(evidence, NOW, RULES), Settled) is expected
 
 
+@pytest.mark.checklist(47)
 def test_quiet_is_counted_from_the_release():
     evidence = arrived(0.5, released_at=NOW - 0.1)
     assert isinstance(settled(evidence, NOW, RULES), Wait)
@@ -64,6 +66,7 @@ def test_a_knee_radiograph_starts_within_two_seconds_whatever_orthanc_keeps_open
     assert isinstance(settled(evidence, decision.until, RULES), Settled)
 
 
+@pytest.mark.checklist(52)
 def test_what_the_pacs_has_still_needs_the_short_quiet():
     """A PACS that forwards image by image has, at any moment, just as many as we; also between two associations."""
     released = arrived(0.1)
@@ -75,6 +78,7 @@ def test_what_the_pacs_has_still_needs_the_short_quiet():
     assert isinstance(settled(open_mr, NOW + 2.01, RULES, pacs_count=2), Settled)
 
 
+@pytest.mark.checklist(52)
 def test_what_is_missing_is_waited_for_with_patience():
     evidence = arrived(20.0)
     decision = settled(evidence, NOW, RULES, pacs_count=3)
@@ -97,6 +101,7 @@ def test_an_answer_under_way_is_waited_for_a_second_and_no_longer():
     assert isinstance(settled(evidence, NOW, RULES, is_asking=False), Settled)
 
 
+@pytest.mark.checklist(52)
 def test_the_cap_ends_every_wait():
     dripping = Evidence(first_arrival=NOW - 1801, last_arrival=NOW - 0.1, open_associations=1)
     assert isinstance(settled(dripping, NOW, RULES), Settled)

@@ -64,6 +64,7 @@ def test_several_b_values_in_one_object_give_the_mask_of_single_frames(
     assert [each.measurements for each in found.lesions] == [each.measurements for each in known.lesions]
 
 
+@pytest.mark.checklist(33)
 def test_the_segmentation_of_an_object_of_several_b_values_refers_to_the_frames_that_were_read(
     diffusion: System, tmp_path: Path
 ) -> None:

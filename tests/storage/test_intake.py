@@ -123,6 +123,7 @@ def test_many_records_at_once_are_indexed_in_groups(engine: Engine, sender: Any)
     assert sorted(found) == sorted([172] * 6 + [171])
 
 
+@pytest.mark.checklist(48)
 def test_the_same_bytes_again_make_no_second_row(engine: Engine, sender: Any) -> None:
     one = sender.sends(1)
     assert verdicts(index(engine, one, sender.sends(1))) == ["new", "duplicate"]
@@ -220,6 +221,7 @@ def test_what_is_no_new_image_changes_no_state(engine: Engine, sender: Any, stat
         assert kinds(engine)[-1] == "own_returned"
 
 
+@pytest.mark.checklist(51)
 def test_our_own_result_under_another_study_uid_belongs_to_the_study_that_made_it(engine: Engine, sender: Any) -> None:
     """A PACS that merged studies sends it back so; a study of its own would be analysed."""
     index(engine, sender.sends(1))
@@ -307,6 +309,7 @@ def test_two_listeners_index_the_same_objects_at_once(url: str, sender: Any, ope
         assert [study.image_count for study in studies.studies(conn)] == [40, 40, 40]
 
 
+@pytest.mark.checklist(62)
 def test_no_uid_and_no_patient_stands_in_a_timeline(engine: Engine, sender: Any) -> None:
     index(engine, sender.sends(1), sender.sends(2), sender.sends(3, patient="CANARY"))
     index(engine, sender.sends(1, content="other"))

@@ -254,6 +254,7 @@ def test_a_second_answer_names_the_first(ready: Engine, sender: Any) -> None:
         assert runs.last_fingerprint(conn, 1) == "f2"
 
 
+@pytest.mark.checklist(54)
 def test_inputs_that_did_not_change_leave_the_answer(ready: Engine, sender: Any) -> None:
     assert finish(ready, claimed(ready), FINDINGS)
     late_image(ready, sender)

@@ -78,6 +78,7 @@ def test_what_is_not_offered_is_refused_with_its_result() -> None:
     assert answer.contexts == {5: AcceptedContext(negotiate.VERIFICATION, IMPLICIT)}
 
 
+@pytest.mark.checklist(10)
 def test_the_answer_says_who_we_are() -> None:
     _, pdu = answered(request([(MR, [EXPLICIT])]))
     assert pdu.user_information.maximum_length == 131072

@@ -57,6 +57,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.checklist(46)
 def test_killed_with_the_answer_the_listener_has_lost_nothing(folder: Path) -> None:
     chance = random.Random(5)
     acknowledged: list[Item] = []

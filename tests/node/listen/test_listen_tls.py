@@ -52,6 +52,7 @@ def context_of(trusted: Identity, shown: Identity | None) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.checklist(59)
 def test_a_known_certificate_may_send_and_others_may_not(
     new_house: Callable[..., House], identities: tuple[Identity, Identity, Identity]
 ) -> None:

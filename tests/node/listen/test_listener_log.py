@@ -30,6 +30,7 @@ def of_canary(number: int, **changes: str) -> Item:
     return Item(MR_IMAGE, f"1.2.77777.{number}", "1.2.77777", data)
 
 
+@pytest.mark.checklist(62)
 def test_no_patient_and_no_uid_is_said_and_no_file_is_named_after_them(
     new_house: Callable[..., House], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:

@@ -91,12 +91,14 @@ def test_an_object_of_another_class_than_its_context_is_not_supported(line: Line
     assert house.kept() == {}
 
 
+@pytest.mark.checklist(45)
 def test_an_object_of_another_class_than_its_request_does_not_match(line: Line, house: House) -> None:
     item = good()
     assert line.association.store(CT_IMAGE, item.sop_instance_uid, EXPLICIT_LE, item.data) == 0xA900
     assert house.kept() == {}
 
 
+@pytest.mark.checklist(45)
 def test_an_object_of_another_uid_than_its_request_does_not_match(line: Line, house: House) -> None:
     item = good()
     assert line.association.store(MR_IMAGE, item.sop_instance_uid + "0", EXPLICIT_LE, item.data) == 0xA900
@@ -118,6 +120,7 @@ def test_a_request_without_data_set_is_not_understood(line: Line) -> None:
     assert line.ask(MR_CONTEXT, bytes(request)).status == 0xC000
 
 
+@pytest.mark.checklist(45)
 @pytest.mark.parametrize("size", [0, 1, 7, 100, 400, 130_000])
 def test_an_object_that_is_cut_off_is_not_understood(line: Line, house: House, size: int) -> None:
     item = made(MR256, 1)[0]
@@ -125,6 +128,7 @@ def test_an_object_that_is_cut_off_is_not_understood(line: Line, house: House, s
     assert house.kept() == {}
 
 
+@pytest.mark.checklist(48)
 def test_the_same_object_again_is_a_success_and_other_bytes_under_its_uid_are_too(line: Line, house: House) -> None:
     item = good()
     other = item.data[:-2] + b"\xff\xff"

@@ -118,6 +118,7 @@ def test_any_division_into_fragments_is_one_object(new_house: Callable[..., Hous
     same(house, [first, second, third])
 
 
+@pytest.mark.checklist(47)
 def test_an_abort_in_the_middle_of_an_object_keeps_what_was_acknowledged(new_house: Callable[..., House]) -> None:
     house = new_house()
     whole, cut = made(SMALL, 2)
@@ -165,6 +166,7 @@ def test_a_peer_that_may_only_ask_is_told_so(new_house: Callable[..., House]) ->
     assert house.kept() == {}
 
 
+@pytest.mark.checklist(42)
 @pytest.mark.parametrize(
     ("calling", "called", "why"),
     [
@@ -182,6 +184,7 @@ def test_strangers_are_rejected_with_the_reason(
     assert refused.value.why == why
 
 
+@pytest.mark.checklist(49)
 def test_an_association_over_the_limit_is_rejected_for_now_and_the_others_go_on(
     new_house: Callable[..., House],
 ) -> None:
@@ -196,12 +199,14 @@ def test_an_association_over_the_limit_is_rejected_for_now_and_the_others_go_on(
     same(house, items)
 
 
+@pytest.mark.checklist(44)
 def test_too_little_room_is_answered_with_a_status_that_asks_for_another_try(new_house: Callable[..., House]) -> None:
     house = new_house(reserve_bytes=1 << 60)
     assert flood.send(house.port, [made(SMALL, 2)], calling=SENDER, called=OURS).statuses == (0xA700,) * 2
     assert house.kept() == {}
 
 
+@pytest.mark.checklist(44)
 def test_a_disk_that_fills_up_loses_nothing_and_is_left_in_order(
     new_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +225,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_is_left_in_order(
     same(house, [*before, *after])
 
 
+@pytest.mark.checklist(45)
 def test_a_fault_of_ours_is_a_status_and_never_a_dead_association(
     new_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch
 ) -> None:

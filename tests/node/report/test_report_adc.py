@@ -55,6 +55,7 @@ def test_it_leaves_after_the_segmentation_and_before_the_report(case: Case) -> N
     assert made == case.made(), "the same bytes whenever it is asked again"
 
 
+@pytest.mark.checklist(1)
 def test_it_is_valid(case: Case, tmp_path: Path) -> None:
     path = tmp_path / "adc.dcm"
     path.write_bytes(part10(next(each for each in case.made() if each.kind is Kind.ADC)))

@@ -65,6 +65,7 @@ def test_carried_elements_replace_and_join_in_the_order_of_tags() -> None:
     assert data.startswith(b"\x08\0\x60\0CS\x02\0SR")
 
 
+@pytest.mark.checklist(10)
 def test_a_file_names_our_implementation_and_not_the_library() -> None:
     result = EncodedObject(Kind.SR, 0, "1.2.3", "2.25.1", "2.25.2", "1.2.840.10008.1.2.1", b"")
     meta = pydicom.dcmread(BytesIO(part10(result))).file_meta

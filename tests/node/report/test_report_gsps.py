@@ -68,6 +68,7 @@ def test_the_outlines_are_those_of_the_lesions(name: str) -> None:
         assert points[:-1] == pytest.approx(each.outlines[0].points, abs=1e-4)
 
 
+@pytest.mark.checklist(22)
 @pytest.mark.parametrize("name", RADIOGRAPHS)
 def test_outlines_carry_the_tracking_uids_of_the_report(name: str) -> None:
     (annotation,) = stock_one(name, Kind.GSPS).GraphicAnnotationSequence

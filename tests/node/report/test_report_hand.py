@@ -47,6 +47,7 @@ def test_every_series_has_its_mask_outlines_and_picture_and_the_study_its_report
     assert [each.kind for each in made()] == [*[Kind.SEG] * 3, *[Kind.GSPS] * 3, *[Kind.SC] * 3, Kind.SR]
 
 
+@pytest.mark.checklist(1, 2)
 @pytest.mark.parametrize("place", range(10))
 def test_validators_find_no_error(place: int, tmp_path: Path) -> None:
     assert judged(made()[place : place + 1], tmp_path) == {}

@@ -37,6 +37,7 @@ def test_a_radiograph_is_a_projection(ds: Dataset, expected: bool) -> None:
     assert is_projection(ds) == expected
 
 
+@pytest.mark.checklist(32)
 @pytest.mark.parametrize(
     ("thickness", "between", "gaps", "expected"),
     [

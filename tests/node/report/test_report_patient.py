@@ -62,6 +62,7 @@ def made_of(case: Case) -> list[Dataset]:
     return [read(each) for each in case.made()]
 
 
+@pytest.mark.checklist(5)
 @pytest.mark.filterwarnings("ignore:Unknown encoding 'ISO_IR 999'")
 @pytest.mark.parametrize(("character_set", "name"), CHARACTER_SETS.values(), ids=CHARACTER_SETS)
 def test_names_and_numbers_are_the_bytes_of_the_source_under_its_character_set(
@@ -76,6 +77,7 @@ def test_names_and_numbers_are_the_bytes_of_the_source_under_its_character_set(
             assert raw(ds, keyword) == name
 
 
+@pytest.mark.checklist(5)
 @pytest.mark.parametrize("name", ["kanji", "katakana and kanji", "hangul", "UTF-8", "declared in vain"])
 def test_routing_decodes_nothing_that_is_carried(name: str) -> None:
     """Once pydicom has decoded a text, its bytes are gone; the node reads headers without touching them."""
@@ -88,6 +90,7 @@ def test_routing_decodes_nothing_that_is_carried(name: str) -> None:
     assert carried(header.dataset) == before == carried(ds)
 
 
+@pytest.mark.checklist(6)
 @pytest.mark.parametrize("kind", ["radiograph", "series"])
 def test_patient_and_study_are_those_of_the_source(kind: str) -> None:
     case = radiograph(DX) if kind == "radiograph" else mr_series()
@@ -122,12 +125,14 @@ def test_the_syntax_of_the_source_changes_nothing(syntax: str) -> None:
     assert case.one(Kind.SR).PregnancyStatus == 4
 
 
+@pytest.mark.checklist(31)
 @pytest.mark.parametrize("missing", [keyword for keyword in REQUIRED if keyword != "StudyInstanceUID"])
 def test_a_missing_attribute_of_type_2_is_empty_in_the_result(missing: str) -> None:
     for ds in made_of(normal(**{missing: None})):
         assert raw(ds, missing) == b""
 
 
+@pytest.mark.checklist(7, 31)
 @pytest.mark.parametrize(
     ("keyword", "stated", "told"),
     [
@@ -194,6 +199,7 @@ def test_a_sequence_of_nothing_but_empty_codes_is_left_out() -> None:
     assert "ProcedureCodeSequence" not in report
 
 
+@pytest.mark.checklist(8)
 def test_private_elements_and_overlays_stay_behind_at_every_depth() -> None:
     def change(ds: Dataset) -> None:
         for holder in (ds, *codes(("X", "L", "Knee"))):
@@ -221,6 +227,7 @@ def test_orders_of_somebody_else_are_not_copied() -> None:
             assert word not in each.data
 
 
+@pytest.mark.checklist(31)
 @pytest.mark.parametrize(
     "bare",
     [

@@ -143,6 +143,7 @@ def test_an_illegal_uid_of_a_source_stops_no_result() -> None:
     assert [each.kind for each in case.made()] == [Kind.SEG, Kind.GSPS, Kind.SR]
 
 
+@pytest.mark.checklist(5)
 @pytest.mark.parametrize("alphabet", ALPHABETS)
 def test_a_real_name_in_any_alphabet_leaves_as_the_bytes_that_came(alphabet: str) -> None:
     ds = opened(f"nasty/charsets/Lena-{alphabet}.dcm")

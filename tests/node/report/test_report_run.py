@@ -39,6 +39,7 @@ def elements(ds: Dataset) -> list[int]:
     return [int(element.tag) for element in ds.iterall()]
 
 
+@pytest.mark.checklist(55)
 @pytest.mark.parametrize("name", STOCK)
 def test_results_leave_as_segmentation_outlines_picture_report(name: str) -> None:
     results = stock_results(name)
@@ -58,6 +59,7 @@ def test_a_profile_chooses_the_kinds() -> None:
     assert [each.kind for each in made] == [Kind.SC, Kind.SR]
 
 
+@pytest.mark.checklist(4, 15)
 @pytest.mark.parametrize("name", STOCK)
 def test_every_object_is_alone_in_its_series_in_the_study_of_its_source(name: str) -> None:
     made = [read(each) for each in stock_results(name)]
@@ -80,6 +82,7 @@ def test_the_envelope_says_what_the_object_says(name: str) -> None:
         )
 
 
+@pytest.mark.checklist(8, 9, 10)
 @pytest.mark.parametrize("name", STOCK)
 def test_no_private_element_no_overlay_and_only_our_own_or_the_source_s_uids(name: str) -> None:
     for each in stock_results(name):
@@ -178,6 +181,7 @@ def test_every_time_of_an_object_is_the_moment_of_the_request() -> None:
                 assert (ds[f"{what}Date"].value, ds[f"{what}Time"].value) == ("20260304", "050607")
 
 
+@pytest.mark.checklist(7)
 def test_times_are_told_in_the_zone_of_the_source() -> None:
     moment = datetime(2026, 3, 4, 23, 30, 0, tzinfo=UTC)
     report = normal(TimezoneOffsetFromUTC="+0130").asking(now=moment).one(Kind.SR)
@@ -208,6 +212,7 @@ def test_region_and_side(
     assert (seg.BodyPartExamined, region.CodeValue, side[0].CodeValue if side else "") == told
 
 
+@pytest.mark.checklist(20)
 @pytest.mark.parametrize("body_part", ["PELVIS", "CHEST", "LSPINE"])
 def test_a_part_without_a_side_gets_none_in_any_object(body_part: str) -> None:
     for each in radiograph(CR, BodyPartExamined=body_part, Laterality="L").made():

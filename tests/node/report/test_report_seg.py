@@ -54,6 +54,7 @@ def with_lesions(case: Case, numbers: dict[int, int]) -> Case:
     return replace(case, findings=replace(case.findings, sources=(told,)))
 
 
+@pytest.mark.checklist(16)
 @pytest.mark.parametrize("name", WITH_LESIONS)
 def test_the_mask_comes_back_bit_for_bit(name: str) -> None:
     found = stock(name).findings.sources[0]
@@ -77,6 +78,7 @@ def test_pixels_that_no_lesion_claims_are_left_out() -> None:
     assert np.array_equal(planes_of(seg, found), np.where(found.mask == 2, 2, 0))
 
 
+@pytest.mark.checklist(16)
 @pytest.mark.parametrize("name", ["cr", "dx-two-lesions", "mr"])
 def test_highdicom_reads_the_same_mask_by_source_instance(name: str) -> None:
     found = stock(name).findings.sources[0]
@@ -89,6 +91,7 @@ def test_highdicom_reads_the_same_mask_by_source_instance(name: str) -> None:
     assert np.array_equal(pixels, found.mask)
 
 
+@pytest.mark.checklist(17)
 @pytest.mark.parametrize("name", WITH_LESIONS)
 def test_a_segmentation_is_binary_native_and_says_whose_it_is(name: str) -> None:
     seg = stock_one(name, Kind.SEG)
@@ -99,6 +102,7 @@ def test_a_segmentation_is_binary_native_and_says_whose_it_is(name: str) -> None
     assert seg.LossyImageCompression == "00"
 
 
+@pytest.mark.checklist(13, 14)
 @pytest.mark.parametrize("name", WITH_LESIONS)
 def test_every_frame_names_one_image_of_the_one_series_it_was_made_from(name: str) -> None:
     seg = stock_one(name, Kind.SEG)
@@ -113,6 +117,7 @@ def test_every_frame_names_one_image_of_the_one_series_it_was_made_from(name: st
         assert str(image.ReferencedSOPInstanceUID) in known
 
 
+@pytest.mark.checklist(11)
 @pytest.mark.parametrize("name", RADIOGRAPHS)
 def test_a_radiograph_gets_a_nominal_plane_in_a_frame_of_reference_of_its_own(name: str) -> None:
     seg, spacing = stock_one(name, Kind.SEG), stock(name).findings.sources[0].spacing
@@ -132,6 +137,7 @@ def test_the_nominal_plane_keeps_the_shape_of_pixels_of_unknown_size() -> None:
     assert [float(each) for each in measures.PixelSpacing] == [2.0, 1.0]
 
 
+@pytest.mark.checklist(11)
 def test_a_radiograph_never_lends_its_own_frame_of_reference() -> None:
     case = radiograph(CR, FrameOfReferenceUID="1.2.826.0.1.3680043.8.498.77")
     first = case.one(Kind.SEG)
@@ -139,6 +145,7 @@ def test_a_radiograph_never_lends_its_own_frame_of_reference() -> None:
     assert "1.2.826.0.1.3680043.8.498.77" != first.FrameOfReferenceUID != again.FrameOfReferenceUID
 
 
+@pytest.mark.checklist(11)
 def test_a_strict_archive_gets_no_plane() -> None:
     seg = radiograph(CR).asking(profile=Profile(nominal_plane=False)).one(Kind.SEG)
     assert "FrameOfReferenceUID" not in seg
@@ -147,6 +154,7 @@ def test_a_strict_archive_gets_no_plane() -> None:
     assert list(seg.PatientOrientation) == ["L", "F"]
 
 
+@pytest.mark.checklist(11, 12)
 def test_an_mr_segmentation_keeps_grid_orientation_positions_and_frame_of_reference() -> None:
     seg, case = stock_one("mr", Kind.SEG), stock("mr")
     headers = {str(ds.SOPInstanceUID): ds for ds in case.sources[0].datasets}
@@ -163,6 +171,7 @@ def test_an_mr_segmentation_keeps_grid_orientation_positions_and_frame_of_refere
         assert [float(each) for each in position] == [float(each) for each in image.ImagePositionPatient]
 
 
+@pytest.mark.checklist(32)
 @pytest.mark.parametrize(
     ("changes", "thickness"),
     [
@@ -221,6 +230,7 @@ def test_a_lesion_without_a_pixel_is_no_segment_and_the_report_still_names_it() 
     assert Kind.SR in {each.kind for each in made}
 
 
+@pytest.mark.checklist(18)
 def test_an_empty_mask_makes_no_segmentation() -> None:
     case = radiograph(CR)
     found = case.findings.sources[0]
@@ -229,6 +239,7 @@ def test_an_empty_mask_makes_no_segmentation() -> None:
     assert Kind.SEG not in {each.kind for each in made}
 
 
+@pytest.mark.checklist(30)
 def test_monochrome1_and_monochrome2_give_the_same_segmentation() -> None:
     plain, inverse = stock_one("cr", Kind.SEG), stock_one("monochrome1", Kind.SEG)
     assert plain.PixelData == inverse.PixelData

@@ -66,11 +66,13 @@ def kinds(name: str) -> list[Kind]:
     return [each.kind for each in made(name)]
 
 
+@pytest.mark.checklist(1, 2)
 @pytest.mark.parametrize("name", STUDIES)
 def test_validators_find_no_error(name: str, tmp_path: Path) -> None:
     assert judged(made(name), tmp_path) == {}
 
 
+@pytest.mark.checklist(3)
 @pytest.mark.parametrize("name", STUDIES)
 def test_dcmqi_reads_the_report(name: str, tmp_path: Path) -> None:
     told = tmp_path / "told.json"

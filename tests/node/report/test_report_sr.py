@@ -44,6 +44,7 @@ def evidence(report: Dataset) -> set[tuple[str, str]]:
     }
 
 
+@pytest.mark.checklist(2, 25)
 @pytest.mark.parametrize("name", STOCK)
 def test_a_report_is_tid_1500_complete_unverified_preliminary(name: str) -> None:
     report = stock_one(name, Kind.SR)
@@ -55,6 +56,7 @@ def test_a_report_is_tid_1500_complete_unverified_preliminary(name: str) -> None
     assert report.Modality == "SR"
 
 
+@pytest.mark.checklist(23, 65)
 @pytest.mark.parametrize("name", STOCK)
 def test_every_group_has_a_tracking_identifier_and_uid_an_algorithm_an_answer_and_coordinates(name: str) -> None:
     report = stock_one(name, Kind.SR)
@@ -70,6 +72,7 @@ def test_every_group_has_a_tracking_identifier_and_uid_an_algorithm_an_answer_an
         assert any(item.ValueType == "SCOORD" for item in walk(group))
 
 
+@pytest.mark.checklist(21)
 @pytest.mark.parametrize("name", STOCK)
 def test_no_group_refers_to_a_segment(name: str) -> None:
     for item in walk(stock_one(name, Kind.SR)):
@@ -79,6 +82,7 @@ def test_no_group_refers_to_a_segment(name: str) -> None:
             assert "ReferencedSegmentNumber" not in reference
 
 
+@pytest.mark.checklist(22)
 @pytest.mark.parametrize("name", WITH_LESIONS)
 def test_a_lesion_has_one_tracking_uid_in_every_object(name: str) -> None:
     lesions = len(stock(name).findings.sources[0].lesions)
@@ -98,6 +102,7 @@ def test_a_tracking_uid_of_an_earlier_run_is_kept() -> None:
     assert tracking_uids(kept.one(Kind.SR))[0] == kept.one(Kind.SEG).SegmentSequence[0].TrackingUID == "1.2.826.0.1.99"
 
 
+@pytest.mark.checklist(24)
 @pytest.mark.parametrize("name", STOCK)
 def test_the_evidence_is_every_image_and_every_other_object_and_nothing_else(name: str) -> None:
     case = stock(name)
@@ -112,6 +117,7 @@ def test_the_evidence_is_every_image_and_every_other_object_and_nothing_else(nam
     }
 
 
+@pytest.mark.checklist(29)
 @pytest.mark.parametrize(
     ("name", "axis", "area"),
     [("dx", "mm", "mm2"), ("calibrated", "mm", "mm2"), ("unknown-spacing", "{pixels}", "{pixels}")],
@@ -124,12 +130,14 @@ def test_sizes_carry_their_unit(name: str, axis: str, area: str) -> None:
     assert numbers(group, "area") == [(pytest.approx(told[MeasurementKind.AREA].value, rel=1e-4), area)]
 
 
+@pytest.mark.checklist(28)
 def test_a_volume_is_its_voxels_times_their_size() -> None:
     group = groups(stock_one("mr", Kind.SR))[0]
     voxels = int(np.count_nonzero(stock("mr").findings.sources[0].mask))
     assert numbers(group, "volume") == [(pytest.approx(voxels * 0.5 * 0.5 * 4 / 1000, rel=1e-3), "cm3")]
 
 
+@pytest.mark.checklist(27)
 def test_a_mean_adc_is_a_mean_in_its_own_unit() -> None:
     case = radiograph(CR)
     found = case.findings.sources[0]
@@ -189,6 +197,7 @@ def test_undecided_is_said_in_words_too() -> None:
     assert "AI: undecided (tumour 60 %)" in texts(study, "comment")
 
 
+@pytest.mark.checklist(18)
 def test_normal_is_a_report_that_says_so_and_nothing_else() -> None:
     assert [each.kind for each in stock_results("normal")] == [Kind.SR]
     (study,) = groups(stock_one("normal", Kind.SR))
@@ -261,6 +270,7 @@ def test_a_lesion_without_an_outline_is_still_reported() -> None:
     assert any(item.ValueType == "SCOORD" for item in walk(lesion))
 
 
+@pytest.mark.checklist(29)
 @pytest.mark.parametrize(
     ("name", "word"), [("dx", "detector plane"), ("unknown-spacing", "sizes are in pixels"), ("calibrated", "")]
 )
@@ -309,6 +319,7 @@ def test_the_procedure_is_one_of_cid_100(name: str, code: str) -> None:
     assert [each[0] for each in codes(stock_one(name, Kind.SR), "procedure")] == [code]
 
 
+@pytest.mark.checklist(26)
 def test_the_observer_is_the_same_device_after_a_restart_and_another_on_another_node() -> None:
     here, there = (normal().asking(installation=name).one(Kind.SR) for name in ("OSTEON1", "OSTEON2"))
     assert (

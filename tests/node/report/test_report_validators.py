@@ -125,11 +125,13 @@ def where(found: SourceFindings, headers: dict[str, Dataset], number: int) -> np
     return in_order(np.concatenate(places))
 
 
+@pytest.mark.checklist(1, 2)
 @pytest.mark.parametrize("name", STOCK)
 def test_validators_find_no_error(name: str, tmp_path: Path) -> None:
     assert judged(stock_results(name), tmp_path) == {}
 
 
+@pytest.mark.checklist(1, 2, 31)
 @pytest.mark.parametrize("name", BAD)
 def test_validators_find_no_error_in_results_of_bad_headers(name: str, tmp_path: Path) -> None:
     results = BAD[name]().made()
@@ -137,6 +139,7 @@ def test_validators_find_no_error_in_results_of_bad_headers(name: str, tmp_path:
     assert judged(results, tmp_path, dcmpschk=name not in BEYOND_DCMPSCHK) == {}
 
 
+@pytest.mark.checklist(16)
 @pytest.mark.parametrize("name", RADIOGRAPHS)
 def test_dcmqi_reads_the_mask_of_a_radiograph(name: str, tmp_path: Path) -> None:
     read = []
@@ -147,6 +150,7 @@ def test_dcmqi_reads_the_mask_of_a_radiograph(name: str, tmp_path: Path) -> None
     assert np.array_equal(sum(read) > 0, stock(name).findings.sources[0].mask > 0)
 
 
+@pytest.mark.checklist(12, 16)
 def test_dcmqi_reads_the_mask_of_a_series_where_it_was(tmp_path: Path) -> None:
     case = stock("mr")
     volume = volume_of(written(stock_results("mr"), tmp_path)[Kind.SEG], tmp_path)
@@ -154,12 +158,14 @@ def test_dcmqi_reads_the_mask_of_a_series_where_it_was(tmp_path: Path) -> None:
     assert volume.points(1) == pytest.approx(where(case.findings.sources[0], headers, 1), abs=0.01)
 
 
+@pytest.mark.checklist(16)
 def test_dcmqi_reads_the_mask_of_a_multiframe_image(tmp_path: Path) -> None:
     volume = volume_of(written(stock_results("enhanced-mr"), tmp_path)[Kind.SEG], tmp_path)
     mask = stock("enhanced-mr").findings.sources[0].mask
     assert int((volume.voxels == 1).sum()) == int((mask == 1).sum())
 
 
+@pytest.mark.checklist(3, 22)
 @pytest.mark.parametrize("name", STOCK)
 def test_dcmqi_reads_the_report(name: str, tmp_path: Path) -> None:
     path, told = written(stock_results(name), tmp_path)[Kind.SR], tmp_path / "told.json"
@@ -174,6 +180,7 @@ def test_dcmqi_reads_the_report(name: str, tmp_path: Path) -> None:
         assert group["measurementAlgorithmIdentification"]["AlgorithmVersion"] == MODEL.version
 
 
+@pytest.mark.checklist(3, 22)
 @pytest.mark.parametrize("name", WITH_LESIONS)
 def test_highdicom_reads_the_report_and_finds_each_lesion_by_its_tracking_uid(name: str, tmp_path: Path) -> None:
     paths = written(stock_results(name), tmp_path)
@@ -187,6 +194,7 @@ def test_highdicom_reads_the_report_and_finds_each_lesion_by_its_tracking_uid(na
         assert len(planar) + len(volumetric) == 1
 
 
+@pytest.mark.checklist(20)
 @pytest.mark.parametrize("body_part", sorted(UNPAIRED | set(BODY_PARTS)))
 def test_a_side_is_stated_for_parts_that_have_one_only(body_part: str, tmp_path: Path) -> None:
     ds = read(next(each for each in stock_results("cr") if each.kind is Kind.SC))

@@ -1,0 +1,3 @@
+"""What holds for all tests: the checklist that they fill (tests/checklist.py)."""
+
+pytest_plugins = ("tests.checklist",)
