@@ -17,7 +17,7 @@ from node.dimse.negotiate import storage_contexts
 from node.errors import NotAccepted, PeerError
 from node.retry import RetryRules, next_attempt
 from node.statuses import Verdict, explain_status, verdict
-from storage import deliveries, peers
+from storage import closing, deliveries, parcels, peers
 from storage.engine import Connection, Engine, begin, reading
 from storage.errors import StorageError, Unknown
 from storage.files import ResultStore
@@ -41,7 +41,7 @@ class Dispatcher:
         """Look once; senders go on in their threads."""
         self._running = {peer_id: thread for peer_id, thread in self._running.items() if thread.is_alive()}
         with reading(self._engine) as conn:
-            due = [_peer(conn, peer_id) for peer_id in deliveries.due_peers(conn, time.time())]
+            due = [_peer(conn, peer_id) for peer_id in parcels.due_peers(conn, time.time())]
         for peer in due:
             if peer is None:
                 continue
@@ -93,7 +93,7 @@ class _Desk:
 def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer) -> bool:
     """Send the next study's results that are due at `peer`; False when none are, or the peer must be left alone."""
     with begin(engine) as conn:
-        parcel = deliveries.claim_next(conn, peer.id, owner, _LEASE_S, time.time())
+        parcel = parcels.claim_next(conn, peer.id, owner, _LEASE_S, time.time())
     if parcel is None:
         return False
     rules = RetryRules(config.send.first_retry_s, config.send.max_retry_s, config.send.give_up_after_s)
@@ -121,7 +121,7 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
     return True
 
 
-def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association) -> int:
+def _send_items(desk: _Desk, parcel: parcels.Parcel, association: Association) -> int:
     """Send one object after the other; the number accepted. An object that fails holds back those that point at it
     (promise P4), unless it is a companion.
 
@@ -134,14 +134,14 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
         if time.monotonic() - renewed > _LEASE_S / 3:  # a slow peer, not a dead sender
             renewed = time.monotonic()
             with begin(desk.engine) as conn:
-                if not deliveries.renew(conn, parcel, _LEASE_S, time.time()):
+                if not parcels.renew(conn, parcel, _LEASE_S, time.time()):
                     log.warning("study %d: another sender has its parcel by now; this one stops", parcel.study_id)
                     break
         try:
             data = desk.store.read(result.path, result.sha256)
             status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)
         except (NotAccepted, StorageError) as exc:
-            if result.kind in deliveries.COMPANIONS:
+            if result.kind in closing.COMPANIONS:
                 _leave_out(desk, delivery_id, str(exc))
                 continue
             _accepted(desk, taken)
@@ -154,7 +154,7 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
         meaning = verdict(status)
         if meaning is not Verdict.DELIVERED:
             words = f"{desk.peer.name} answered it with {explain_status(status)}."
-            if meaning is Verdict.STOP and result.kind in deliveries.COMPANIONS:
+            if meaning is Verdict.STOP and result.kind in closing.COMPANIONS:
                 _leave_out(desk, delivery_id, words, status)
                 continue
             _accepted(desk, taken)
@@ -162,7 +162,7 @@ def _send_items(desk: _Desk, parcel: deliveries.Parcel, association: Association
             return accepted
         taken.append((delivery_id, status))
         accepted += 1
-        if result.kind not in deliveries.COMPANIONS:
+        if result.kind not in closing.COMPANIONS:
             _accepted(desk, taken)
     _accepted(desk, taken)
     return accepted
@@ -187,7 +187,7 @@ def _leave_out(desk: _Desk, delivery_id: int, error: str, status: int | None = N
 
 
 def _end_rest(
-    desk: _Desk, parcel: deliveries.Parcel, sent: int, error: str, *, permanent: bool, status: int | None = None
+    desk: _Desk, parcel: parcels.Parcel, sent: int, error: str, *, permanent: bool, status: int | None = None
 ) -> None:
     """What is left of the parcel from item `sent` on: tried later all together, or parked for a person."""
     now = time.time()

@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.config import Config
 from node.owner import is_dead
-from storage import deliveries, runs
+from storage import parcels, runs
 from storage.engine import Engine, begin
 from storage.files import ResultStore, free_bytes
 
@@ -49,7 +49,7 @@ def expired_leases(engine: Engine, config: Config) -> None:
     """Give back what workers that died had in hand: studies, and parcels of results."""
     now = time.time()
     with begin(engine) as conn:
-        deliveries.free_dead(conn, is_dead, now)
+        parcels.free_dead(conn, is_dead, now)
         lost = runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes), is_dead=is_dead)
     for study_id, state in lost:
         log.warning("study %d: its worker died or went silent; the study is now %s", study_id, state.value)

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from storage import errors
-from storage.deliveries import NOBODY, dispatch, hasten, sending_state
+from storage.closing import NOBODY, sending_state
 from storage.events import EventKind
 from storage.moves import locked, move
+from storage.parcels import dispatch, hasten
 from storage.results import ResultFile, keep, of_run
 from storage.states import Outcome, RunState, StudyState, state_for
 from storage.tables import results, runs, studies

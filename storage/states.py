@@ -106,6 +106,10 @@ class DeliveryState(StrEnum):
     """Trying again makes no sense until a person acts; shown, never dropped."""
 
 
+TO_BE_SENT = (DeliveryState.PENDING, DeliveryState.SENDING)
+"""What a sender still has to bring to its peer."""
+
+
 class Outcome(StrEnum):
     """The machine code of a study's answer. None of the others may ever look like OK_NORMAL."""
 

@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from storage import errors, events, tables
-from storage.deliveries import hasten, unpark
+from storage.deliveries import unpark
 from storage.events import EventKind
 from storage.journal import Place
 from storage.moves import locked, move
+from storage.parcels import hasten
 from storage.states import Outcome, StudyState
 
 

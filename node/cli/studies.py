@@ -8,7 +8,7 @@ from typing import Any
 from node.cli.tables import local_time, show, show_one
 from node.config import Config
 from node.database import open_database
-from storage import deliveries, events, runs, studies
+from storage import events, outbox, runs, studies
 from storage.engine import Connection, begin, reading
 from storage.errors import Unknown
 from storage.replay import unindexed_records
@@ -60,7 +60,7 @@ def _studies(arguments: argparse.Namespace, config: Config) -> int:
 
 def _row(conn: Connection, study: studies.Study, run: runs.Run | None) -> dict[str, object]:
     """One line of the list. Probability: of the answer. Seconds: from the last image to the last accepted result."""
-    done = deliveries.last_delivered(conn, study.id)
+    done = outbox.last_delivered(conn, study.id)
     return {
         "id": study.id,
         "study_instance_uid": study.study_instance_uid,
@@ -82,7 +82,7 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
         raise Unknown(f"There is no study {number}. List them with: osteon studies")
     run = runs.last_finished(conn, number)
     record = _row(conn, study, run)
-    sent = [_sent(row) for row in deliveries.outbox(conn, number)]
+    sent = [_sent(row) for row in outbox.deliveries_of(conn, number)]
     strange = [_strange(conflict) for conflict in studies.conflicts(conn, number)]
     timeline: list[dict[str, object]] = [
         {"at": local_time(event.at), "unix_s": event.at, "kind": event.kind, "text": event.text}
@@ -116,7 +116,7 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
     return 0
 
 
-def _sent(row: deliveries.Delivery) -> dict[str, object]:
+def _sent(row: outbox.Delivery) -> dict[str, object]:
     """One result on its way to one peer; the next try of what waits, and the peer's last answer."""
     waits = row.state is DeliveryState.PENDING
     return {

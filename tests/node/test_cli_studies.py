@@ -9,7 +9,7 @@ import pytest
 from node.cli import main
 from node.config import read_config
 from node.database import open_database
-from storage import deliveries, intake, peers, runs, studies
+from storage import deliveries, intake, parcels, peers, runs, studies
 from storage.engine import begin
 from storage.intake import Taken
 from storage.journal import Place, RecordMeta
@@ -61,7 +61,7 @@ def analysed(settings: str) -> None:
         runs.finish(
             conn, claim, Ending(Outcome.OK_FINDINGS, "Found.", results=(seg(),), destinations=(pacs.id,)), 1003.0
         )
-        parcel = deliveries.claim_next(conn, pacs.id, "sender", 60.0, 1004.0)
+        parcel = parcels.claim_next(conn, pacs.id, "sender", 60.0, 1004.0)
         assert parcel is not None
         deliveries.later(conn, parcel.items[0][0], 4e9, REFUSED, 1005.0, 0xA700)
 

@@ -13,10 +13,11 @@ from pynetdicom.events import Event
 
 from node import send
 from node.config import Config, NodeSection, SendSection
-from storage import deliveries, intake, peers, runs, studies
+from storage import closing, deliveries, intake, parcels, peers, runs, studies
 from storage.engine import Connection, Engine, begin, migrate, open_engine, reading
 from storage.errors import Busy
 from storage.files import ResultStore
+from storage.outbox import Delivery, deliveries_of
 from storage.results import ResultFile
 from storage.segment import Place, RecordMeta
 from storage.states import DeliveryState, Outcome, StudyState
@@ -71,9 +72,9 @@ class Outbox:
             peer = peers.by_name(conn, "pacs")
         return send.send_one_study(self.engine, self.config, "test", peer)
 
-    def lines(self) -> list[deliveries.Delivery]:
+    def lines(self) -> list[Delivery]:
         with reading(self.engine) as conn:
-            return deliveries.outbox(conn, self.study_id)
+            return deliveries_of(conn, self.study_id)
 
     def state(self) -> tuple[StudyState, Outcome | None]:
         with reading(self.engine) as conn:
@@ -204,11 +205,11 @@ def test_a_slow_peer_keeps_its_parcel_and_a_sender_that_lost_its_own_stops(
     monkeypatch.setattr(send, "_LEASE_S", 0.0)
     asked: list[int] = []
 
-    def renew(_conn: object, parcel: deliveries.Parcel, _lease_s: float, _now: float) -> bool:
+    def renew(_conn: object, parcel: parcels.Parcel, _lease_s: float, _now: float) -> bool:
         asked.append(parcel.id)
         return len(asked) < 2
 
-    monkeypatch.setattr(deliveries, "renew", renew)
+    monkeypatch.setattr(parcels, "renew", renew)
     pacs = serve_pacs()
     outbox = outbox_for(pacs.port)
     assert outbox.send()
@@ -229,7 +230,7 @@ def test_a_companion_that_is_not_taken_holds_back_nothing(
     statuses: tuple[int, ...],
 ) -> None:
     """The first object stands for a presentation state."""
-    monkeypatch.setattr(deliveries, "COMPANIONS", frozenset({"SEG"}))
+    monkeypatch.setattr(closing, "COMPANIONS", frozenset({"SEG"}))
     pacs = serve_pacs(*statuses, classes=classes)
     outbox = outbox_for(pacs.port)
     assert outbox.send()
@@ -271,7 +272,7 @@ def test_a_companion_that_was_accepted_is_recorded_with_what_comes_after_it(
     answer: int,
     left: DeliveryState,
 ) -> None:
-    monkeypatch.setattr(deliveries, "COMPANIONS", frozenset({"SEG"}))
+    monkeypatch.setattr(closing, "COMPANIONS", frozenset({"SEG"}))
     pacs = serve_pacs(0x0000, answer)
     outbox = outbox_for(pacs.port)
     outbox.send()

@@ -4,8 +4,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from storage import deliveries, intake, peers, runs, studies
+from storage import deliveries, intake, parcels, peers, runs, studies
 from storage.engine import begin, reading
+from storage.outbox import deliveries_of
 from storage.results import ResultFile
 from storage.runs import Ending
 from storage.states import Outcome, StudyState
@@ -34,7 +35,7 @@ def sending(engine: Engine, sender: Any, owner: str) -> int:
         peer = peers.add(conn, peers.Peer(0, "pacs", "PACS", "127.0.0.1", 104, results="all"), 100.0)
         ending = Ending(outcome=Outcome.OK_NORMAL, explanation="Nothing.", results=(result,), destinations=(peer.id,))
         assert runs.finish(conn, claim, ending, 130.0)
-        assert deliveries.claim_next(conn, peer.id, owner, LONG_S, 140.0) is not None
+        assert parcels.claim_next(conn, peer.id, owner, LONG_S, 140.0) is not None
     return peer.id
 
 
@@ -52,18 +53,18 @@ def test_the_study_of_a_dead_worker_is_ready_before_its_lease_runs_out(engine: E
 def test_the_parcel_of_a_dead_sender_is_due_before_its_lease_runs_out(engine: Engine, sender: Any) -> None:
     peer_id = sending(engine, sender, "dead")
     with begin(engine) as conn:
-        assert deliveries.due_peers(conn, 150.0) == []
-        assert deliveries.free_dead(conn, the_dead, 150.0) == 1
-        assert deliveries.due_peers(conn, 150.0) == [peer_id]
-        assert deliveries.claim_next(conn, peer_id, "another", LONG_S, 150.0) is not None
+        assert parcels.due_peers(conn, 150.0) == []
+        assert parcels.free_dead(conn, the_dead, 150.0) == 1
+        assert parcels.due_peers(conn, 150.0) == [peer_id]
+        assert parcels.claim_next(conn, peer_id, "another", LONG_S, 150.0) is not None
 
 
 def test_the_parcel_of_a_living_sender_stays_its_own(engine: Engine, sender: Any) -> None:
     sending(engine, sender, "living")
     with begin(engine) as conn:
-        assert deliveries.free_dead(conn, the_dead, 150.0) == 0
+        assert parcels.free_dead(conn, the_dead, 150.0) == 0
     with reading(engine) as conn:
-        assert deliveries.due_peers(conn, 150.0) == []
+        assert parcels.due_peers(conn, 150.0) == []
 
 
 def test_a_parcel_that_waits_for_its_next_attempt_is_not_hurried_by_the_death_of_its_sender(
@@ -71,8 +72,8 @@ def test_a_parcel_that_waits_for_its_next_attempt_is_not_hurried_by_the_death_of
 ) -> None:
     peer_id = sending(engine, sender, "dead")
     with begin(engine) as conn:
-        (delivery,) = deliveries.outbox(conn, 1)
+        (delivery,) = deliveries_of(conn, 1)
         deliveries.later(conn, delivery.id, 500.0, "The PACS was busy.", 150.0)
-        assert deliveries.free_dead(conn, the_dead, 160.0) == 0
-        assert deliveries.due_peers(conn, 160.0) == []
-        assert deliveries.due_peers(conn, 500.0) == [peer_id]
+        assert parcels.free_dead(conn, the_dead, 160.0) == 0
+        assert parcels.due_peers(conn, 160.0) == []
+        assert parcels.due_peers(conn, 500.0) == [peer_id]

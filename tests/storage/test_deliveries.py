@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select
 
-from storage import deliveries, errors, intake, peers, runs, studies, tables
-from storage.deliveries import Delivery, Parcel
+from storage import deliveries, errors, intake, parcels, peers, runs, studies, tables
 from storage.engine import begin, reading
 from storage.events import timeline
+from storage.outbox import Delivery, deliveries_of, last_delivered
+from storage.parcels import Parcel
 from storage.peers import Peer
 from storage.runs import Ending, ResultFile
 from storage.states import DeliveryState, Outcome, StudyState
@@ -48,7 +49,7 @@ def answered(engine: Engine, sender: Any, to: tuple[int, ...], study: int = 1, *
 
 def take(engine: Engine, peer_id: int, now: float = 131.0, owner: str = "sender") -> Parcel | None:
     with begin(engine) as conn:
-        return deliveries.claim_next(conn, peer_id, owner, 60.0, now)
+        return parcels.claim_next(conn, peer_id, owner, 60.0, now)
 
 
 def taken(engine: Engine, peer_id: int, now: float = 131.0) -> Parcel:
@@ -72,7 +73,7 @@ def the_study(engine: Engine, study_id: int = 1) -> Study:
 
 def outbox(engine: Engine, study_id: int = 1) -> list[Delivery]:
     with reading(engine) as conn:
-        return deliveries.outbox(conn, study_id)
+        return deliveries_of(conn, study_id)
 
 
 def kinds(parcel: Parcel) -> tuple[str, ...]:
@@ -82,8 +83,8 @@ def kinds(parcel: Parcel) -> tuple[str, ...]:
 def test_a_parcel_holds_the_results_in_their_order(engine: Engine, sender: Any, two: tuple[int, int]) -> None:
     answered(engine, sender, two)
     with reading(engine) as conn:
-        assert deliveries.due_peers(conn, 131.0) == sorted(two)
-        assert deliveries.due_peers(conn, 129.0) == []
+        assert parcels.due_peers(conn, 131.0) == sorted(two)
+        assert parcels.due_peers(conn, 129.0) == []
     parcel = taken(engine, two[0])
     assert kinds(parcel) == ORDER
     assert (parcel.attempt, parcel.since) == (1, 130.0)
@@ -103,7 +104,7 @@ def test_the_study_is_delivered_with_the_last_object_at_the_last_peer(
     study = the_study(engine)
     assert (study.state, study.outcome) == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
     with reading(engine) as conn:
-        assert deliveries.last_delivered(conn, 1) == 150.0
+        assert last_delivered(conn, 1) == 150.0
         assert [event.kind for event in timeline(conn, 1)][-3:] == ["delivered"] * 3
     deliver(engine, last)
     assert the_study(engine).state is StudyState.DELIVERED
@@ -119,8 +120,8 @@ def test_a_sender_that_died_is_followed_by_another_with_what_is_left(
     second = taken(engine, two[0], 191.0)
     assert (kinds(second), second.attempt) == (ORDER[1:], 2)
     with begin(engine) as conn:
-        assert not deliveries.renew(conn, first, 60.0, 192.0)
-        assert deliveries.renew(conn, second, 60.0, 192.0)
+        assert not parcels.renew(conn, first, 60.0, 192.0)
+        assert parcels.renew(conn, second, 60.0, 192.0)
     assert take(engine, two[0], 251.0) is None
     deliver(engine, second, now=251.0)
     assert the_study(engine).state is StudyState.DELIVERED
@@ -160,7 +161,7 @@ def test_a_refused_object_does_not_hold_the_others(engine: Engine, sender: Any, 
     assert (study.state, study.outcome) == (StudyState.FAILED, Outcome.FAILED_SEND)
     assert "seg to pacs: it does not take segmentations" in study.explanation
     with reading(engine) as conn:
-        assert deliveries.last_delivered(conn, 1) is None
+        assert last_delivered(conn, 1) is None
 
 
 def test_a_retry_of_what_waits_for_its_next_try_sends_it_at_once(
@@ -297,7 +298,7 @@ def test_a_retry_after_one_of_two_peers_was_removed_sends_to_the_other(
 ) -> None:
     answered(engine, sender, two)
     with begin(engine) as conn:
-        for delivery in deliveries.outbox(conn, 1):
+        for delivery in deliveries_of(conn, 1):
             deliveries.park(conn, delivery.id, "it refused.", 140.0)
         peers.remove(conn, two[0], 200.0)
         assert studies.retry(conn, 1, 300.0) is StudyState.SENDING

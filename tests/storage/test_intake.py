@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, func, select
 
-from storage import deliveries, intake, runs, studies, tables
+from storage import deliveries, intake, parcels, runs, studies, tables
 from storage.classes import ANALYSABLE
 from storage.engine import begin, reading
 from storage.events import timeline
@@ -77,7 +77,7 @@ def bring_to(engine: Engine, state: StudyState, study_id: int = 1) -> None:
         ended = Ending(outcome.get(state, Outcome.OK_FINDINGS), "So it is.", results=files, destinations=to)
         assert runs.finish(conn, claim, ended, 303.0)
         if state is StudyState.DELIVERED:
-            parcel = deliveries.claim_next(conn, to[0], "sender", 60.0, 304.0)
+            parcel = parcels.claim_next(conn, to[0], "sender", 60.0, 304.0)
             assert parcel is not None
             for delivery_id, _ in parcel.items:
                 deliveries.delivered(conn, delivery_id, 0, 305.0)

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine, text
 
-from storage import deliveries, intake, peers, runs, studies, tables
-from storage.deliveries import Parcel
+from storage import deliveries, intake, parcels, peers, runs, studies, tables
 from storage.engine import begin, open_engine, reading
 from storage.errors import NotNow
+from storage.outbox import deliveries_of
+from storage.parcels import Parcel
 from storage.peers import Peer
 from storage.runs import Claim, Ending, ResultFile
 from storage.states import FINAL_STUDY_STATES, DeliveryState, Outcome, StudyState
@@ -124,7 +125,7 @@ class Lives(RuleBasedStateMachine):
     @rule(peer=st.integers(0, 1), owner=st.sampled_from(["one", "two"]))
     def a_sender_claims(self, peer: int, owner: str) -> None:
         with begin(self.engine) as conn:
-            parcel = deliveries.claim_next(conn, self.peers[peer], owner, 60.0, self.now)
+            parcel = parcels.claim_next(conn, self.peers[peer], owner, 60.0, self.now)
         if parcel is not None:
             assert [file.kind for _, file in parcel.items] == [
                 kind for kind in ORDER if kind in {file.kind for _, file in parcel.items}
@@ -183,15 +184,15 @@ class Lives(RuleBasedStateMachine):
                     ending = self.ending(claim, Outcome.OK_FINDINGS, tuple(self.peers))
                     assert runs.finish(conn, claim, ending, self.now)
                 for peer in self.peers:
-                    while (parcel := deliveries.claim_next(conn, peer, "last", 60.0, self.now)) is not None:
+                    while (parcel := parcels.claim_next(conn, peer, "last", 60.0, self.now)) is not None:
                         for delivery_id, _ in parcel.items:
                             deliveries.delivered(conn, delivery_id, 0, self.now)
         assert set(self.states().values()) <= FINAL_STUDY_STATES
         with reading(self.engine) as conn:
             for study in studies.studies(conn):
                 if study.state is StudyState.DELIVERED:
-                    newest = max((item.run_id for item in deliveries.outbox(conn, study.id)), default=None)
-                    left = [item for item in deliveries.outbox(conn, study.id) if item.run_id == newest]
+                    newest = max((item.run_id for item in deliveries_of(conn, study.id)), default=None)
+                    left = [item for item in deliveries_of(conn, study.id) if item.run_id == newest]
                     assert all(item.state is DeliveryState.DELIVERED for item in left)
 
     def states(self) -> dict[int, StudyState]:

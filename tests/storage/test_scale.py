@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event
 
-from storage import deliveries, intake, peers, runs, studies
+from storage import deliveries, intake, parcels, peers, runs, studies
 from storage.engine import begin
 from storage.peers import Peer
 from storage.results import ResultFile
@@ -61,10 +61,10 @@ def test_the_way_of_a_study_scans_no_growing_table(engine: Engine, sender: Any, 
         runs.former_results(conn, 1)
         studies.instances(conn, 1)
         runs.finish(conn, claim, Ending(Outcome.OK_NORMAL, "Nothing.", results=(file,), destinations=(peer,)), 130.0)
-        assert deliveries.due_peers(conn, 131.0) == [peer]
-        parcel = deliveries.claim_next(conn, peer, "sender", 60.0, 131.0)
+        assert parcels.due_peers(conn, 131.0) == [peer]
+        parcel = parcels.claim_next(conn, peer, "sender", 60.0, 131.0)
         assert parcel is not None
-        deliveries.free_dead(conn, lambda owner: False, 132.0)
+        parcels.free_dead(conn, lambda owner: False, 132.0)
         deliveries.later(conn, parcel.items[0][0], 140.0, "nobody answers.", 133.0)
         deliveries.delivered(conn, parcel.items[0][0], 0, 141.0)
         intake.index(
