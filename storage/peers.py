@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
@@ -22,6 +23,13 @@ RESULTS = {
     "own": "it gets the results of the studies that it sent",
     "all": "it gets every result",
 }
+CONFIRM = {
+    "none": "its answer to the object is believed",
+    "commitment": "it is asked for storage commitment",
+    "find": "it is asked by query whether it has the object",
+    "auto": "storage commitment where it offers that, else a query where it answers them, else its answer is believed",
+}
+TRANSPORTS = {"dimse": "C-STORE to its AE title", "stow": "STOW-RS to its URL"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
@@ -44,6 +52,12 @@ class Peer:
     """Whether it may be asked by C-FIND how many images a study has."""
     profile: str = "default"
     """The result profile: which objects it gets."""
+    confirm: str = "none"
+    """A key of `CONFIRM`: what proves that it has an object, beyond its answer."""
+    transport: str = "dimse"
+    """A key of `TRANSPORTS`: how results reach it."""
+    url: str = ""
+    """Of STOW-RS: the base of its DICOMweb services, to which /studies is added (PS3.18 8.2)."""
 
 
 def add(conn: Connection, peer: Peer, now: float) -> Peer:
@@ -144,8 +158,9 @@ def _checked(conn: Connection, peer: Peer) -> Peer:
     if peer.results not in RESULTS:
         raise PeerRefused(f"{place} results: {peer.results!r} is none of {', '.join(RESULTS)}. Choose one.")
     addresses = tuple(_block(place, address) for address in peer.addresses)
+    url = _checked_transport(place, peer)
     _check_taken(conn, peer)
-    return replace(peer, addresses=addresses)
+    return replace(peer, addresses=addresses, url=url)
 
 
 def _check_ae_title(place: str, ae_title: str) -> None:
@@ -170,6 +185,53 @@ def _block(place: str, address: str) -> str:
         raise PeerRefused(
             f"{place} addresses: {address!r} is no IP address or block. Write 10.1.2.3 or 10.1.2.0/24."
         ) from exc
+
+
+def _checked_transport(place: str, peer: Peer) -> str:
+    """The URL without a slash at its end."""
+    if peer.confirm not in CONFIRM:
+        raise PeerRefused(f"{place} confirm: {peer.confirm!r} is none of {', '.join(CONFIRM)}. Choose one.")
+    if peer.transport not in TRANSPORTS:
+        raise PeerRefused(f"{place} transport: {peer.transport!r} is none of {', '.join(TRANSPORTS)}. Choose one.")
+    if peer.transport == "dimse":
+        if peer.url:
+            raise PeerRefused(f"{place} url: only a STOW-RS peer has one. Leave it out, or choose transport stow.")
+        return ""
+    if peer.confirm == "commitment":
+        raise PeerRefused(
+            f"{place} confirm: storage commitment goes over DIMSE, which a STOW-RS peer is not asked by. "
+            "Choose find, which asks it by QIDO-RS."
+        )
+    place_of_url(place, peer.url)
+    return peer.url.rstrip("/")
+
+
+def place_of_url(place: str, url: str) -> tuple[str, int]:
+    """Host and port of the base of DICOMweb services; `place` begins the sentence when it is none.
+
+    Raises
+    ------
+    PeerRefused
+        Also for a user or password in it: the database keeps it and the lists show it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[!-~]+", url):
+        raise PeerRefused(
+            f"{place} url: this is no http or https address of a STOW-RS service. "
+            "Write its base, such as https://pacs.example/dicom-web, to which /studies is added."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise PeerRefused(
+            f"{place} url: a user or password has no place in it, for everybody who lists peers sees it. "
+            f"Name a file that holds them under [web.{place.removeprefix('peers.')}] in the configuration."
+        )
+    if "?" in url or "#" in url:
+        raise PeerRefused(f"{place} url: nothing may follow the path, for /studies is added to it. Drop '?' and '#'.")
+    return host, port or (80 if parts.scheme == "http" else 443)
 
 
 def _check_taken(conn: Connection, peer: Peer) -> None:
@@ -200,6 +262,9 @@ def _columns(peer: Peer) -> dict[str, Any]:
         "results": peer.results,
         "may_find": peer.may_find,
         "profile": peer.profile,
+        "confirm": peer.confirm,
+        "transport": peer.transport,
+        "url": peer.url,
     }
 
 
@@ -215,4 +280,7 @@ def _peer(row: Row[Any]) -> Peer:
         results=row.results,
         may_find=row.may_find,
         profile=row.profile,
+        confirm=row.confirm,
+        transport=row.transport,
+        url=row.url,
     )

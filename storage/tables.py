@@ -54,6 +54,13 @@ def _text(name: str, default: str | None = None) -> Column[str]:
     return Column(name, Text, nullable=False, server_default=None if default is None else text(f"'{default}'"))
 
 
+def _choice(name: str, choices: tuple[str, ...]) -> Column[str]:
+    """One of `choices`, the first by default; the check stands at the column, so that a migration can add both."""
+    listed = ", ".join(f"'{choice}'" for choice in choices)
+    check = CheckConstraint(f"{name} IN ({listed})", name=name)
+    return Column(name, Text, check, nullable=False, server_default=text(f"'{choices[0]}'"))
+
+
 def _count(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False, server_default=text("0"))
 
@@ -82,6 +89,9 @@ peers = Table(
     _time("added_at"),
     _time("changed_at"),
     _time("removed_at", nullable=True),
+    _choice("confirm", ("none", "commitment", "find", "auto")),
+    _choice("transport", ("dimse", "stow")),
+    _text("url", ""),
     CheckConstraint("results IN ('none', 'own', 'all')", name="results"),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     sqlite_autoincrement=True,

@@ -10,6 +10,7 @@ from node.config import Config
 from node.database import open_database
 from storage import peers
 from storage.engine import begin, reading
+from storage.errors import PeerRefused
 
 
 def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
@@ -20,8 +21,8 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     adding = verbs.add_parser("add", parents=[shared], help="add a peer, or change the one of that name")
     adding.add_argument("name", help="our word for it, for example pacs")
     adding.add_argument("--ae", required=True, help="its AE title")
-    adding.add_argument("--host", required=True, help="its host name or address")
-    adding.add_argument("--port", type=int, required=True, help="its DICOM port, where it takes results")
+    adding.add_argument("--host", help="its host name or address (with --transport stow: that of the URL)")
+    adding.add_argument("--port", type=int, help="its DICOM port, where it takes results (with --transport stow: its)")
     adding.add_argument("--may-send", action="store_true", help="it may store images here")
     adding.add_argument(
         "--address",
@@ -37,6 +38,22 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
         help="which results it receives: none, those of studies it sent (own), or all",
     )
     adding.add_argument("--may-find", action="store_true", help="it answers C-FIND; asked whether a study is complete")
+    adding.add_argument(
+        "--confirm",
+        choices=tuple(peers.CONFIRM),
+        default="auto",
+        help="what proves that it has a result: its answer alone (none), storage commitment, a query (find), "
+        "or the best of these that it offers (default: auto)",
+    )
+    adding.add_argument(
+        "--transport",
+        choices=tuple(peers.TRANSPORTS),
+        default="dimse",
+        help="how results reach it: C-STORE (dimse, the default) or STOW-RS (stow)",
+    )
+    adding.add_argument(
+        "--url", default="", help="of STOW-RS: the base of its DICOMweb services, e.g. https://pacs.example/dicom-web"
+    )
     adding.set_defaults(command=_add)
 
     listing = verbs.add_parser("list", parents=[shared], help="show all peers")
@@ -53,16 +70,20 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
 
 def _add(arguments: argparse.Namespace, config: Config) -> int:
+    host, port = _place(arguments)
     wanted = peers.Peer(
         id=0,
         name=arguments.name,
         ae_title=arguments.ae,
-        host=arguments.host,
-        port=arguments.port,
+        host=host,
+        port=port,
         may_send=arguments.may_send,
         addresses=tuple(arguments.address),
         results=arguments.results,
         may_find=arguments.may_find,
+        confirm=arguments.confirm,
+        transport=arguments.transport,
+        url=arguments.url,
     )
     with begin(open_database(config)) as conn:
         same = [peer for peer in peers.peers(conn) if peer.name == wanted.name]
@@ -73,6 +94,18 @@ def _add(arguments: argparse.Namespace, config: Config) -> int:
     verb = "changed" if same else "added"
     print(f"Peer {wanted.name} ({wanted.ae_title}) is {verb}; a running node uses it within a second.")
     return 0
+
+
+def _place(arguments: argparse.Namespace) -> tuple[str, int]:
+    """Host and port; those of the URL when a STOW-RS peer has no DICOM port of its own."""
+    host, port = arguments.host, arguments.port
+    if arguments.transport == "stow":
+        of_url = peers.place_of_url(f"peers.{arguments.name}", arguments.url)
+        return host or of_url[0], of_url[1] if port is None else port
+    missing = [name for name, value in (("--host", host), ("--port", port)) if value is None]
+    if missing:
+        raise PeerRefused(f"peers.{arguments.name}: {' and '.join(missing)} must be given, for C-STORE goes there.")
+    return host, port
 
 
 def _list(arguments: argparse.Namespace, config: Config) -> int:
@@ -87,10 +120,25 @@ def _list(arguments: argparse.Namespace, config: Config) -> int:
                 "addresses": list(peer.addresses),
                 "results": peer.results,
                 "may_find": peer.may_find,
+                "confirm": peer.confirm,
+                "transport": peer.transport,
+                "url": peer.url,
             }
             for peer in peers.peers(conn)
         ]
-    columns = ("name", "ae_title", "host", "port", "may_send", "addresses", "results", "may_find")
+    columns = (
+        "name",
+        "ae_title",
+        "host",
+        "port",
+        "may_send",
+        "addresses",
+        "results",
+        "may_find",
+        "confirm",
+        "transport",
+        "url",
+    )
     show(
         rows,
         columns,

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from storage import errors, tables
+from storage import errors, peers, tables
 from storage.engine import HEAD, begin, migrate, reading, revision
 from storage.migrations.upgrade import configuration
 
@@ -42,8 +43,17 @@ def schema(conn: Connection) -> list[tuple[str, ...]]:
 
 
 def _definitions(sql: str) -> str:
-    """The lines of a CREATE TABLE in any order (a constraint may stand anywhere)."""
-    return "\n".join(sorted(line.strip().rstrip(",") for line in sql.replace('"', "").splitlines()))
+    """The definitions of a CREATE TABLE in any order: constraints and columns that came later stand last."""
+    depth, definitions = 0, [""]
+    for character in " ".join(sql.replace('"', "").split()):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 1:
+            definitions.append("")
+        else:
+            definitions[-1] += character
+    name, _, definitions[0] = definitions[0].partition("(")
+    definitions[-1] = definitions[-1].removesuffix(")")
+    return "\n".join([name.strip(), *sorted(definition.strip() for definition in definitions)])
 
 
 def test_the_migrated_schema_is_that_of_the_tables(empty_url: str, opened: Opener) -> None:
@@ -74,6 +84,23 @@ def test_migrating_twice_changes_nothing(empty_url: str, opened: Opener) -> None
     migrate(empty_url)
     with reading(engine) as conn:
         assert schema(conn) == before
+
+
+def test_a_peer_of_the_first_schema_gets_its_results_as_before(empty_url: str, opened: Opener) -> None:
+    engine = opened(empty_url)
+    with begin(engine) as conn:
+        command.upgrade(configuration(conn), "0001")
+        conn.execute(
+            text(
+                "INSERT INTO peers (name, ae_title, host, port, may_send, addresses, results, may_find, profile,"
+                " added_at, changed_at) VALUES ('pacs', 'PACS', 'pacs', 104, :yes, '[]', 'all', :yes, 'default', 1, 1)"
+            ),
+            {"yes": True},
+        )
+    migrate(empty_url)
+    with reading(engine) as conn:
+        peer = peers.by_name(conn, "pacs")
+    assert (peer.confirm, peer.transport, peer.url) == ("none", "dimse", "")
 
 
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:

@@ -40,6 +40,18 @@ def test_a_peer_comes_back_as_it_was_stored(engine: Engine) -> None:
         ({"port": 0}, "not between 1 and 65535"),
         ({"port": 65536}, "not between 1 and 65535"),
         ({"results": "some"}, "none of none, own, all"),
+        ({"confirm": "maybe"}, "none of none, commitment, find, auto"),
+        ({"transport": "ftp"}, "none of dimse, stow"),
+        ({"url": "https://pacs.example/dicom-web"}, "only a STOW-RS peer has one"),
+        ({"transport": "stow"}, "no http or https address"),
+        ({"transport": "stow", "url": "ftp://pacs.example/"}, "no http or https address"),
+        ({"transport": "stow", "url": "https:///dicom-web"}, "no http or https address"),
+        ({"transport": "stow", "url": "https://pacs.example:port/"}, "no http or https address"),
+        ({"transport": "stow", "url": "https://pacs.example/a b"}, "no http or https address"),
+        ({"transport": "stow", "url": "https://pacs.example/\n"}, "no http or https address"),
+        ({"transport": "stow", "url": "https://me:secret@pacs.example/"}, "a user or password has no place"),
+        ({"transport": "stow", "url": "https://pacs.example/rs?x=1"}, "nothing may follow the path"),
+        ({"transport": "stow", "url": "https://pacs.example/rs", "confirm": "commitment"}, "goes over DIMSE"),
         ({"addresses": ("10.1.2.300",)}, "no IP address or block"),
         ({"addresses": ("pacs.example",)}, "no IP address or block"),
     ],
@@ -53,6 +65,21 @@ def test_a_wrong_value_is_refused_with_its_place(engine: Engine, change: dict[st
         stored = peers.add(conn, PACS, 1.0)
     with pytest.raises(PeerRefused, match=words), begin(engine) as conn:
         peers.change(conn, replace(stored, **change), 2.0)  # type: ignore[arg-type]  # one field at a time
+
+
+def test_a_stow_peer_keeps_the_base_of_its_services(engine: Engine) -> None:
+    wanted = replace(PACS, transport="stow", url="https://pacs.example:8443/dicom-web/", confirm="find")
+    with begin(engine) as conn:
+        stored = peers.add(conn, wanted, 1.0)
+    assert stored.url == "https://pacs.example:8443/dicom-web"
+    with reading(engine) as conn:
+        assert peers.by_name(conn, "pacs") == stored
+
+
+def test_no_message_repeats_a_password(engine: Engine) -> None:
+    with pytest.raises(PeerRefused) as caught, begin(engine) as conn:
+        peers.add(conn, replace(PACS, transport="stow", url="https://me:secret@pacs.example/"), 1.0)
+    assert "secret" not in str(caught.value)
 
 
 def test_name_and_title_belong_to_one_living_peer(engine: Engine) -> None:
