@@ -30,6 +30,11 @@ class Answer(StrEnum):
     """The image is unlike what the model was trained on; nothing is said of it."""
 
 
+DISTANCE_LEVELS = ("background", "tumour", "near", "middle", "far")
+"""How far from a tumour a pixel lies (knee-seg-unet, A2): in it, below a quarter, a half, three quarters of the unit of
+distance; background is what lies beyond."""
+
+
 class MeasurementKind(StrEnum):
     """What was measured; coded in node/report/codes.py."""
 
@@ -114,6 +119,9 @@ class Lesion:
     model tells no kinds apart."""
     kind: str = ""
     """The likeliest of them, where the card calls it sure enough to be named."""
+    levels: tuple[float, ...] = ()
+    """How near a tumour its pixels lie, by a second opinion of the same network: the mean probability of each of
+    `DISTANCE_LEVELS` over the region. Empty where the model has no such opinion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,16 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Maps:
+    """What a model says of every pixel of a source, on its grid: large, so made for those who ask only."""
+
+    probability: npt.NDArray[np.float32]
+    """`(slices, rows, columns)`, 0..1: that a pixel belongs to a tumour, as the mask was cut from it."""
+    levels: npt.NDArray[np.uint8] | None = None
+    """`(slices, rows, columns)`: the likeliest of `DISTANCE_LEVELS`, by its place; None where the model has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceFindings:
     """What was found on one source: one radiograph, or one MR series."""
 
@@ -152,6 +170,8 @@ class SourceFindings:
     """Sentences a reader must see, for example "sizes are measured in the detector plane"."""
     terms: tuple[Term, ...] = ()
     """What was weighed for this source, where a model weighs voices."""
+    maps: Maps | None = None
+    """Only where they were asked for, and where the model has any."""
 
 
 @dataclass(frozen=True, slots=True)

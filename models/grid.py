@@ -5,6 +5,8 @@ show the cells. Done in strips and only where a cell reaches the threshold: an i
 of 12 million numbers.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,6 +41,45 @@ def mask_on(probability: Float, shape: tuple[int, int], threshold: float) -> npt
         values = lines[:, left] * (1 - across) + lines[:, right] * across
         mask[rows[0] + first : rows[0] + first + len(values), columns[0] : columns[1]] = values >= threshold
     return mask
+
+
+def spread_on(coarse: Float, shape: tuple[int, int]) -> Float:
+    """A map of the coarse grid interpolated as `mask_on` does, on every pixel of the source."""
+    spread = np.empty(shape, dtype=np.float32)
+    for part in _strips(shape):
+        spread[part] = _interpolated(coarse, shape, part)
+    return spread
+
+
+def likeliest_on(coarse: Float, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """For every pixel of the source, which of several interpolated maps is highest; the first of equals.
+
+    Parameters
+    ----------
+    coarse
+        `(maps, rows, columns)`.
+    """
+    likeliest = np.zeros(shape, dtype=np.uint8)
+    for part in _strips(shape):
+        highest = _interpolated(coarse[0], shape, part)
+        for number, one in enumerate(coarse[1:], start=1):
+            values = _interpolated(one, shape, part)
+            likeliest[part][values > highest] = number
+            np.maximum(highest, values, out=highest)
+    return likeliest
+
+
+def _strips(shape: tuple[int, int]) -> Iterator[slice]:
+    height = max(1, _STRIP_PIXELS // shape[1])
+    return (slice(first, min(first + height, shape[0])) for first in range(0, shape[0], height))
+
+
+def _interpolated(coarse: Float, shape: tuple[int, int], part: slice) -> Float:
+    """The source lines of `part`."""
+    above, below, down = _neighbours(coarse.shape[0], shape[0], (part.start, part.stop))
+    left, right, across = _neighbours(coarse.shape[1], shape[1], (0, shape[1]))
+    lines = coarse[above] * (1 - down[:, None]) + coarse[below] * down[:, None]
+    return np.asarray(lines[:, left] * (1 - across) + lines[:, right] * across, dtype=np.float32)
 
 
 def _reached(cells: npt.NDArray[np.intp], scale: float, length: int) -> tuple[int, int] | None:

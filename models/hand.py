@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from models import masses, verdict
 from models.card import Bundle, Card, of_kind
-from models.findings import Answer, Findings, Lesion, ModelIdentity, SourceFindings, Spacing, SpacingSource
+from models.findings import Answer, Findings, Lesion, Maps, ModelIdentity, SourceFindings, Spacing, SpacingSource
 from models.hand_card import CLASSES, ROLE, HandCard
 from models.hand_input import plan_of, prepared
 from models.masses import MAX_MASSES, Mass
@@ -58,6 +58,8 @@ class SeriesAnswer:
     """Of its likeliest body, or of the most suspicious voxels where there is none."""
     strangeness: float = 0.0
     """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
+    tumour: Float | None = None
+    """The probability of any tumour of every voxel, on the source grid, where it was asked for."""
 
     def is_strange(self, card: HandCard) -> bool:
         """Whether nothing may be said of it."""
@@ -103,8 +105,13 @@ class HandModel:
         asked = self.card.preprocess
         self._net.run(np.zeros((BATCH, len(asked.channels), *asked.size), dtype=np.float32))
 
-    def answer(self, series: Sequence[Volume]) -> Findings:
+    def answer(self, series: Sequence[Volume], with_maps: bool = False) -> Findings:
         """Findings for the series of one study, whatever their plane and weighting.
+
+        Parameters
+        ----------
+        with_maps
+            Whether the findings hold what the network says of every voxel.
 
         Raises
         ------
@@ -113,7 +120,7 @@ class HandModel:
         if not series:
             raise ValueError("a study without series has no answer")
         timings = {"inference": 0.0, "postprocess": 0.0}
-        answers = [self._look(volume, timings) for volume in series]
+        answers = [self._look(volume, timings, with_maps) for volume in series]
         sources = tuple(source(volume, answer, self.card) for volume, answer in zip(series, answers, strict=True))
         strange = [answer.is_strange(self.card) for answer in answers]
         if all(strange):
@@ -154,13 +161,14 @@ class HandModel:
             logits[:, index] = merged
         return Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
-    def _look(self, volume: Volume, timings: dict[str, float]) -> SeriesAnswer:
+    def _look(self, volume: Volume, timings: dict[str, float], with_maps: bool) -> SeriesAnswer:
         marks = [time.perf_counter()]
         spacing = volume.grid.spacing
         said = self.look(volume.voxels, (spacing[1], spacing[2]))
         probabilities = classes(said.way, said.logits, self.card.calibration.temperature)
         marks.append(time.perf_counter())
-        answer = replace(examine(probabilities, volume.grid.voxel_mm3, self.card), strangeness=said.strangeness)
+        answer = examine(probabilities, volume.grid.voxel_mm3, self.card)
+        answer = replace(answer, strangeness=said.strangeness, tumour=probabilities.tumour if with_maps else None)
         marks.append(time.perf_counter())
         for stage, seconds in zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True):
             timings[stage] += seconds
@@ -273,6 +281,7 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
         spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
         lesions=tuple(_lesion(number, body, volume, card) for number, body in enumerate(bodies, start=1)),
         notes=tuple(notes),
+        maps=None if answer.tumour is None else Maps(answer.tumour),
     )
 
 

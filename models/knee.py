@@ -9,7 +9,7 @@ Legend: images and maps `(rows, columns)`; classes `(3,)`: normal, benign, malig
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from models.findings import (
     Findings,
     ImageRef,
     Lesion,
+    Maps,
     ModelIdentity,
     Outline,
     SourceFindings,
@@ -30,7 +31,7 @@ from models.findings import (
     SpacingSource,
 )
 from models.fusion import calibrate, fuse_classes, fuse_masks
-from models.grid import mask_on
+from models.grid import likeliest_on, mask_on, spread_on
 from models.images import Radiograph
 from models.knee_card import SYSTEM, KneeCard
 from models.pixels import normalise, resize
@@ -106,8 +107,15 @@ class Knee:
         """
         self.infer(np.zeros(self.card.preprocess.size, dtype=np.float32))
 
-    def answer(self, images: Sequence[KneeImage | tuple[ImageRef, str, Radiograph, Spacing]]) -> Findings:
+    def answer(
+        self, images: Sequence[KneeImage | tuple[ImageRef, str, Radiograph, Spacing]], with_maps: bool = False
+    ) -> Findings:
         """Findings for a study of one or more radiographs; the most suspicious image speaks for the study.
+
+        Parameters
+        ----------
+        with_maps
+            Whether the findings hold what the networks say of every pixel.
 
         Raises
         ------
@@ -116,7 +124,7 @@ class Knee:
         """
         if not images:
             raise ValueError("a study without images has no answer")
-        done = [self.examine(KneeImage(*image)) for image in images]
+        done = [self.examine(KneeImage(*image), with_maps) for image in images]
         sources = tuple(each.findings for each in done)
         spoken = [(source.answer, _tumour(source.probabilities)) for source in sources]
         stages = sorted({stage for each in done for stage in each.timings_s})
@@ -128,7 +136,7 @@ class Knee:
             timings_s={stage: sum(each.timings_s.get(stage, 0.0) for each in done) for stage in stages},
         )
 
-    def examine(self, image: KneeImage) -> Examination:
+    def examine(self, image: KneeImage, with_maps: bool = False) -> Examination:
         """Findings for one radiograph, with the maps they come from."""
         pixels = image.radiograph.pixels
         least = self.card.input.min_side_px
@@ -139,6 +147,8 @@ class Knee:
         answer = self.infer(pixels, timings)
         started = time.perf_counter()
         findings = self._findings(image, answer)
+        if with_maps and findings.answer is not Answer.NOT_ASSESSED:
+            findings = replace(findings, maps=_maps(image.radiograph, answer))
         timings["postprocess"] = time.perf_counter() - started
         return Examination(findings, answer, timings)
 
@@ -246,6 +256,7 @@ class Knee:
             malignant_probability=float(classes[2]),
             measurements=measurements(region, image.spacing),
             outlines=(Outline(image.ref.sop_instance_uid, image.ref.frame, points),),
+            levels=_levels(region, answer.distance, image.radiograph.pixels.shape),
         )
 
 
@@ -298,6 +309,23 @@ def _inputs(pixels: Float, places: Sequence[patches.Window], size: tuple[int, in
     grey = normalise(pixels)
     windows = [resize(grey[top:bottom, left:right], size) for top, bottom, left, right in places]
     return resize(grey, size), np.stack(windows)
+
+
+def _maps(radiograph: Radiograph, answer: KneeAnswer) -> Maps:
+    """The fused tumour map and the distance levels on every pixel, 0 where a shutter hides it."""
+    shape = radiograph.pixels.shape
+    probability, levels = spread_on(answer.tumour, shape), likeliest_on(answer.distance, shape)
+    if radiograph.valid is not None:
+        probability[~radiograph.valid], levels[~radiograph.valid] = 0.0, 0
+    return Maps(probability[None], levels[None])
+
+
+def _levels(region: Region, distance: Float, shape: tuple[int, int]) -> tuple[float, ...]:
+    """The mean probability of each distance level over the pixels of a region, each taken from the cell it lies in."""
+    rows, columns = np.nonzero(region.mask)
+    down = (rows + region.row) * distance.shape[1] // shape[0]
+    across = (columns + region.column) * distance.shape[2] // shape[1]
+    return tuple(distance[:, down, across].mean(axis=1, dtype=np.float64).tolist())
 
 
 def _holding(region: Region, places: Sequence[patches.Window]) -> npt.NDArray[np.bool_]:

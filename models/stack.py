@@ -20,6 +20,7 @@ from models.findings import (
     Answer,
     Findings,
     Lesion,
+    Maps,
     Measurement,
     MeasurementKind,
     ModelIdentity,
@@ -161,8 +162,13 @@ class StackModel:
         """
         self._net.run(np.zeros((BATCH, self.card.input_channels, *self.card.preprocess.size), dtype=np.float32))
 
-    def answer(self, stack: Stack) -> Findings:
+    def answer(self, stack: Stack, with_maps: bool = False) -> Findings:
         """Findings for one stack.
+
+        Parameters
+        ----------
+        with_maps
+            Whether the findings hold what the network says of every voxel.
 
         Raises
         ------
@@ -172,6 +178,8 @@ class StackModel:
         looked = self.look(stack)
         marks.append(time.perf_counter())
         found = self.findings(stack, looked.probability, looked.strangeness)
+        if with_maps and found.answer is not Answer.NOT_ASSESSED:
+            found = replace(found, maps=Maps(looked.probability))
         marks.append(time.perf_counter())
         timings = dict(zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True))
         return Findings(self.identity, found.answer, found.probabilities, (found,), timings)

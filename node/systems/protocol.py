@@ -68,13 +68,16 @@ class System(Protocol):
     def warm_up(self) -> None:
         """Run once on nothing, so that the first study does not wait."""
 
-    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+    def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
         """Decode what was chosen and look at it.
 
         Parameters
         ----------
         images
             Every object of the study by SOP Instance UID.
+        with_maps
+            Whether the findings hold what the model says of every pixel, where it says so: only for a receiver that
+            wants it, because it is large.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from storage.states import Outcome
 class RadiographSystem(Opened[knee.Knee]):
     """An open knee bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
 
-    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+    def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
         """Look at every radiograph; one that cannot be decoded is left out and named, it does not sink the others."""
         started = time.perf_counter()
         decoded: list[knee.KneeImage] = []
@@ -31,7 +31,7 @@ class RadiographSystem(Opened[knee.Knee]):
         timings = {"decode": time.perf_counter() - started}
         if not decoded:
             return Answered(None, (), tuple(left_out), timings)
-        findings = _with_left_out(self._model.answer(decoded), left_out)
+        findings = _with_left_out(self._model.answer(decoded, with_maps), left_out)
         sources = tuple(_source(images[image.ref.sop_instance_uid], image) for image in decoded)
         return Answered(findings, sources, tuple(left_out), timings | dict(findings.timings_s))
 

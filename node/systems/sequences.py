@@ -15,8 +15,11 @@ from node.systems.volumes import decoded_each, with_left_out
 class SpineSystem(Opened[spine_study.Spine]):
     """An open spine bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
 
-    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
-        """Look at every sequence that can be decoded; votes of all of them, and the age, make the patient's answer."""
+    def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
+        """Look at every sequence that can be decoded; votes of all of them, and the age, make the patient's answer.
+
+        It finds boxes and says nothing of single voxels, so it has no maps to give.
+        """
         started = time.perf_counter()
         stacks, left_out = decoded_each(chosen, images)
         timings = {"decode": time.perf_counter() - started}
@@ -35,14 +38,15 @@ class SpineSystem(Opened[spine_study.Spine]):
 class HandSystem(Opened[hand.HandModel]):
     """An open hand bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
 
-    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+    def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
         """Look at every series that can be decoded, whatever its plane and weighting; together they say which kind."""
         started = time.perf_counter()
         stacks, left_out = decoded_each(chosen, images)
         timings = {"decode": time.perf_counter() - started}
         if not stacks:
             return Answered(None, (), tuple(left_out), timings)
-        findings = with_left_out(self._model.answer([stack.volume for stack in stacks]), left_out, chosen.lacking)
+        said = self._model.answer([stack.volume for stack in stacks], with_maps)
+        findings = with_left_out(said, left_out, chosen.lacking)
         return Answered(
             findings, tuple(stack.source for stack in stacks), tuple(left_out), timings | dict(findings.timings_s)
         )

@@ -19,7 +19,7 @@ from node.systems.volumes import Decoded, decoded
 class StackSystem(Opened[stack.StackModel]):
     """An open limb or diffusion bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
 
-    def study(self, chosen: Chosen, images: Mapping[str, Received]) -> Answered:
+    def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
         started = time.perf_counter()
         stacks, left_out = _decoded(chosen, images)
@@ -31,7 +31,7 @@ class StackSystem(Opened[stack.StackModel]):
         volumes = {name: each.volume for name, each in stacks.items()}
         prepared = stack.prepared(self._model.card, volumes, b_values)
         timings["preprocess"] = time.perf_counter() - started
-        findings = self._model.answer(prepared)
+        findings = self._model.answer(prepared, with_maps)
         findings = replace(findings, notes=(*findings.notes, *left_out))
         source = next(each.source for each in stacks.values() if each.volume is prepared.source)
         if not any(map(_is_scanners_map, images.values())):

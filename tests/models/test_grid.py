@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.grid import mask_on
+from models.grid import likeliest_on, mask_on, spread_on
 
 
 def interpolated(probability, shape):
@@ -38,3 +38,18 @@ def test_where_no_cell_reaches_the_threshold_the_mask_is_empty():
     mask = mask_on(np.full((8, 8), 0.4, np.float32), (50, 40), 0.5)
     assert mask.shape == (50, 40)
     assert not mask.any()
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (11, 40), (2000, 1500)], ids=str)
+def test_a_map_is_spread_by_linear_interpolation(shape):
+    probability = np.random.default_rng(4).random((20, 16)).astype(np.float32)
+    assert spread_on(probability, shape) == pytest.approx(interpolated(probability, shape), abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (11, 40)], ids=str)
+def test_the_likeliest_of_several_maps_is_named_at_every_pixel(shape):
+    maps = np.random.default_rng(5).random((5, 20, 16)).astype(np.float32)
+    expected = np.stack([interpolated(each, shape) for each in maps])
+    best, second = -np.sort(-expected, axis=0)[:2]
+    sure = best - second > 1e-5
+    assert np.array_equal(likeliest_on(maps, shape)[sure], expected.argmax(axis=0)[sure])

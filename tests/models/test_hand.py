@@ -258,3 +258,13 @@ def test_a_network_of_another_preparation_is_refused(tmp_path):
 def test_a_bundle_of_another_system_is_refused(tmp_path):
     with pytest.raises(ContractError, match="hand-deep-ht"):
         hand.load(read_bundle(stack_nets.bundle(tmp_path)), OPTIONS)
+
+
+def test_what_is_said_of_every_voxel_comes_only_when_it_is_asked_for(model):
+    (plain,), (mapped,) = (model.answer([series(STORED)], asked).sources for asked in (False, True))
+    assert plain.maps is None
+    assert mapped.maps is not None
+    assert (mapped.maps.probability.shape, mapped.maps.probability.dtype) == (STORED.shape, np.float32)
+    assert mapped.maps.probability[BALL].mean() > 0.8
+    assert mapped.maps.probability[mapped.mask == 0].mean() < 0.2
+    assert np.array_equal(mapped.mask, plain.mask)

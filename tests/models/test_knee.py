@@ -10,7 +10,7 @@ import pytest
 from models import images, patches
 from models.card import contract_of, read_bundle
 from models.errors import CardError, ContractError, InferenceError
-from models.findings import Answer, ImageRef, MeasurementKind, Spacing, SpacingSource, Unit
+from models.findings import DISTANCE_LEVELS, Answer, ImageRef, MeasurementKind, Spacing, SpacingSource, Unit
 from models.images import Radiograph
 from models.knee import Knee, KneeImage, load
 from models.pixels import normalise, resize
@@ -325,3 +325,29 @@ def test_a_bundle_of_another_system_is_not_opened(tmp_path):
 def test_a_file_made_for_another_role_is_not_opened(tmp_path):
     with pytest.raises(ContractError, match="metadata role"):
         opened(tmp_path, whole=nets.net("patch"))
+
+
+def test_what_is_said_of_every_pixel_comes_only_when_it_is_asked_for(knee):
+    (plain,), (mapped,) = (knee.answer([image(limb())], asked).sources for asked in (False, True))
+    assert plain.maps is None
+    assert mapped.maps is not None
+    assert mapped.maps.probability.shape == mapped.maps.levels.shape == mapped.mask.shape == (1, 900, 600)
+    assert (mapped.maps.probability.dtype, mapped.maps.levels.dtype) == (np.float32, np.uint8)
+    assert mapped.maps.probability[mapped.mask > 0].min() >= 0.3
+    assert mapped.maps.levels.max() < len(DISTANCE_LEVELS)
+
+
+def test_nothing_is_said_of_a_pixel_that_a_shutter_hides(knee):
+    valid = np.ones((900, 600), bool)
+    valid[:, 260:] = False
+    (source,) = knee.answer([image(limb(), valid=valid)], with_maps=True).sources
+    assert source.maps.probability[0][valid].max() > 0.5
+    assert not source.maps.probability[0][~valid].any()
+    assert not source.maps.levels[0][~valid].any()
+
+
+def test_a_lesion_says_in_which_levels_of_distance_its_pixels_lie(knee):
+    (source,) = knee.answer([image(limb())]).sources
+    (lesion,) = source.lesions
+    assert len(lesion.levels) == len(DISTANCE_LEVELS)
+    assert sum(lesion.levels) == pytest.approx(1.0, abs=1e-4)

@@ -197,3 +197,15 @@ def test_a_real_series_is_answered_on_its_own_grid(limb):
     assert found.mask.shape == (47, 114, 85)
     assert found.answer is Answer.TUMOUR
     assert sum(np.count_nonzero(found.mask == each.number) for each in found.lesions) == np.count_nonzero(found.mask)
+
+
+def test_what_is_said_of_every_voxel_comes_only_when_it_is_asked_for(limb):
+    prepared = stack.prepared(limb.card, {"t1": volume(single_frames(STORED))})
+    (plain,), (mapped,) = limb.answer(prepared).sources, limb.answer(prepared, with_maps=True).sources
+    assert plain.maps is None
+    assert mapped.maps is not None
+    assert (mapped.maps.probability.shape, mapped.maps.probability.dtype) == (STORED.shape, np.float32)
+    assert (mapped.maps.probability[mapped.mask > 0] >= limb.card.thresholds.mask).mean() > 0.99
+    assert mapped.maps.levels is None
+    assert replace(mapped, maps=None, mask=plain.mask, lesions=plain.lesions) == plain
+    assert np.array_equal(mapped.mask, plain.mask)
