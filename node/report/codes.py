@@ -123,6 +123,13 @@ ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CI
 COMMENT = Code("121106", "DCM", "Comment")
 SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")  # CID 7551
 
+# Titles of key object selections (CID 7010) and what is in them (TID 2010)
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
+REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
+REJECTED_FOR_PATIENT_SAFETY = Code("113037", "DCM", "Rejected for Patient Safety Reasons")
+KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+SOURCE = Code("260753009", "SCT", "Source")
+
 # Procedure reported: CID 100
 X_RAY_PROCEDURE = Code("43468-8", "LN", "XR unspecified body region")
 MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")

@@ -6,7 +6,7 @@ A group without any coordinates takes the whole report down in OHIF 3.13, so the
 (TID 1501) is inferred from a region too: the border of the image it was drawn from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import highdicom.sr as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -18,7 +18,6 @@ from models.findings import Answer, Findings, ModelIdentity
 from node.identity import MANUFACTURER, MODEL_NAME, uid_of
 from node.report.codes import (
     ARTIFICIAL_INTELLIGENCE,
-    DEVICE,
     MR_PROCEDURE,
     PRIVATE_SCHEME,
     PRIVATE_SCHEME_NAME,
@@ -26,7 +25,8 @@ from node.report.codes import (
 )
 from node.report.encode import EncodedObject, ascii_text
 from node.report.envelope import Envelope, finish
-from node.report.request import Request
+from node.report.references import hierarchy, observer
+from node.report.request import DocumentRef, Request
 from node.report.sr_groups import Group, Kinds, answer_group, lesion_group
 from node.report.subject import Subject
 from node.report.words import headline, notes_of, standing_notes
@@ -48,7 +48,7 @@ def report(
     """
     first = subjects[0]
     content = hd.MeasurementReport(
-        observation_context=_observer(cover),
+        observation_context=hd.ObservationContext(observer(cover)),
         procedure_reported=_procedure(first),
         imaging_measurements=_groups(findings, subjects, cover, request),
     )
@@ -56,9 +56,9 @@ def report(
     ds.CodingSchemeIdentificationSequence = [
         CodingSchemeIdentificationItem(PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER)
     ]
-    ds.CurrentRequestedProcedureEvidenceSequence = [_references(first, _evidence(subjects, others))]
+    ds.CurrentRequestedProcedureEvidenceSequence = hierarchy(_evidence(subjects, others))
     if request.previous:
-        ds.PredecessorDocumentsSequence = _predecessors(request)
+        ds.PredecessorDocumentsSequence = hierarchy(request.previous)
     ds.update(content[0])
     finish(ds, cover, first.first, None)
     return ds
@@ -81,15 +81,6 @@ def _document(cover: Envelope) -> Dataset:
     ds.CompletionFlag, ds.VerificationFlag, ds.PreliminaryFlag = "COMPLETE", "UNVERIFIED", "PRELIMINARY"
     ds.PerformedProcedureCodeSequence = []
     return ds
-
-
-def _observer(cover: Envelope) -> hd.ObservationContext:
-    device = hd.DeviceObserverIdentifyingAttributes(
-        uid=cover.device_uid, name=MODEL_NAME, manufacturer_name=MANUFACTURER, model_name=MODEL_NAME
-    )
-    return hd.ObservationContext(
-        hd.ObserverContext(observer_type=hd.CodedConcept.from_code(DEVICE), observer_identifying_attributes=device)
-    )
 
 
 def _procedure(subject: Subject) -> Code:
@@ -156,48 +147,12 @@ def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.A
     )
 
 
-def _evidence(subjects: Sequence[Subject], others: Sequence[EncodedObject]) -> dict[str, dict[str, str]]:
-    """Every image that was read and every object of this run: SOP class by instance, by series."""
-    listed: dict[str, dict[str, str]] = {}
+def _evidence(subjects: Sequence[Subject], others: Sequence[EncodedObject]) -> Iterator[DocumentRef]:
+    """Every image that was read and every object of this run."""
     for subject in subjects:
         for image in subject.images:
-            listed.setdefault(str(image.SeriesInstanceUID), {})[str(image.SOPInstanceUID)] = str(image.SOPClassUID)
+            series, sop_class, sop = image.SeriesInstanceUID, image.SOPClassUID, image.SOPInstanceUID
+            yield DocumentRef(str(image.StudyInstanceUID), str(series), str(sop_class), str(sop))
+    study = str(subjects[0].images[0].StudyInstanceUID)
     for other in others:
-        listed.setdefault(other.series_instance_uid, {})[other.sop_instance_uid] = other.sop_class_uid
-    return listed
-
-
-def _references(first: Subject, listed: Mapping[str, Mapping[str, str]]) -> Dataset:
-    """An item of the Hierarchical SOP Instance Reference Macro (PS3.3 C.17.2.1): everything lies in one study."""
-    study = Dataset()
-    study.StudyInstanceUID = first.images[0].StudyInstanceUID
-    study.ReferencedSeriesSequence = [
-        _series_item(uid, [_instance_item(sop_class, sop) for sop, sop_class in instances.items()])
-        for uid, instances in listed.items()
-    ]
-    return study
-
-
-def _series_item(series_instance_uid: str, instances: list[Dataset]) -> Dataset:
-    series = Dataset()
-    series.SeriesInstanceUID = series_instance_uid
-    series.ReferencedSOPSequence = instances
-    return series
-
-
-def _instance_item(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
-    instance = Dataset()
-    instance.ReferencedSOPClassUID, instance.ReferencedSOPInstanceUID = sop_class_uid, sop_instance_uid
-    return instance
-
-
-def _predecessors(request: Request) -> list[Dataset]:
-    """*Predecessor Documents Sequence* (0040,A360): the reports that this one replaces."""
-    items = []
-    for document in request.previous:
-        study = Dataset()
-        study.StudyInstanceUID = document.study_instance_uid
-        instance = _instance_item(document.sop_class_uid, document.sop_instance_uid)
-        study.ReferencedSeriesSequence = [_series_item(document.series_instance_uid, [instance])]
-        items.append(study)
-    return items
+        yield DocumentRef(study, other.series_instance_uid, other.sop_class_uid, other.sop_instance_uid)

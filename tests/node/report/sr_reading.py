@@ -36,6 +36,7 @@ CONCEPTS = {
     "observer uid": "121012",
     "region": "111030",
     "procedure": "121058",
+    "description": "113012",
 }
 
 
