@@ -1,7 +1,7 @@
 """Sends results: the outbox's objects to each peer, SEG first and SR last, identical bytes on every attempt.
 
-One thread per peer that has something due, so that a slow or hanging peer delays no other. What an answer means is
-decided in statuses.py, when to try again in retry.py.
+One thread per peer that has something due, so that a slow or hanging peer delays no other. How an object travels is
+in transport/; what an answer means is decided in statuses.py, when to try again in retry.py.
 """
 
 import logging
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from node.config import Config
 from node.database import patiently
-from node.dimse.client import Association, Timeouts, associate
-from node.dimse.negotiate import storage_contexts
 from node.errors import NotAccepted, PeerError
 from node.retry import RetryRules, next_attempt
-from node.statuses import Verdict, explain_status, verdict
+from node.statuses import Verdict, verdict
+from node.transport.opening import open_session
+from node.transport.protocol import Session
 from storage import closing, deliveries, parcels, peers
 from storage.engine import Connection, Engine, begin, reading
 from storage.errors import StorageError, Unknown
@@ -98,20 +98,15 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
         return False
     rules = RetryRules(config.send.first_retry_s, config.send.max_retry_s, config.send.give_up_after_s)
     desk = _Desk(engine, config, peer, ResultStore(config.results_folder), rules)
-    wanted = [(result.sop_class_uid, result.transfer_syntax_uid) for _, result in parcel.items]
-    timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
     started = time.monotonic()
     try:
-        association = associate(
-            peer.host, peer.port, calling=config.node.ae_title, called=peer.ae_title,
-            contexts=storage_contexts(wanted), timeouts=timeouts,
-        )  # fmt: skip
+        session = open_session(config, peer, [result for _, result in parcel.items])
     except PeerError as exc:
         _end_rest(desk, parcel, 0, str(exc), permanent=exc.permanent)
         return False
     try:
-        with association:
-            sent = _send_items(desk, parcel, association)
+        with session:
+            sent = _send_items(desk, parcel, session)
     except PeerError:
         return False  # told and scheduled where it happened; the peer is left alone for a while
     log.info(
@@ -121,7 +116,7 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer)
     return True
 
 
-def _send_items(desk: _Desk, parcel: parcels.Parcel, association: Association) -> int:
+def _send_items(desk: _Desk, parcel: parcels.Parcel, session: Session) -> int:
     """Send one object after the other; the number accepted. An object that fails holds back those that point at it
     (promise P4), unless it is a companion.
 
@@ -139,7 +134,7 @@ def _send_items(desk: _Desk, parcel: parcels.Parcel, association: Association) -
                     break
         try:
             data = desk.store.read(result.path, result.sha256)
-            status = association.store(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid, data)
+            answer = session.store(result, data)
         except (NotAccepted, StorageError) as exc:
             if result.kind in closing.COMPANIONS:
                 _leave_out(desk, delivery_id, str(exc))
@@ -151,16 +146,16 @@ def _send_items(desk: _Desk, parcel: parcels.Parcel, association: Association) -
             _accepted(desk, taken)
             _end_rest(desk, parcel, sent, str(exc), permanent=exc.permanent)
             raise
-        meaning = verdict(status)
+        meaning = verdict(answer.status)
         if meaning is not Verdict.DELIVERED:
-            words = f"{desk.peer.name} answered it with {explain_status(status)}."
+            words = f"{desk.peer.name} answered it with {answer.words}."
             if meaning is Verdict.STOP and result.kind in closing.COMPANIONS:
-                _leave_out(desk, delivery_id, words, status)
+                _leave_out(desk, delivery_id, words, answer.status)
                 continue
             _accepted(desk, taken)
-            _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP, status=status)
+            _end_rest(desk, parcel, sent, words, permanent=meaning is Verdict.STOP, status=answer.status)
             return accepted
-        taken.append((delivery_id, status))
+        taken.append((delivery_id, answer.status))
         accepted += 1
         if result.kind not in closing.COMPANIONS:
             _accepted(desk, taken)
