@@ -67,6 +67,10 @@ class ListenSection:
     tls_key: str = ""
     tls_authority: str = ""
     """PEM file; with it a caller must show a certificate that this authority signed."""
+    users: str = ""
+    """File of those for whom callers may act, relative to the configuration file (PS3.7 D.3.3.7; osteon passcode)."""
+    user_required: bool = False
+    """True rejects a caller that names no user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +292,8 @@ def _check_listen(section: ListenSection, faults: list[str]) -> None:
         faults.append("listen.tls_certificate and listen.tls_key: name both files, or neither.")
     if section.tls_authority and not section.tls_certificate:
         faults.append("listen.tls_authority: it needs listen.tls_certificate and listen.tls_key beside it.")
+    if section.user_required and not section.users:
+        faults.append("listen.user_required: it needs a file of users in listen.users.")
 
 
 def config_path(argument: str | None) -> Path | None:

@@ -47,6 +47,8 @@ def settings_from(config: Config) -> ListenSettings:
         object_timeout_s=section.object_timeout_s,
         name=section.name,
         tls=_tls_files(config),
+        users=config.file(section.users) if section.users else None,
+        user_required=section.user_required,
     )
 
 

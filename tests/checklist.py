@@ -2,7 +2,7 @@
 
 A plugin of pytest, loaded by tests/conftest.py. `--line 17` runs what checks line 17 and nothing else; `--checklist`
 writes tests/CHECKLIST.md; a line none of whose tests ran keeps the outcome of the run that ran them. Works under xdist:
-what a worker finds travels with its reports.
+what a worker finds travels with its reports. `python -m tests.checklist` brings the list of tests up to date and runs none.
 """
 
 import ast
@@ -103,6 +103,12 @@ def outcomes_in(text: str) -> dict[int, str]:
     return {int(row[0].removeprefix("| ")): row[-1].removesuffix(" |") for row in cells}
 
 
+def write(outcomes: dict[int, str]) -> None:
+    """Bring CHECKLIST.md up to date: the list of tests, and these outcomes."""
+    before = outcomes_in(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+    TABLE.write_text(table(before | outcomes), encoding="utf-8")
+
+
 _HEAD = """# Checklist
 
 Written by `./tests/run --checklist` from `tests/checklist.toml` and the outcomes of that run; the number in brackets
@@ -168,12 +174,14 @@ class _Collector:
                 self._outcomes[int(str(number))].add(report)
 
     def pytest_sessionfinish(self) -> None:
-        before = outcomes_in(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
-        now = {number: found.words() for number, found in self._outcomes.items()}
-        TABLE.write_text(table(before | now), encoding="utf-8")
+        write({number: found.words() for number, found in self._outcomes.items()})
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Only the process that sees all reports writes."""
     if config.getoption("checklist") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Collector(), "checklist of this run")
+
+
+if __name__ == "__main__":
+    write({})

@@ -25,7 +25,7 @@ def test_no_test_names_a_line_that_is_not_there() -> None:
 def test_the_list_in_the_repository_is_that_of_the_tests() -> None:
     written = checklist.TABLE.read_text(encoding="utf-8")
     assert checklist.table(checklist.outcomes_in(written)) == written, (
-        "tests/CHECKLIST.md is not that of the tests. Run ./tests/run --checklist"
+        "tests/CHECKLIST.md is not that of the tests. Run python -m tests.checklist, or ./tests/run --checklist"
     )
 
 

@@ -1,6 +1,8 @@
-"""`osteon serve`, `osteon listen`, `osteon work`: the node as processes."""
+"""`osteon serve`, `osteon listen`, `osteon work`: the node as processes; `osteon passcode` for its file of users."""
 
 import argparse
+import getpass
+import sys
 from typing import Any
 
 from node import logs
@@ -15,6 +17,9 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     listening.set_defaults(command=_listen)
     working = commands.add_parser("work", parents=[shared], help="run only a worker; several may share one database")
     working.set_defaults(command=_work)
+    naming = commands.add_parser("passcode", parents=[shared], help="print a line for the file of listen.users")
+    naming.add_argument("name", help="the user, as the caller will name it")
+    naming.set_defaults(command=_passcode)
 
 
 def _serve(_arguments: argparse.Namespace, config: Config) -> int:
@@ -36,3 +41,13 @@ def _work(_arguments: argparse.Namespace, config: Config) -> int:
 
     logs.configure(config.node.log_level)
     return serve.run_alone(config, worker.run)
+
+
+def _passcode(arguments: argparse.Namespace, _config: Config) -> int:
+    """Asked for at a terminal, or the first line of standard input; never an argument, which others could see."""
+    from node.listen.users import line_for
+
+    asks = sys.stdin.isatty()
+    passcode = getpass.getpass("passcode: ") if asks else sys.stdin.readline().rstrip("\r\n")
+    print(line_for(arguments.name, passcode.encode("utf-8")))
+    return 0

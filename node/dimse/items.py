@@ -16,6 +16,8 @@ from pynetdicom.pdu_items import (
     ImplementationVersionNameSubItem,
     MaximumLengthSubItem,
     SCP_SCU_RoleSelectionSubItem,
+    UserIdentitySubItemAC,
+    UserIdentitySubItemRQ,
 )
 
 from node.dimse.wire import INVALID_PARAMETER
@@ -33,6 +35,9 @@ IMPLEMENTATION_CLASS = 0x52
 ASYNCHRONOUS = 0x53
 ROLE = 0x54
 IMPLEMENTATION_VERSION = 0x55
+USER_IDENTITY = 0x58
+NAME, NAME_AND_PASSCODE = 1, 2
+"""Values of User-Identity-Type, PS3.7 Table D.3-14."""
 
 _ITEM = struct.Struct(">BxH")
 _USER_ITEMS = {
@@ -41,8 +46,25 @@ _USER_ITEMS = {
     ASYNCHRONOUS: AsynchronousOperationsWindowSubItem,
     ROLE: SCP_SCU_RoleSelectionSubItem,
     IMPLEMENTATION_VERSION: ImplementationVersionNameSubItem,
+    USER_IDENTITY: UserIdentitySubItemRQ,
 }
 _MAX_USER_ITEMS = 600  # two for each of 256 classes and some
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """For whom a requestor says it acts (PS3.7 D.3.3.7); its fields are in no representation, and so in no log."""
+
+    kind: int
+    """1 a name, 2 a name and a passcode; others name other means."""
+    wants_response: bool
+    primary: bytes = field(repr=False)
+    secondary: bytes = field(repr=False)
+
+    @property
+    def is_known(self) -> bool:
+        """A name, or a name and a passcode: what this node can judge."""
+        return self.kind in (NAME, NAME_AND_PASSCODE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +79,7 @@ class UserInformation:
     """It proposed an asynchronous operations window."""
     roles: dict[str, tuple[bool, bool]] = field(default_factory=dict)
     """Per SOP class: whether the requestor may be SCU, SCP."""
+    identity: UserIdentity | None = None
 
 
 def walk(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -88,6 +111,7 @@ def uid(value: bytes) -> str:
 def decode_user_information(data: bytes) -> UserInformation:
     """The sub-items that we act on; unknown and unreadable ones are ignored."""
     max_pdu, implementation, wants_window = 0, "", False
+    identity: UserIdentity | None = None
     roles: dict[str, tuple[bool, bool]] = {}
     for number, (kind, value) in enumerate(walk(data)):
         if number >= _MAX_USER_ITEMS:
@@ -101,7 +125,14 @@ def decode_user_information(data: bytes) -> UserInformation:
             wants_window = True
         elif isinstance(entry, SCP_SCU_RoleSelectionSubItem):
             roles[str(entry.sop_class_uid)] = (entry.scu_role == 1, entry.scp_role == 1)
-    return UserInformation(max_pdu, implementation, wants_window, roles)
+        elif isinstance(entry, UserIdentitySubItemRQ):
+            identity = UserIdentity(
+                int(entry.user_identity_type or 0),
+                entry.positive_response_requested == 1,
+                bytes(entry.primary_field or b""),
+                bytes(entry.secondary_field or b""),
+            )
+    return UserInformation(max_pdu, implementation, wants_window, roles, identity)
 
 
 def _decoded(kind: int, value: bytes) -> object:
@@ -117,8 +148,16 @@ def _decoded(kind: int, value: bytes) -> object:
     return entry
 
 
-def encode_user_information(max_pdu: int, *, with_window: bool, roles: dict[str, tuple[bool, bool]]) -> bytes:
-    """Our user information item; the window is one operation at a time (PS3.7 D.3.3.3)."""
+def encode_user_information(
+    max_pdu: int, *, with_window: bool, roles: dict[str, tuple[bool, bool]], confirms_identity: bool = False
+) -> bytes:
+    """Our user information item; the window is one operation at a time (PS3.7 D.3.3.3).
+
+    Parameters
+    ----------
+    confirms_identity
+        Answer that the user is believed, which for a name and a passcode is an empty response (PS3.7 D.3.3.7.2).
+    """
     maximum = MaximumLengthSubItem()
     maximum.maximum_length_received = max_pdu
     implementation = ImplementationClassUIDSubItem()
@@ -137,4 +176,9 @@ def encode_user_information(max_pdu: int, *, with_window: bool, roles: dict[str,
         role.scu_role = int(is_scu)
         role.scp_role = int(is_scp)
         parts.append(role)
-    return item(USER_INFORMATION, b"".join(part.encode() for part in [*parts, version]))
+    encoded = b"".join(part.encode() for part in [*parts, version])
+    if confirms_identity:
+        confirmed = UserIdentitySubItemAC()
+        confirmed.server_response = b""
+        encoded += confirmed.encode()
+    return item(USER_INFORMATION, encoded)

@@ -78,6 +78,8 @@ class Offer:
     classes: frozenset[str]
     transfer_syntaxes: tuple[str, ...]
     max_pdu: int
+    knows_users: bool = False
+    """User identities are looked at, see node/listen/users.py; else they stay unanswered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,13 @@ def answer(body: bytes, request: Request, offer: Offer) -> Answer:
         syntax = items.item(items.TRANSFER_SYNTAX, transfer_syntax.encode())
         encoded.append(items.item(items.CONTEXT_AC, bytes((context_id, 0, result, 0)) + syntax))
     roles = {sop_class: (is_scu, False) for sop_class, (is_scu, _) in request.user.roles.items()}
-    user = items.encode_user_information(offer.max_pdu, with_window=request.user.wants_window, roles=roles)
+    identity = request.user.identity
+    user = items.encode_user_information(
+        offer.max_pdu,
+        with_window=request.user.wants_window,
+        roles=roles,
+        confirms_identity=offer.knows_users and identity is not None and identity.wants_response and identity.is_known,
+    )
     return Answer(accepted, _associate_pdu(ASSOCIATE_AC, body[4:36], b"".join(encoded) + user))
 
 

@@ -28,6 +28,7 @@ from node.listen.room import Room
 from node.listen.scan import UNWALKABLE
 from node.listen.settings import ListenSettings, TlsFiles
 from node.listen.store import Caller, Store
+from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
 from storage.associations import close_stale_associations
 from storage.engine import Engine, begin, open_engine
@@ -58,7 +59,7 @@ def run(settings: ListenSettings, engine_url: str, stop: StopSign) -> None:
     Raises
     ------
     ConfigurationError
-        The port is taken, or the TLS files cannot be used.
+        The port is taken, or the TLS files or the file of users cannot be used.
     StorageError
         The database cannot be used at all.
     """
@@ -90,7 +91,9 @@ class Server:
         self._house = House(settings.ae_title, settings.allow_unknown, settings.max_associations)
         syntaxes = tuple(syntax for syntax in settings.transfer_syntaxes if syntax not in UNWALKABLE)
         classes = negotiate.storage_classes() | {negotiate.VERIFICATION}
-        self._offer = negotiate.Offer(classes, syntaxes, settings.max_pdu_bytes)
+        self._users = Users(settings.users, required=settings.user_required) if settings.users else None
+        knows_users = self._users is not None
+        self._offer = negotiate.Offer(classes, syntaxes, settings.max_pdu_bytes, knows_users=knows_users)
         self._tls = _tls_context(settings.tls) if settings.tls else None
         self._indexer = Indexer(engine, settings.name)
         self._room = Room(
@@ -233,6 +236,8 @@ class Server:
         try:
             request = negotiate.decode_request(body)
             objection = _objection(request)
+            if objection is None and self._users is not None:
+                objection = self._users.judged(request.user.identity)
             if objection is not None:
                 self._reject(connection, objection, titles.calling_ae, address)
                 return _FAREWELL_S

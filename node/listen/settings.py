@@ -46,3 +46,6 @@ class ListenSettings:
     stop_patience_s: float = 10.0
     """How long objects in transit may take to arrive once the listener is told to stop."""
     tls: TlsFiles | None = None
+    users: Path | None = None
+    """The file of those for whom callers may act (node/listen/users.py)."""
+    user_required: bool = False

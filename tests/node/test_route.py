@@ -126,6 +126,7 @@ def test_an_image_without_pixels_is_refused():
     )
 
 
+@pytest.mark.checklist(43)
 def test_a_study_of_nothing_is_not_applicable():
     decision = route((), (KNEE,))
     assert decision.outcome is Outcome.NOT_APPLICABLE_MODALITY

@@ -199,6 +199,7 @@ def test_a_late_image_reopens_the_study(engine: Engine, sender: Any, state: Stud
     assert ("void" in states) == (state is StudyState.ANALYSING)
 
 
+@pytest.mark.checklist(43)
 @pytest.mark.parametrize("state", list(StudyState))
 @pytest.mark.parametrize("again", ["the same image", "another copy of its own result", "a report"])
 def test_what_is_no_new_image_changes_no_state(engine: Engine, sender: Any, state: StudyState, again: str) -> None:
@@ -237,6 +238,7 @@ def test_our_own_result_under_another_study_uid_belongs_to_the_study_that_made_i
     assert not the_study(engine).has_patient_conflict
 
 
+@pytest.mark.checklist(43)
 @pytest.mark.parametrize("sop_class", NOT_IMAGES.values(), ids=NOT_IMAGES)
 def test_a_study_without_images_is_received_and_settles(engine: Engine, sender: Any, sop_class: str) -> None:
     assert index(engine, sender.sends(1, sop_class=sop_class)) == [Indexed(Verdict.NEW, 1, False)]

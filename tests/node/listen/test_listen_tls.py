@@ -75,6 +75,20 @@ def test_a_known_certificate_may_send_and_others_may_not(
     assert house.kept() == {item.sop_instance_uid: item.data for item in items}
 
 
+@pytest.mark.checklist(59)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_1_1_is_not_spoken(
+    new_house: Callable[..., House], identities: tuple[Identity, Identity, Identity]
+) -> None:
+    node, peer, _ = identities
+    house = new_house(tls=TlsFiles(node.certificate, node.key, peer.certificate), request_timeout_s=2)
+    old = context_of(node, peer)
+    old.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL itself would not even try
+    old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises(PeerError):
+        associate("127.0.0.1", house.port, calling=SENDER, called=OURS, contexts=CONTEXTS, timeouts=TIMEOUTS, tls=old)
+
+
 def test_files_that_are_no_certificate_are_the_admins_matter(new_house: Callable[..., House], tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("this is no certificate")
     with pytest.raises(ConfigurationError, match=r"listen\.tls"):
