@@ -2,7 +2,8 @@
 
 A plugin of pytest, loaded by tests/conftest.py. `--line 17` runs what checks line 17 and nothing else; `--checklist`
 writes tests/CHECKLIST.md; a line none of whose tests ran keeps the outcome of the run that ran them. Works under xdist:
-what a worker finds travels with its reports. `python -m tests.checklist` brings the list of tests up to date and runs none.
+what a worker finds travels with its reports. `python -m tests.checklist` brings the list of tests up to date, and runs
+none.
 """
 
 import ast
