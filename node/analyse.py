@@ -22,8 +22,9 @@ from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
 from node.job import Analysis, Job, Setup
 from node.report.encode import EncodedObject
+from node.report.kind import Kind
 from node.report.objects import objects, warm_up
-from node.report.request import DocumentRef, Kind, Profile, Request
+from node.report.request import DocumentRef, Request
 from node.route import Chosen, Decision, route
 from node.series import series_of
 from node.suitable import rules_from
@@ -192,7 +193,7 @@ class Desk:
             run=job.version,
             installation=self._setup.installation,
             previous=previous,
-            profile=Profile(kinds=frozenset(Kind) - (set() if self._setup.adc_series else {Kind.ADC})),
+            left_out=frozenset() if self._setup.adc_series else frozenset({Kind.ADC}),
             first_order=first_order,
         )
 
@@ -208,6 +209,7 @@ def _kept(result: EncodedObject, path: str, sha256: str) -> ResultFile:
         path=path,
         size=len(result.data),
         sha256=sha256,
+        roles=result.roles,
     )
 
 

@@ -2,6 +2,7 @@
 
 OsteonError
 ├── ConfigurationError      the admin: the configuration file must be mended before anything runs
+├── ProfileUnknown          the admin: a peer has a result profile that this version does not know
 ├── AnalystDied             nobody: the attempt is counted and repeated; after two the admin (quarantine)
 └── PeerError               something between us and another DICOM system; `permanent` says whether trying again is idle
     ├── Unreachable         nobody (tried again); the admin of the network or the peer when it lasts
@@ -20,6 +21,10 @@ class OsteonError(Exception):
 
 class ConfigurationError(OsteonError):
     """The configuration cannot be used; the message lists every fault found."""
+
+
+class ProfileUnknown(OsteonError):
+    """There is no result profile of that name."""
 
 
 class AnalystDied(OsteonError):

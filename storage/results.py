@@ -11,11 +11,22 @@ from storage.tables import results
 
 
 @dataclass(frozen=True, slots=True)
+class Role:
+    """What an object is to the receivers of one result profile."""
+
+    profile: str
+    instead_of: tuple[str, ...] = ()
+    """SOP Instance UIDs of the objects of this profile that it stands in for when the peer refuses their class."""
+    in_reserve: bool = False
+    """True: it goes only then; False: it goes anyway, and one that it stands in for needs nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFile:
     """One DICOM object that a run made, encoded and on stable storage."""
 
     kind: str
-    """`seg`, `adc`, `gsps`, `sc`, `sr`: what an admin calls it."""
+    """`seg`, `map`, `adc`, `gsps`, `sc`, `pdf`, `kos`, `segment-sr`, `sr`: what an admin calls it."""
     order: int
     """Its turn within its study when sent: the segmentation first, the report last (promise P4)."""
     sop_class_uid: str
@@ -26,6 +37,14 @@ class ResultFile:
     """Relative to the `ResultStore`."""
     size: int
     sha256: str
+    roles: tuple[Role, ...] = ()
+    """Which profiles it was made for; () is for everybody, at once. Not stored: what becomes of it is a delivery."""
+
+    def role_for(self, profile: str) -> Role | None:
+        """What it is to a peer of that profile; None when such a peer does not get it."""
+        if not self.roles:
+            return Role(profile)
+        return next((role for role in self.roles if role.profile == profile), None)
 
 
 def keep(conn: Connection, study_id: int, run_id: int, files: Sequence[ResultFile], now: float) -> list[int]:

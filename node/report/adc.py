@@ -20,8 +20,9 @@ from node.report.codes import DERIVED_FROM, MEASUREMENTS, QUANTITY, UNITS
 from node.report.encode import EncodedObject, elements, result_of
 from node.report.envelope import Envelope, finish
 from node.report.header import decimal, numbers
+from node.report.kind import Kind
 from node.report.patient import text_of
-from node.report.request import AdcSeries, Kind
+from node.report.request import AdcSeries
 from node.report.subject import Subject
 
 OF_A_SLICE = ("SOPInstanceUID", "InstanceNumber", "ImagePositionPatient", "SourceImageSequence", "PixelData")

@@ -18,7 +18,8 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from node.report.request import Kind
+from node.report.kind import Kind
+from storage.results import Role
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 PREAMBLE = b"\0" * 128 + b"DICM"
@@ -37,6 +38,8 @@ class EncodedObject:
     transfer_syntax_uid: str
     data: bytes
     """The data set as it goes over the wire, without preamble and file meta information."""
+    roles: tuple[Role, ...] = ()
+    """Which profiles get it, and how."""
 
 
 def encoded(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> bytes:

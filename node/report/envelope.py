@@ -11,15 +11,18 @@ from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, uid_of
 from node.report.codes import PAIRED
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
+from node.report.kind import Kind
 from node.report.patient import timezone_of
-from node.report.request import Kind, Request
+from node.report.request import Request
 
 FIRST_SERIES_NUMBER = 9001
 SERIES_PER_RUN = 1000
 
 _ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind of object knows
 _DESCRIPTIONS = {
-    Kind.SEG: "segmentation", Kind.ADC: "ADC map", Kind.GSPS: "outlines", Kind.SC: "overlay", Kind.SR: "report",
+    Kind.SEG: "segmentation", Kind.MAP: "probability map", Kind.ADC: "ADC map", Kind.GSPS: "outlines",
+    Kind.SC: "overlay", Kind.PDF: "summary", Kind.KOS: "key images", Kind.SEGMENT_SR: "segment report",
+    Kind.SR: "report",
 }  # fmt: skip
 
 

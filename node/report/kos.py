@@ -25,9 +25,10 @@ from node.report.codes import (
 )
 from node.report.encode import EncodedObject, ascii_text
 from node.report.envelope import Envelope, finish
+from node.report.kind import Kind
 from node.report.patient import text_of
 from node.report.references import hierarchy, observer
-from node.report.request import DocumentRef, Kind
+from node.report.request import DocumentRef
 from node.report.subject import Subject, largest_plane
 from node.report.words import LABEL
 

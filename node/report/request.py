@@ -3,43 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from models.findings import ImageRef
-
-
-class Kind(StrEnum):
-    """The kinds of result object, in the order in which they leave: what a report names is there before it."""
-
-    SEG = "seg"
-    """BINARY Segmentation (66.4), one per source, one segment per lesion."""
-    ADC = "adc"
-    """Derived MR images: the ADC map that was computed here, where the scanner sent none; one series of several."""
-    GSPS = "gsps"
-    """Grayscale Softcopy Presentation State with outlines and text."""
-    SC = "sc"
-    """Secondary Capture: the original beside the overlay, for viewers that show nothing else; of a volume one for each
-    slice on which a lesion is largest."""
-    SR = "sr"
-    """Comprehensive 3D SR, TID 1500."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a receiver wants to get."""
-
-    kinds: frozenset[Kind] | None = None
-    """None: everything."""
-    nominal_plane: bool = True
-    """Give the SEG of a radiograph a nominal plane and a Frame of Reference of its own; False for strict archives."""
-    content_qualification: str = "RESEARCH"
-    """PRODUCT, RESEARCH or SERVICE (PS3.3 C.12.1.1.13)."""
-    report_not_assessed: bool = False
-    """True: an SR also when nothing was assessed. It says so, and never reads like a negative result."""
+from node.report.kind import Kind
+from node.report.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +69,8 @@ class Request:
     config: str = ""
     """The settings that change a result, as one string: part of every UID."""
     profile: Profile = field(default_factory=Profile)
+    left_out: frozenset[Kind] = frozenset()
+    """Kinds that this node is set not to make, whatever a profile asks for."""
     first_order: int = 0
     """How many results of the same run come before: another model's."""
     previous: tuple[DocumentRef, ...] = ()

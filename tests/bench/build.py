@@ -17,8 +17,10 @@ from models.findings import (
     SpacingSource,
 )
 from models.regions import measurements, outline, paint, regions
+from node.report.kind import Kind
 from node.report.objects import objects, warm_up
-from node.report.request import Kind, Profile, Request, Source
+from node.report.profile import Profile
+from node.report.request import Request, Source
 from tests.bench.tables import Table, spread
 from tests.e2e import radiographs
 

@@ -17,8 +17,10 @@ from models.session import Device, SessionOptions
 from models.volume import volume
 from node.cards import card_facts
 from node.report.encode import part10
+from node.report.kind import Kind
 from node.report.objects import objects
-from node.report.request import Kind, Profile, Request
+from node.report.profile import Profile
+from node.report.request import Request
 from node.route import route
 from node.series import series_of
 from node.systems.opening import open_system

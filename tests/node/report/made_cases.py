@@ -29,8 +29,10 @@ from models.findings import (
 )
 from models.regions import measurements, outline, regions
 from node.report.encode import EncodedObject, part10
+from node.report.kind import DEFAULT_KINDS, Kind
 from node.report.objects import objects
-from node.report.request import Kind, Profile, Request, Source
+from node.report.profile import Profile
+from node.report.request import Request, Source
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
@@ -61,7 +63,8 @@ class Case:
     def one(self, kind: Kind) -> Dataset:
         """One result, made without the others where the profile leaves the choice."""
         profile = self.request.profile
-        alone = self.asking(profile=replace(profile, kinds=profile.kinds or frozenset({kind})))
+        kinds = frozenset({kind}) if profile.kinds == DEFAULT_KINDS else profile.kinds
+        alone = self.asking(profile=replace(profile, kinds=kinds))
         return read(next(each for each in alone.made() if each.kind is kind))
 
     def asking(self, **changes: Any) -> "Case":

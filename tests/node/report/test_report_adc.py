@@ -14,8 +14,10 @@ from node.headers import facts_of
 from node.report.adc import adc_image
 from node.report.encode import encoded, part10
 from node.report.envelope import envelope
+from node.report.kind import Kind
 from node.report.objects import run_hash_of
-from node.report.request import AdcSeries, Kind, Profile
+from node.report.profile import Profile
+from node.report.request import AdcSeries
 from node.report.subject import subject
 from tests.node.report.made_cases import Case, mr_series, normal, read
 from tests.node.report.validators import errors_of

@@ -9,7 +9,7 @@ from pydicom.tag import Tag
 
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.report.encode import EncodedObject, ascii_text, encoded, part10
-from node.report.request import Kind
+from node.report.kind import Kind
 from tests.node.report import made_cases
 
 

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from models.findings import Answer, Spacing, SpacingSource
 from node.report import gsps
 from node.report.display import carry_shutter
-from node.report.request import Kind, Profile
+from node.report.kind import Kind
+from node.report.profile import Profile
 from tests.node.report.made_cases import (
     CR,
     RADIOGRAPHS,

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from node.report.encode import EncodedObject, part10
+from node.report.kind import Kind
 from node.report.objects import objects
-from node.report.request import Kind, Request
+from node.report.request import Request
 from node.report.words import lesion_line
 from node.systems.protocol import Answered
 from tests.node.hands import study

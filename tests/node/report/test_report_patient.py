@@ -10,8 +10,8 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from models import spacing
 from node.headers import facts_of, read_header
+from node.report.kind import Kind
 from node.report.patient import REQUIRED, carried
-from node.report.request import Kind
 from tests.node.report.made_cases import CR, DX, Case, as_received, mr_series, normal, radiograph, read
 from tests.node.report.raw_bytes import raw, spelled
 

@@ -12,7 +12,9 @@ from pydicom.tag import Tag
 from models import images, spacing
 from models.errors import ImageError
 from models.findings import Answer, Findings, ImageRef, SourceFindings, Spacing, SpacingSource
-from node.report.request import Kind, Profile, Request, Source
+from node.report.kind import Kind
+from node.report.profile import Profile
+from node.report.request import Request, Source
 from tests.node.report.made_cases import MODEL, NOW, PROBABILITIES, Case, as_received, blob, bone, lesion, read
 from tests.node.report.raw_bytes import raw
 from tests.node.report.test_report_validators import judged, where, written

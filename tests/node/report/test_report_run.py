@@ -15,7 +15,8 @@ from models.findings import Answer
 from models.knee import SYSTEM
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.report.codes import BODY_PARTS, SYSTEM_BODY_PARTS
-from node.report.request import Kind, Profile
+from node.report.kind import Kind
+from node.report.profile import Profile
 from tests.node.report.made_cases import (
     CR,
     MODEL,

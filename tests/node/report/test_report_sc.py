@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from models.findings import Answer, Spacing, SpacingSource
+from node.report.kind import Kind
 from node.report.picture import COLOURS, MAX_SIDE, MIN_PANEL_WIDTH, OTHER_COLOUR, Caption, Mark, panel_size, picture
-from node.report.request import Kind
 from tests.node.report.made_cases import CR, DX, RADIOGRAPHS, bone, radiograph, stock, stock_one
 
 SQUARE = np.array([[40, 40], [80, 40], [80, 90], [40, 90]], np.float32)

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 
 from models.findings import Answer, SourceFindings, Spacing, SpacingSource
 from node.report.encode import part10
-from node.report.request import Kind, Profile
+from node.report.kind import Kind
+from node.report.profile import Profile
 from tests.node.report.made_cases import (
     CR,
     MODEL,

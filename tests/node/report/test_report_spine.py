@@ -15,8 +15,9 @@ from models.findings import Answer
 from models.session import Device, SessionOptions
 from node.cards import card_facts
 from node.report.encode import EncodedObject
+from node.report.kind import Kind
 from node.report.objects import objects
-from node.report.request import Kind, Request
+from node.report.request import Request
 from node.report.words import headline
 from node.route import route
 from node.series import series_of

@@ -7,7 +7,9 @@ import pytest
 from pydicom.dataset import Dataset
 
 from models.findings import Answer, Measurement, MeasurementKind, Unit
-from node.report.request import DocumentRef, Kind, Profile
+from node.report.kind import Kind
+from node.report.profile import Profile
+from node.report.request import DocumentRef
 from node.report.sr_groups import percentage
 from tests.node.report.made_cases import (
     CR,

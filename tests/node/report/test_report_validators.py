@@ -13,8 +13,10 @@ from pydicom.dataset import Dataset
 from models.findings import SourceFindings, Spacing, SpacingSource
 from node.report.codes import BODY_PARTS, UNPAIRED
 from node.report.encode import EncodedObject, part10
+from node.report.kind import Kind
 from node.report.patient import REQUIRED
-from node.report.request import DocumentRef, Kind, Profile
+from node.report.profile import Profile
+from node.report.request import DocumentRef
 from tests.node.report.made_cases import (
     CR,
     DX,

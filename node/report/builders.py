@@ -1,0 +1,71 @@
+"""Which function makes each kind of result object. A new kind is added here, and in node/report/kind.py."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from pydicom.dataset import Dataset
+
+from node.report.adc import adc_images
+from node.report.encode import EncodedObject
+from node.report.envelope import Envelope
+from node.report.gsps import presentation_state
+from node.report.kind import Kind
+from node.report.parts import Builder, Making, Part, of_source, of_study
+from node.report.request import AdcSeries
+from node.report.sc import planes_to_show, secondary_capture
+from node.report.seg import parts, segmentation
+from node.report.sr import report
+from node.report.subject import Subject
+
+
+def segmentations(making: Making) -> Iterator[Part]:
+    """One per source as a rule; see `seg.parts`."""
+    for each in making.subjects:
+        for lesions in parts(each):
+            name = "" if lesions == each.lesions else f"#{lesions[0].number}"
+            model, plane = making.findings.model, making.request.profile.nominal_plane
+            yield of_source(each, name, partial(segmentation, each, lesions, model, plane))
+
+
+def adc_maps(making: Making) -> Iterator[Part]:
+    """One series per source whose ADC map was computed here."""
+    for each in making.subjects:
+        if each.source.adc is not None:
+            yield Part(each.key, each.key, partial(_adc_map, each, each.source.adc))
+
+
+def presentation_states(making: Making) -> Iterator[Part]:
+    """One per source."""
+    for each in making.subjects:
+        yield of_source(each, "", partial(presentation_state, each, making.findings.model))
+
+
+def secondary_captures(making: Making) -> Iterator[Part]:
+    """One per plane that is shown of a source."""
+    for each in making.subjects:
+        for number, plane in enumerate(planes_to_show(each)):
+            name = f"#{plane}" if number else ""
+            yield of_source(each, name, partial(secondary_capture, each, plane, making.findings.model))
+
+
+def reports(making: Making) -> Iterator[Part]:
+    """The report of the study, which names what this profile gets with it."""
+
+    def build(cover: Envelope) -> Dataset:
+        return report(making.findings, making.subjects, making.others, cover, making.request)
+
+    yield of_study(making, build)
+
+
+BUILDERS: dict[Kind, Builder] = {
+    Kind.SEG: segmentations,
+    Kind.ADC: adc_maps,
+    Kind.GSPS: presentation_states,
+    Kind.SC: secondary_captures,
+    Kind.SR: reports,
+}
+"""A kind that is missing here is made for nobody."""
+
+
+def _adc_map(subject: Subject, adc: AdcSeries, cover: Envelope) -> list[EncodedObject]:
+    return list(adc_images(subject, adc, cover))

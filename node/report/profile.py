@@ -1,0 +1,81 @@
+"""What a receiver gets: which objects, in which form; the ready-made profiles by name.
+
+A profile is a value, chosen for a peer by its name (`osteon peers add --profile`). What viewers and archives really
+show decided the ready-made ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydicom.uid import ExplicitVRLittleEndian
+
+from node.errors import ProfileUnknown
+from node.report.kind import DEFAULT_KINDS, Kind
+
+
+class SegmentationType(StrEnum):
+    """*Segmentation Type* (0062,0001), PS3.3 C.8.20.2."""
+
+    BINARY = "BINARY"
+    """One bit per pixel: the one type that every viewer shows."""
+    FRACTIONAL = "FRACTIONAL"
+    """One byte per pixel, here full or empty, for software that computes with shares."""
+    LABELMAP = "LABELMAP"
+    """One frame per slice whose pixels are segment numbers (66.7): small, and refused by much that is in use."""
+
+
+class ReportClass(StrEnum):
+    """The storage class of the report. The content tree is the same: all of it is allowed in each (PS3.3 A.35)."""
+
+    COMPREHENSIVE_3D = "comprehensive-3d"
+    COMPREHENSIVE = "comprehensive"
+    ENHANCED = "enhanced"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way of saying something: a kind of object, and its encoding where the kind has several."""
+
+    kind: Kind
+    segmentation: SegmentationType = SegmentationType.BINARY
+    report: ReportClass = ReportClass.COMPREHENSIVE_3D
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a receiver wants to get."""
+
+    name: str = "default"
+    kinds: frozenset[Kind] = DEFAULT_KINDS
+    segmentation: SegmentationType = SegmentationType.BINARY
+    nominal_plane: bool = True
+    """Give the SEG of a radiograph a nominal plane and a Frame of Reference of its own; False for strict archives."""
+    omit_empty_frames: bool = True
+    """False: the SEG of a volume has a frame for every slice, also where a lesion is not on it."""
+    report: ReportClass = ReportClass.COMPREHENSIVE_3D
+    content_qualification: str = "RESEARCH"
+    """PRODUCT, RESEARCH or SERVICE (PS3.3 C.12.1.1.13)."""
+    report_not_assessed: bool = False
+    """True: an SR also when nothing was assessed. It says so, and never reads like a negative result."""
+    transfer_syntaxes: tuple[str, ...] = (str(ExplicitVRLittleEndian),)
+    """Preferred first."""
+    fallbacks: Mapping[Kind, tuple[Form, ...]] = field(default_factory=dict)
+    """By kind, what goes instead where the peer refuses its storage class, one after the other."""
+
+
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in (Profile(),)}
+
+
+def profile_named(name: str) -> Profile:
+    """The ready-made profile of that name.
+
+    Raises
+    ------
+    ProfileUnknown
+    """
+    if name not in PROFILES:
+        raise ProfileUnknown(
+            f"There is no result profile {name!r}. Choose one of {', '.join(PROFILES)}: osteon peers add --profile."
+        )
+    return PROFILES[name]
