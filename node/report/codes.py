@@ -122,6 +122,7 @@ DEVICE = Code("121007", "DCM", "Device")  # CID 270
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
 COMMENT = Code("121106", "DCM", "Comment")
 SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")  # CID 7551
+PLACE_OF_TEXT = Code("MARK", PRIVATE_SCHEME, "Place beside which to display the value")
 
 # Titles of key object selections (CID 7010) and what is in them (TID 2010)
 OF_INTEREST = Code("113000", "DCM", "Of Interest")

@@ -3,7 +3,7 @@
 What viewers made of it decides its form (VIEWERS.md §0): outlines are SCOORD polylines and never references to a
 segment; numbers that a reader must see at the outline are NUM items, the probabilities first, because OHIF prints five.
 A group without any coordinates takes the whole report down in OHIF 3.13, so the answer for an image or the study
-(TID 1501) is inferred from a region too: the border of the image it was drawn from.
+(TID 1501) is inferred from regions too: a mark beside which it can be read, and the border of the image it is about.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from node.report.encode import EncodedObject, ascii_text
 from node.report.envelope import Envelope, finish
 from node.report.references import hierarchy, observer
 from node.report.request import DocumentRef, Request
-from node.report.sr_groups import Group, Kinds, answer_group, lesion_group
+from node.report.sr_groups import IMAGE_LINE, NO_KINDS, Group, Kinds, answer_group, lesion_group
 from node.report.subject import Subject
 from node.report.words import headline, notes_of, standing_notes
 
@@ -144,6 +144,8 @@ def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.A
         [headline(found.answer, found.probabilities), *notes_of(found)],
         algorithm,
         found.terms,
+        NO_KINDS,
+        IMAGE_LINE,
     )
 
 

@@ -31,6 +31,7 @@ from node.report.codes import (
     MEASUREMENTS,
     NO_UNIT,
     PERCENT,
+    PLACE_OF_TEXT,
     PROBABILITIES,
     PROBABILITY_OF_CANCER,
     SOURCE_OF_MEASUREMENT,
@@ -61,6 +62,10 @@ class Kinds:
 NO_KINDS = Kinds({}, "")
 MAX_POINTS = 4000
 """A polyline lives in an element with a 16-bit length: 8191 points are the end (PS3.5 7.1.2, VR FL)."""
+STUDY_LINE, IMAGE_LINE, LESIONS_LINE = 0, 1, 2
+"""Which mark is whose: the answer for the study, that for an image, and that for a lesion without an outline."""
+MARGIN, FIRST_MARK, NEXT_MARK = 0.02, 0.08, 0.22
+"""Of a mark at the left edge, as shares of the image: its width, where the first lies, and how far apart they are."""
 _SIZES = (
     MeasurementKind.VOLUME,
     MeasurementKind.DIAMETER,
@@ -85,7 +90,7 @@ def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdenti
         "finding_type": finding_of(lesion.answer),
         "finding_sites": sites(subject.anatomy),
         "algorithm_id": algorithm,
-        "measurements": _lesion_measurements(lesion, None if regions else _borders([subject])),
+        "measurements": _lesion_measurements(lesion, None if regions else _shown([subject], LESIONS_LINE)),
         "qualitative_evaluations": _evaluations(lesion.answer, lesion.kind),
     }
     if not regions:
@@ -104,8 +109,9 @@ def answer_group(
     algorithm: hd.AlgorithmIdentification,
     terms: Sequence[Term] = (),
     kinds: Kinds = NO_KINDS,
+    line: int = STUDY_LINE,
 ) -> Group:
-    """What is said of an image or of the study, each number inferred from the border of the images.
+    """What is said of an image or of the study, each number inferred from the whole of the images.
 
     Parameters
     ----------
@@ -113,6 +119,8 @@ def answer_group(
         The voices that were weighed for the answer: their probabilities, then their weights.
     kinds
         Of tumour, and which of them is sure enough to be named.
+    line
+        Which of the places of an image to write at: no other group's.
     """
     numbers = [] if answer is Answer.NOT_ASSESSED else _percentages(probabilities, terms, kinds.shares)
     weights = [(TERMS[term.name].weight, term.weight, NO_UNIT) for term in terms if numbers]
@@ -126,7 +134,7 @@ def answer_group(
     if numbers:
         group = MeasurementsAndQualitativeEvaluations(
             measurements=[
-                hd.Measurement(code, value, unit, referenced_coordinates=_borders(subjects))
+                hd.Measurement(code, value, unit, referenced_coordinates=_shown(subjects, line))
                 for code, value, unit in (*numbers, *weights)
             ],
             source_images=_source_images(subjects),
@@ -170,11 +178,15 @@ def border(subject: Subject) -> npt.NDArray[np.float32]:
 
 
 def _drawn(subject: Subject, lesion: Lesion) -> tuple[Outline, ...]:
-    """The outlines to report: a radiograph's largest (TID 1410 knows one region), all of a volume's."""
+    """The outlines to report: a radiograph's largest (TID 1410 knows one region), all of a volume's.
+
+    The largest of a volume comes first: OHIF draws the first region of a group alone, and opens the report there.
+    """
     usable = tuple(each for each in lesion.outlines if len(each.points) >= 3)
-    if subject.is_projection and len(usable) > 1:
-        return (max(usable, key=lambda each: surface(each.points)),)
-    return usable
+    if len(usable) < 2:
+        return usable
+    largest = max(usable, key=lambda each: surface(each.points))
+    return (largest,) if subject.is_projection else (largest, *(each for each in usable if each is not largest))
 
 
 def _image(subject: Subject, sop_instance_uid: str, frame: int | None) -> hd.SourceImageForRegion:
@@ -189,16 +201,27 @@ def _key_image(subject: Subject) -> ImageRef:
     return subject.findings.images[key_slice(subject.findings)]
 
 
-def _borders(subjects: Sequence[Subject]) -> list[hd.CoordinatesForMeasurement]:
-    shown = [(subject, _key_image(subject)) for subject in subjects]
+def mark(subject: Subject, line: int) -> npt.NDArray[np.float32]:
+    """A small closed polygon at the left edge of an image, (column, row), beside which a viewer may write.
+
+    OHIF writes a group's numbers at the right of its first region, halfway down. At the right of the whole image they
+    are cut off by the end of the viewport, and those of two groups lie upon each other.
+    """
+    image = subject.images[0]
+    right, top = MARGIN * image.Columns, (FIRST_MARK + line * NEXT_MARK) * image.Rows
+    bottom = top + MARGIN * image.Rows
+    return np.array([[0, top], [right, top], [right, bottom], [0, bottom], [0, top]], dtype=np.float32)
+
+
+def _shown(subjects: Sequence[Subject], line: int) -> list[hd.CoordinatesForMeasurement]:
+    """Where a number that is no lesion's may be written, and what it was measured on: the whole of the images."""
     return [
         hd.CoordinatesForMeasurement(
-            "POLYLINE",
-            border(subject),
-            _image(subject, image.sop_instance_uid, image.frame),
-            purpose=SOURCE_OF_MEASUREMENT,
+            "POLYLINE", points, _image(subject, image.sop_instance_uid, image.frame), purpose=purpose
         )
-        for subject, image in shown
+        for subject in subjects
+        for image in (_key_image(subject),)
+        for points, purpose in ((mark(subject, line), PLACE_OF_TEXT), (border(subject), SOURCE_OF_MEASUREMENT))
     ]
 
 

@@ -11,6 +11,7 @@ from node.report.kind import Kind
 from node.report.profile import Profile
 from node.report.request import DocumentRef
 from node.report.sr_groups import percentage
+from node.report.subject import surface
 from tests.node.report.made_cases import (
     CR,
     MODEL,
@@ -236,11 +237,13 @@ def test_two_radiographs_make_one_report_with_an_answer_for_each_and_for_the_stu
 
 
 @pytest.mark.parametrize("name", WITH_LESIONS)
-def test_the_outline_is_a_closed_polyline_on_its_image(name: str) -> None:
+def test_the_outlines_are_closed_polylines_on_their_images_the_largest_first(name: str) -> None:
     lesion = stock(name).findings.sources[0].lesions[0]
     drawn = items(groups(stock_one(name, Kind.SR))[0], "region")
     assert len(drawn) == len(lesion.outlines)
-    for scoord, outline in zip(drawn, lesion.outlines, strict=True):
+    largest = max(lesion.outlines, key=lambda each: surface(each.points))
+    others = [each for each in lesion.outlines if each is not largest]
+    for scoord, outline in zip(drawn, [largest, *others], strict=True):
         points = np.array(scoord.GraphicData).reshape(-1, 2)
         assert scoord.GraphicType == "POLYLINE"
         assert np.array_equal(points[0], points[-1])
@@ -248,6 +251,23 @@ def test_the_outline_is_a_closed_polyline_on_its_image(name: str) -> None:
         reference = scoord.ContentSequence[0].ReferencedSOPSequence[0]
         assert str(reference.ReferencedSOPInstanceUID) == outline.sop_instance_uid
         assert reference.get("ReferencedFrameNumber") == outline.frame
+
+
+def test_answers_are_written_beside_marks_of_their_own_and_measured_on_whole_images() -> None:
+    _, first, _, study = groups(stock_one("two-radiographs", Kind.SR))
+    heights = []
+    for group in (study, first):
+        number = next(item for item in group.ContentSequence if item.ValueType == "NUM")
+        (mark, place), (whole, border) = [
+            (concept(item), np.array(item.GraphicData).reshape(-1, 2))
+            for item in number.ContentSequence
+            if item.ValueType == "SCOORD"
+        ][:2]
+        assert (mark, whole) == ("MARK", "121112")
+        assert border.min() == 0
+        assert place[:, 0].max() < 0.05 * border[:, 0].max()
+        heights.append(place[:, 1].mean() / border[:, 1].max())
+    assert heights[1] - heights[0] > 0.2
 
 
 def test_an_outline_of_many_points_fits_its_element() -> None:
