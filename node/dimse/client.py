@@ -1,46 +1,36 @@
-"""Our side as requestor: one association with C-ECHO, C-STORE and C-FIND (PS3.4 A, B, C; PS3.8 7).
+"""Our side as requestor: one association with C-ECHO, C-STORE, C-FIND, N-ACTION and the events that the peer reports
+(PS3.4 A, B, C, J; PS3.7 10; PS3.8 7).
 
 Every failure is one of the PeerErrors of node/errors.py, with a sentence for the admin.
 """
 
 import contextlib
-import io
 import os
-import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
 from node.dimse import commands, messages, negotiate, wire
+from node.dimse.commands import Command, Operation
+from node.dimse.identifiers import decoded, encoded
 from node.dimse.negotiate import Agreement, Context
-from node.errors import Answered, Disconnected, NotAccepted, PeerError, ProtocolBroken, Rejected, TimedOut, Unreachable
+from node.dimse.opening import Timeouts, abort, opened
+from node.errors import Answered, Disconnected, NotAccepted, PeerError, ProtocolBroken, TimedOut
 from node.statuses import SUCCESS, explain_status, is_pending, is_warning
 
-_OUR_MAX_PDU = 32768
+__all__ = ["Association", "Timeouts", "associate"]
+
 _MAX_MATCHES = 10_000
-_MAX_IDENTIFIER = 1 << 20
+_USUAL = Timeouts()
 
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """How long to wait for a peer, in seconds."""
-
-    connect_s: float = 10.0
-    """For the connection, TLS included."""
-    response_s: float = 60.0
-    """For the answer to a request, and to the association request."""
-    idle_s: float = 60.0
-    """For the peer to take one PDU of what we write."""
+OnEvent = Callable[[Command, Dataset], int]
+"""Takes an event that the peer reports, with its data set; the status to answer."""
 
 
 def associate(
@@ -50,7 +40,7 @@ def associate(
     calling: str,
     called: str,
     contexts: Sequence[Context],
-    timeouts: Timeouts = Timeouts(),
+    timeouts: Timeouts = _USUAL,
     tls: ssl.SSLContext | None = None,
 ) -> "Association":
     """Open an association; use it in a `with` block, which releases it, or aborts it when an exception passes.
@@ -59,18 +49,8 @@ def associate(
     ------
     Unreachable, Rejected, Disconnected, TimedOut, ProtocolBroken
     """
-    place = f"{called} at {host}:{port}"
-    connection = wire.Connection(
-        _connected(host, port, timeouts, tls), max_pdu=_OUR_MAX_PDU, pdu_timeout_s=timeouts.response_s
-    )
-    try:
-        agreement = _negotiated(connection, place, calling, called, contexts, timeouts)
-    except PeerError as exc:
-        if isinstance(exc, ProtocolBroken):
-            _abort(connection, wire.SERVICE_PROVIDER, exc.reason)
-        connection.close()
-        raise
-    return Association(connection, place, contexts, agreement, timeouts)
+    connection, agreement = opened(host, port, calling, called, contexts, timeouts, tls)
+    return Association(connection, f"{called} at {host}:{port}", contexts, agreement, timeouts)
 
 
 class Association:
@@ -153,18 +133,15 @@ class Association:
         NotAccepted, Answered, Disconnected, TimedOut, ProtocolBroken
         """
         context_id = self._need(sop_class_uid, None)
-        is_implicit = self._agreement.contexts[context_id].transfer_syntax == negotiate.IMPLICIT_LITTLE_ENDIAN
         message_id = self._next_message_id()
         matches: list[Dataset] = []
         with self._aborting():
             self._send(context_id, commands.find_request(message_id, sop_class_uid))
-            keys = [memoryview(_encoded(identifier, is_implicit))]
-            limit = self._agreement.user.max_pdu
-            messages.send_data_set(self._connection, context_id, keys, limit, self._timeouts.idle_s)
+            self._send_identifier(context_id, identifier)
             while True:
                 answered = self._receive(context_id, message_id)
                 if answered.has_data_set:
-                    matches.append(self._identifier(context_id, is_implicit))
+                    matches.append(self._identifier(context_id))
                 if not is_pending(answered.status or SUCCESS):
                     break
                 if len(matches) >= _MAX_MATCHES:
@@ -173,6 +150,44 @@ class Association:
         if status != SUCCESS and not is_warning(status):
             raise Answered(f"{self._place} answered C-FIND with {explain_status(status)}.", status)
         return matches
+
+    def action(self, sop_class_uid: str, sop_instance_uid: str, action: int, what: Dataset, on_event: OnEvent) -> int:
+        """N-ACTION of type `action`; the status that the peer answered. An event that comes before goes to `on_event`.
+
+        Raises
+        ------
+        NotAccepted, Disconnected, TimedOut, ProtocolBroken
+        """
+        context_id = self._need(sop_class_uid, None)
+        message_id = self._next_message_id()
+        with self._aborting():
+            self._send(context_id, commands.action_request(message_id, sop_class_uid, sop_instance_uid, action))
+            self._send_identifier(context_id, what)
+            return self._response(context_id, message_id, on_event)
+
+    def await_event(self, deadline: float, stopping: Callable[[], bool], on_event: OnEvent) -> bool:
+        """Wait for an event until `deadline` (monotonic seconds); False when none came or `stopping` said so first.
+
+        Raises
+        ------
+        Disconnected
+            The peer ended the association; that it released it is no fault.
+        TimedOut, ProtocolBroken
+        """
+        if not self._is_open:
+            return False
+        with self._aborting():
+            try:
+                if not self._connection.wait(deadline, stopping):
+                    return False
+            except TimedOut:
+                return False
+            received = messages.receive_command(self._connection, time.monotonic() + self._timeouts.response_s)
+            if isinstance(received, int):
+                self._end_as_asked(received)
+                return False
+            self._answer_event(*received, on_event)
+        return True
 
     def release(self) -> None:
         """End in order; a peer that does not answer is left, for everything asked was answered before."""
@@ -190,7 +205,7 @@ class Association:
         """End at once with an A-ABORT."""
         if self._is_open:
             self._is_open = False
-            _abort(self._connection, source, reason)
+            abort(self._connection, source, reason)
             self._connection.close()
 
     @contextlib.contextmanager
@@ -244,93 +259,53 @@ class Association:
         limit = self._agreement.user.max_pdu
         messages.send_command(self._connection, context_id, command, limit, self._timeouts.idle_s)
 
-    def _response(self, context_id: int, message_id: int) -> int:
-        answered = self._receive(context_id, message_id)
+    def _send_identifier(self, context_id: int, identifier: Dataset) -> None:
+        keys = memoryview(encoded(identifier, self._agreement.contexts[context_id].transfer_syntax))
+        limit = self._agreement.user.max_pdu
+        messages.send_data_set(self._connection, context_id, [keys], limit, self._timeouts.idle_s)
+
+    def _response(self, context_id: int, message_id: int, on_event: OnEvent | None = None) -> int:
+        answered = self._receive(context_id, message_id, on_event)
         if answered.has_data_set:
-            raise ProtocolBroken("The answer carries a data set where none belongs.", wire.UNEXPECTED_PDU)
+            if on_event is None:
+                raise ProtocolBroken("The answer carries a data set where none belongs.", wire.UNEXPECTED_PDU)
+            self._identifier(context_id)  # an Action Reply: PS3.4 J.3.2 has none, PS3.7 10.1.4 allows one
         return SUCCESS if answered.status is None else answered.status
 
-    def _receive(self, context_id: int, message_id: int) -> commands.Command:
-        received = messages.receive_command(self._connection, time.monotonic() + self._timeouts.response_s)
-        if isinstance(received, int):
-            raise Disconnected("The peer asked for release before it answered.")
+    def _receive(self, context_id: int, message_id: int, on_event: OnEvent | None = None) -> Command:
+        while True:
+            received = messages.receive_command(self._connection, time.monotonic() + self._timeouts.response_s)
+            if isinstance(received, int):
+                raise Disconnected("The peer asked for release before it answered.")
+            if on_event is None or received[1].field != Operation.N_EVENT_REPORT:
+                break
+            self._answer_event(*received, on_event)
         if received[0] != context_id or not received[1].is_response or received[1].message_id != message_id:
             raise ProtocolBroken("The peer answered something that was not asked.", wire.UNEXPECTED_PDU)
         if received[1].status is None:
             raise ProtocolBroken("The answer has no status.", wire.INVALID_PARAMETER)
         return received[1]
 
-    def _identifier(self, context_id: int, is_implicit: bool) -> Dataset:
-        data = bytearray()
+    def _answer_event(self, context_id: int, command: Command, on_event: OnEvent) -> None:
+        """Take an N-EVENT-REPORT (PS3.7 10.1.1) and answer it."""
+        if command.field != Operation.N_EVENT_REPORT or context_id not in self._agreement.contexts:
+            raise ProtocolBroken("The peer sent a message that is no event of this association.", wire.UNEXPECTED_PDU)
+        what = self._identifier(context_id) if command.has_data_set else Dataset()
+        self._send(context_id, commands.response(command, on_event(command, what)))
+
+    def _end_as_asked(self, pdu: int) -> None:
+        """The peer asks for the release while we only listen: agree."""
+        if pdu != wire.RELEASE_RQ:
+            raise ProtocolBroken(f"A PDU of type {pdu} came where an event was due.", wire.UNEXPECTED_PDU)
+        self._is_open = False
+        with contextlib.suppress(PeerError):
+            self._connection.send([wire.control_pdu(wire.RELEASE_RP)], time.monotonic() + 1.0)
+        self._connection.close()
+
+    def _identifier(self, context_id: int) -> Dataset:
         deadline = time.monotonic() + self._timeouts.response_s
-        for piece in messages.data_set_pieces(self._connection, context_id, deadline, self._timeouts.response_s):
-            data += piece
-            if len(data) > _MAX_IDENTIFIER:
-                raise ProtocolBroken(f"A C-FIND identifier is longer than {_MAX_IDENTIFIER} bytes.")
-        try:
-            return read_dataset(io.BytesIO(data), is_implicit, is_little_endian=True)
-        except Exception as exc:  # foreign bytes in a foreign parser, which raises what it likes
-            raise ProtocolBroken("A C-FIND identifier cannot be read.") from exc
-
-
-def _connected(host: str, port: int, timeouts: Timeouts, tls: ssl.SSLContext | None) -> socket.socket:
-    try:
-        sock = socket.create_connection((host, port), timeout=timeouts.connect_s)
-        try:
-            return tls.wrap_socket(sock, server_hostname=host) if tls else sock
-        except OSError:
-            sock.close()
-            raise
-    except OSError as exc:
-        raise Unreachable(
-            f"{host}:{port} cannot be reached ({exc.strerror or exc}). Check host, port and firewall"
-            f"{', and TLS on both sides' if tls else ''}."
-        ) from exc
-
-
-def _negotiated(
-    connection: wire.Connection, place: str, calling: str, called: str, contexts: Sequence[Context], timeouts: Timeouts
-) -> Agreement:
-    deadline = time.monotonic() + timeouts.response_s
-    try:
-        connection.send([negotiate.request_pdu(calling, called, contexts, _OUR_MAX_PDU)], deadline)
-        kind = connection.read_pdu(deadline)
-        body = connection.read_body() if kind in (wire.ASSOCIATE_AC, wire.ASSOCIATE_RJ) else b""
-        if kind == wire.ASSOCIATE_AC:
-            return negotiate.decode_accept(body, contexts)
-    except (Disconnected, TimedOut) as exc:
-        raise type(exc)(f"{place} did not answer the association request: {exc}") from exc
-    if kind == wire.ASSOCIATE_RJ:
-        raise _rejected(place, calling, body[1], body[2], body[3])
-    raise ProtocolBroken(f"{place} answered the association request with a PDU of type {kind}.", wire.UNEXPECTED_PDU)
-
-
-# PS3.8 9.3.4, by source and reason
-_REASONS = {
-    (1, 1): "no reason given",
-    (1, 2): "application context not supported",
-    (1, 3): "calling AE title not recognised",
-    (1, 7): "called AE title not recognised",
-    (2, 1): "no reason given",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
-
-
-def _rejected(place: str, calling: str, result: int, source: int, reason: int) -> Rejected:
-    words = _REASONS.get((source, reason), f"reason {reason} of source {source}")
-    kind = "permanently" if result == 1 else "for now"
-    step = {
-        (1, 3): f" Make {calling} known there.",
-        (1, 7): " Correct the AE title of this peer.",
-    }.get((source, reason), "")
-    return Rejected(f"{place} rejected the association {kind}: {words}.{step}", result, source, reason)
-
-
-def _abort(connection: wire.Connection, source: int, reason: int) -> None:
-    with contextlib.suppress(PeerError):
-        connection.send([wire.abort_pdu(source, reason)], time.monotonic() + 1.0)
+        pieces = messages.data_set_pieces(self._connection, context_id, deadline, self._timeouts.response_s)
+        return decoded(pieces, self._agreement.contexts[context_id].transfer_syntax)
 
 
 def _pieces(data: bytes | memoryview | Path) -> Iterator[memoryview]:
@@ -343,11 +318,3 @@ def _pieces(data: bytes | memoryview | Path) -> Iterator[memoryview]:
         while left and (piece := file.read(min(left, 1 << 20))):
             left -= len(piece)
             yield memoryview(piece)
-
-
-def _encoded(identifier: Dataset, is_implicit: bool) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = is_implicit
-    write_dataset(buffer, identifier)
-    return buffer.getvalue()

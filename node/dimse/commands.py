@@ -154,6 +154,20 @@ def find_request(message_id: int, sop_class_uid: str) -> bytes:
     )
 
 
+def action_request(message_id: int, sop_class_uid: str, sop_instance_uid: str, action: int) -> bytes:
+    """An N-ACTION-RQ (PS3.7 10.3.5.1); the action information follows as data set."""
+    return _encoded(
+        {
+            _REQUESTED_CLASS: _uid(sop_class_uid),
+            _COMMAND_FIELD: _US.pack(Operation.N_ACTION),
+            _MESSAGE_ID: _US.pack(message_id),
+            _DATA_SET_TYPE: _US.pack(_HAS_DATA_SET),
+            _REQUESTED_INSTANCE: _uid(sop_instance_uid),
+            _ACTION_TYPE: _US.pack(action),
+        }
+    )
+
+
 def response(request: Command, status: int, comment: str = "") -> bytes:
     """The response without data set to `request`; a comment is cut to the 64 characters that fit."""
     elements = {
@@ -166,6 +180,8 @@ def response(request: Command, status: int, comment: str = "") -> bytes:
         elements[_AFFECTED_CLASS] = _uid(request.sop_class_uid)
     if request.sop_instance_uid:
         elements[_AFFECTED_INSTANCE] = _uid(request.sop_instance_uid)
+    if request.field == Operation.N_EVENT_REPORT and request.event_or_action is not None:
+        elements[_EVENT_TYPE] = _US.pack(request.event_or_action)
     if comment:
         text = comment[:_COMMENT_LIMIT].encode("ascii", "replace").replace(b"\\", b"/")
         elements[_ERROR_COMMENT] = text + b" " * (len(text) % 2)

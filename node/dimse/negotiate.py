@@ -17,8 +17,11 @@ from node.errors import ProtocolBroken
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+_PLAIN = (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)
 
 # Result of a presentation context, PS3.8 Table 9-18
 ACCEPTANCE = 0
@@ -80,6 +83,8 @@ class Offer:
     max_pdu: int
     knows_users: bool = False
     """User identities are looked at, see node/listen/users.py; else they stay unanswered."""
+    reporting: frozenset[str] = frozenset()
+    """SOP classes in which the caller is the SCP and reports events to us (PS3.7 D.3.3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ def storage_classes() -> frozenset[str]:
     return frozenset(current) | {f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in _RETIRED_STORAGE}
 
 
-VERIFICATION_CONTEXTS = (Context(VERIFICATION, (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)),)
+VERIFICATION_CONTEXTS = (Context(VERIFICATION, _PLAIN),)
 
 
 def storage_contexts(objects: Mapping[str, str] | Iterable[tuple[str, str]]) -> tuple[Context, ...]:
@@ -120,7 +125,12 @@ def storage_contexts(objects: Mapping[str, str] | Iterable[tuple[str, str]]) -> 
 
 def find_contexts() -> tuple[Context, ...]:
     """What a Study Root C-FIND needs."""
-    return (Context(STUDY_ROOT_FIND, (EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN)),)
+    return (Context(STUDY_ROOT_FIND, _PLAIN),)
+
+
+def commitment_contexts() -> tuple[Context, ...]:
+    """What a request for storage commitment needs."""
+    return (Context(STORAGE_COMMITMENT, _PLAIN),)
 
 
 def titles(body: bytes) -> Titles:
@@ -158,7 +168,7 @@ def answer(body: bytes, request: Request, offer: Offer) -> Answer:
             accepted[context_id] = AcceptedContext(context.abstract_syntax, transfer_syntax)
         syntax = items.item(items.TRANSFER_SYNTAX, transfer_syntax.encode())
         encoded.append(items.item(items.CONTEXT_AC, bytes((context_id, 0, result, 0)) + syntax))
-    roles = {sop_class: (is_scu, False) for sop_class, (is_scu, _) in request.user.roles.items()}
+    roles = {sop_class: _role(sop_class, role, offer) for sop_class, role in request.user.roles.items()}
     identity = request.user.identity
     user = items.encode_user_information(
         offer.max_pdu,
@@ -223,13 +233,35 @@ def _proposed(value: bytes) -> tuple[int, Context]:
     return value[0], Context(abstract, tuple(syntaxes))
 
 
+def _role(sop_class: str, proposed: tuple[bool, bool], offer: Offer) -> tuple[bool, bool]:
+    """Whether the requestor may be SCU, SCP in the class: the one or the other, as we offer it."""
+    is_scu, is_scp = proposed
+    return (False, is_scp) if sop_class in offer.reporting else (is_scu, False)
+
+
 def _decided(context: Context, roles: Mapping[str, tuple[bool, bool]], offer: Offer) -> tuple[int, str]:
     """Result and transfer syntax of one context; the latter has no meaning when the result is not acceptance."""
+    if context.abstract_syntax in offer.reporting:
+        return _reporting(context, roles)
     if context.abstract_syntax not in offer.classes:
         return ABSTRACT_SYNTAX_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
     if not roles.get(context.abstract_syntax, (True, False))[0]:
         return USER_REJECTION, IMPLICIT_LITTLE_ENDIAN  # the requestor wants to be SCP only, and we are no SCU here
     for syntax in offer.transfer_syntaxes:
+        if syntax in context.transfer_syntaxes:
+            return ACCEPTANCE, syntax
+    return TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN
+
+
+def _reporting(context: Context, roles: Mapping[str, tuple[bool, bool]]) -> tuple[int, str]:
+    """The same for a class in which the requestor reports to us.
+
+    One that names no role at all is let in as well: there are archives that forget it, and only peers that were asked
+    for such reports get here.
+    """
+    if not roles.get(context.abstract_syntax, (False, True))[1]:
+        return USER_REJECTION, IMPLICIT_LITTLE_ENDIAN  # it wants to ask, and we answer nothing in this class
+    for syntax in _PLAIN:
         if syntax in context.transfer_syntaxes:
             return ACCEPTANCE, syntax
     return TRANSFER_SYNTAXES_NOT_SUPPORTED, IMPLICIT_LITTLE_ENDIAN

@@ -72,7 +72,12 @@ class Peer:
 
 
 @contextlib.contextmanager
-def scripted(script: Callable[[wire.Connection], None], *, accepts: bool = True) -> Iterator[int]:
+def scripted(
+    script: Callable[[wire.Connection], None],
+    *,
+    accepts: bool = True,
+    offers: tuple[str, ...] = (MR, negotiate.VERIFICATION, negotiate.STUDY_ROOT_FIND),
+) -> Iterator[int]:
     """A peer that accepts the association (when it does) and then runs `script`; yields its port."""
     done = threading.Event()
 
@@ -83,7 +88,7 @@ def scripted(script: Callable[[wire.Connection], None], *, accepts: bool = True)
             if accepts:
                 connection.read_pdu(time.monotonic() + 5)
                 body = connection.read_body()
-                offer = Offer(frozenset({MR, negotiate.VERIFICATION, negotiate.STUDY_ROOT_FIND}), (EXPLICIT,), 16384)
+                offer = Offer(frozenset(offers), (EXPLICIT,), 16384)
                 answer = negotiate.answer(body, negotiate.decode_request(body), offer)
                 connection.send([answer.pdu], time.monotonic() + 5)
             script(connection)
