@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from models import card
+from models.encoded import READING_FAULTS
 from models.errors import ImageError, ModelsError
 from models.findings import Answer, Findings
 from models.session import Device, SessionOptions
@@ -21,6 +22,7 @@ from node.cards import card_facts
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
 from node.job import Analysis, Job, Setup
+from node.report.earlier import EarlierLesion, lesions_of
 from node.report.encode import EncodedObject
 from node.report.kind import Kind
 from node.report.objects import objects, warm_up
@@ -30,6 +32,7 @@ from node.series import series_of
 from node.suitable import rules_from
 from node.systems.opening import open_system
 from node.systems.protocol import Answered, LeftOut, Received, System
+from node.tracking import Places, kept_tracking
 from storage import journal
 from storage.errors import DiskFull, StorageError
 from storage.files import ResultStore
@@ -44,6 +47,10 @@ log = logging.getLogger(__name__)
 class _Work:
     """One study while its models answer, one after the other."""
 
+    earlier: list[EarlierLesion]
+    """Lesions of earlier runs that have not been found again yet."""
+    models: frozenset[str]
+    """The names of all models that answer."""
     findings: list[Findings] = field(default_factory=list)
     results: list[ResultFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -125,7 +132,11 @@ class Desk:
         base = self._named(job, decision)
         if base.fingerprint == job.last_fingerprint and not job.forced:
             return replace(base, unchanged=True)
-        work = _Work(timings_s={"read": read_s})
+        work = _Work(
+            self._earlier_lesions(job),
+            frozenset(self._systems[chosen.card.label].identity.name for chosen in decision.answers),
+            timings_s={"read": read_s},
+        )
         for chosen in decision.answers:
             self._answered(job, chosen, images, work)
         return _told(base, work)
@@ -168,12 +179,29 @@ class Desk:
             return
         work.findings.append(said.findings)
         started = time.perf_counter()
-        encoded = objects(said.findings, said.sources, self._request(job, len(work.results)))
+        request = replace(
+            self._request(job, len(work.results)), tracking_uids=_tracking_uids(said.findings, images, work)
+        )
+        encoded = objects(said.findings, said.sources, request)
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
         places = self._store.put_all([each.data for each in encoded])
         work.results += [_kept(each, *place) for each, place in zip(encoded, places, strict=True)]
         work.took({"store": time.perf_counter() - started})
+
+    def _earlier_lesions(self, job: Job) -> list[EarlierLesion]:
+        """What earlier runs of the study found, as their reports say; of a lesion that several saw, the newest."""
+        found: dict[str, EarlierLesion] = {}
+        for report in job.earlier_reports:
+            try:
+                lesions = lesions_of(self._store.read(report.path, report.sha256))
+            except (StorageError, *READING_FAULTS) as exc:  # what is lost is the name of a lesion, not the lesion
+                log.warning("study %d: an earlier report cannot be read, its lesions get new names: %s", job.study_id,
+                            exc if isinstance(exc, StorageError) else type(exc).__name__)  # fmt: skip
+                continue
+            for lesion in lesions:
+                found.setdefault(lesion.tracking_uid, lesion)
+        return list(found.values())
 
     def _received(self, instance: Instance) -> Received:
         header = read_header(journal.read(self._journal, instance.place), instance.transfer_syntax_uid)
@@ -196,6 +224,17 @@ class Desk:
             left_out=frozenset() if self._setup.adc_series else frozenset({Kind.ADC}),
             first_order=first_order,
         )
+
+
+def _tracking_uids(findings: Findings, images: Mapping[str, Received], work: _Work) -> dict[tuple[str, int], str]:
+    """Which lesions were seen by an earlier run; those are matched with no other model's any more."""
+    if not work.earlier:
+        return {}
+    places = Places(lambda uid: images[uid].header.dataset if uid in images else None)
+    kept = kept_tracking(findings, work.earlier, places, work.models - {findings.model.name})
+    matched = set(kept.values())
+    work.earlier = [lesion for lesion in work.earlier if lesion.tracking_uid not in matched]
+    return kept
 
 
 def _kept(result: EncodedObject, path: str, sha256: str) -> ResultFile:

@@ -50,6 +50,8 @@ class Job:
     """Of the newest good run; the same again means there is nothing new to say."""
     former_results: tuple[ResultFile, ...]
     """Of the run that this one supersedes."""
+    earlier_reports: tuple[ResultFile, ...] = ()
+    """Of every run that left any, newest first: which lesions were known, and under which tracking UIDs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,7 @@ def job_for(conn: Connection, claim: runs.Claim) -> Job:
         instances=tuple(instance for instance in studies.instances(conn, claim.study_id) if not instance.is_own),
         last_fingerprint=runs.last_fingerprint(conn, claim.study_id),
         former_results=runs.former_results(conn, claim.study_id),
+        earlier_reports=runs.earlier_reports(conn, claim.study_id),
     )
 
 

@@ -15,7 +15,7 @@ from storage.closing import NOBODY, sending_state
 from storage.events import EventKind
 from storage.moves import locked, move
 from storage.parcels import dispatch, hasten
-from storage.results import ResultFile, keep, of_run
+from storage.results import ResultFile, as_file, keep, of_run
 from storage.states import Outcome, RunState, StudyState, state_for
 from storage.tables import results, runs, studies
 
@@ -256,6 +256,13 @@ def former_results(conn: Connection, study_id: int) -> tuple[ResultFile, ...]:
     """The results of the last run that left any: what a new run replaces (Predecessor Documents, PS3.3 C.17.2)."""
     last = _last_with_results(conn, study_id)
     return of_run(conn, last) if last is not None else ()
+
+
+def earlier_reports(conn: Connection, study_id: int) -> tuple[ResultFile, ...]:
+    """The reports (SR) of the study's runs, newest first: they name its lesions."""
+    reports = and_(results.c.study_id == study_id, results.c.kind == "sr")
+    order = (results.c.run_id.desc(), results.c.position, results.c.id)
+    return tuple(as_file(row) for row in conn.execute(select(results).where(reports).order_by(*order)))
 
 
 def _crash(

@@ -62,7 +62,9 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
         series_instance_uid=uid_of(run_hash, str(request.run), kind, key, "series"),
         sop_instance_uid=uid_of(run_hash, str(request.run), kind, key, "instance"),
         series_number=FIRST_SERIES_NUMBER + (request.run - 1) * SERIES_PER_RUN + order,
-        series_description=ascii_text(f"AI {_DESCRIPTIONS[kind]} ({model.name} {model.version})", 64),
+        series_description=ascii_text(
+            f"AI {_DESCRIPTIONS[kind]}{_run_words(request.run)} ({model.name} {model.version})", 64
+        ),
         moment=request.now,
         device_uid=device_uid(request.installation),
         software_versions=(VERSION, ascii_text(f"{model.name} {model.version}", 64)),
@@ -110,6 +112,11 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
             ds.BodyPartExamined = anatomy.body_part
         if cover.kind is not Kind.SEG and (anatomy.laterality or anatomy.body_part in PAIRED):
             ds.Laterality = anatomy.laterality  # of a SEG the segments say it, as dciodvfy demands
+
+
+def _run_words(run: int) -> str:
+    """Which of several series of one kind is the newest; nothing where there is but one."""
+    return f", run {run}" if run > 1 else ""
 
 
 def _moment(now: datetime, offset: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from node.report.references import hierarchy, observer
 from node.report.request import DocumentRef, Request
 from node.report.sr_groups import IMAGE_LINE, NO_KINDS, Group, Kinds, answer_group, lesion_group
 from node.report.subject import Subject
-from node.report.words import headline, notes_of, standing_notes
+from node.report.words import headline, notes_of, standing_notes, superseding_notes
 
 
 def report(
@@ -112,6 +112,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
     assessed = [subject for subject in subjects if subject.findings.answer is not Answer.NOT_ASSESSED]
     comments = [
         headline(findings.answer, findings.probabilities, findings.kind),
+        *superseding_notes(request.run, len(request.previous)),
         *standing_notes(findings.model, request.profile.content_qualification),
         *findings.notes,
         *(notes_of(subjects[0].findings) if len(subjects) == 1 else ()),

@@ -124,5 +124,9 @@ def name_of(lesion: Lesion) -> str:
 
 
 def _tracking(lesion: Lesion, key: str, run_hash: str, request: Request) -> tuple[str, str]:
-    uid = request.tracking_uids.get((key, lesion.number)) or uid_of(run_hash, "tracking", key, str(lesion.number))
+    """Identifier and UID: the one to keep, else the one of these inputs, unless another lesion keeps that."""
+    kept, parts = request.tracking_uids, ("tracking", key, str(lesion.number))
+    uid = kept.get((key, lesion.number)) or uid_of(run_hash, *parts)
+    if (key, lesion.number) not in kept and uid in kept.values():
+        uid = uid_of(run_hash, *parts, str(request.run))
     return name_of(lesion), uid

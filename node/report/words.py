@@ -120,3 +120,11 @@ def standing_notes(model: ModelIdentity, content_qualification: str) -> tuple[st
     """What holds for every result of this model."""
     notes = [RESEARCH] if content_qualification == "RESEARCH" else []
     return (*notes, PHANTOM) if model.training_data == "phantom" else tuple(notes)
+
+
+def superseding_notes(run: int, reports: int) -> tuple[str, ...]:
+    """That a report takes the place of earlier ones, and how many it names; nothing where it is the first."""
+    if not reports:
+        return ()
+    former = "the earlier report" if reports == 1 else f"the {reports} earlier reports"
+    return (f"Run {run} of the analysis of this study: this report supersedes {former} (Predecessor Documents).",)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from models.polygons import filled
 from models.volume import Grid
 from training import nifti
 from training.archive.cases import one_series
 from training.archive.folder import studies
 from training.archive.rtstruct import contours, lesions, mask_of
 from training.errors import DataFault
-from training.polygons import filled
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "sts-mr"
 GRID = Grid(np.array([10.0, -20.0, 100.0]), np.eye(3)[::-1], (4.0, 2.0, 1.0), (5, 12, 16))

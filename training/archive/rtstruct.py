@@ -15,9 +15,9 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset
 
 from models.encoded import READING_FAULTS
+from models.polygons import filled
 from models.volume import Grid
 from training.errors import DataFault
-from training.polygons import filled
 from training.stacks.case import numbered
 
 Points = npt.NDArray[np.float64]

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.polygons import filled
 from training.errors import DataFault
 from training.knee.nets import CLASSES
-from training.polygons import filled
 from training.sheets import table
 from training.sources import Source, read
 
