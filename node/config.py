@@ -10,6 +10,7 @@ import re
 import tomllib
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,21 @@ class SendSection:
 
 
 @dataclass(frozen=True, slots=True)
+class WebSection:
+    """[web.NAME]: what a STOW-RS peer of that name is shown. Files, relative to the configuration file."""
+
+    authority: str = ""
+    """PEM file with the authority that signed its certificate; empty: those that the machine trusts."""
+    certificate: str = ""
+    """PEM files with the certificate that we show it, and its key."""
+    key: str = ""
+    bearer_file: str = ""
+    """A file that holds one token (RFC 6750)."""
+    basic_file: str = ""
+    """A file that holds one line, user:password (RFC 7617)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the file says, with the folder that relative paths start from."""
 
@@ -149,6 +165,8 @@ class Config:
     work: WorkSection = WorkSection()
     results: ResultsSection = ResultsSection()
     send: SendSection = SendSection()
+    web: Mapping[str, WebSection] = field(default_factory=dict)
+    """By the name of the peer."""
     folder: Path = Path()
 
     @property
@@ -219,8 +237,11 @@ def config_from(tables: dict[str, Any], folder: Path) -> tuple[Config, list[str]
         if name not in sections
     ]
     values = {
-        name: _section(typing.cast(type, kind), tables.get(name, {}), name, faults) for name, kind in sections.items()
+        name: _section(typing.cast(type, kind), tables.get(name, {}), name, faults)
+        for name, kind in sections.items()
+        if name != "web"
     }
+    values["web"] = _web(tables.get("web", {}), faults)
     config = Config(folder=folder, **values)
     _check_meaning(config, faults)
     return config, faults
@@ -241,6 +262,25 @@ def _section(kind: type, table: object, name: str, faults: list[str]) -> Any:
         else:
             values[key] = float(value) if fields[key].type is float else value
     return kind(**values)
+
+
+def _web(tables: object, faults: list[str]) -> dict[str, WebSection]:
+    """The sections [web.NAME], one for each peer that has one."""
+    if not isinstance(tables, dict):
+        faults.append("web: it must hold a section for each STOW-RS peer, [web.NAME], with keys below it.")
+        return {}
+    sections = {}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            faults.append(f"web.{name}: [web] has no keys of its own. Write [web.NAME] with the name of the peer.")
+            continue
+        section: WebSection = _section(WebSection, table, f"web.{name}", faults)
+        if bool(section.certificate) != bool(section.key):
+            faults.append(f"web.{name}.certificate and web.{name}.key: name both files, or neither.")
+        if section.bearer_file and section.basic_file:
+            faults.append(f"web.{name}.bearer_file and web.{name}.basic_file: name one of them.")
+        sections[name] = section
+    return sections
 
 
 def _fault(spec: "dataclasses.Field[Any]", value: object) -> str | None:

@@ -11,6 +11,7 @@ OsteonError
     ├── Rejected            nobody when transient; else the admins of both systems (AE titles)
     ├── NotAccepted         the admin of the peer: it does not take that class or transfer syntax
     ├── Answered            the admin of the peer: it answered a request with a failure status
+    ├── WebAnswered         the admins of both: its web server answered a request with an HTTP status that is no success
     └── ProtocolBroken      the maker of the peer: what it sent is not DICOM; we abort and say what was wrong
 """
 
@@ -73,6 +74,15 @@ class Answered(PeerError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class WebAnswered(PeerError):
+    """The peer's web server answered a DICOMweb request with a failure that concerns more than one object."""
+
+    def __init__(self, message: str, status: int, *, permanent: bool) -> None:
+        super().__init__(message)
+        self.status = status
+        self.permanent = permanent
 
 
 class ProtocolBroken(PeerError):

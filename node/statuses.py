@@ -11,6 +11,7 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
+TRANSFER_SYNTAX_NOT_SUPPORTED = 0xC122  # PS3.18 10.5.3.1, of an instance that was not stored by STOW-RS
 COERCED = 0xB000
 ELEMENTS_DISCARDED = 0xB006
 DOES_NOT_MATCH_WARNING = 0xB007
@@ -47,6 +48,7 @@ _WORDS = {
     OUT_OF_RESOURCES: "out of resources",
     DATA_SET_DOES_NOT_MATCH: "data set does not match SOP class",
     CANNOT_UNDERSTAND: "cannot understand the data set",
+    TRANSFER_SYNTAX_NOT_SUPPORTED: "transfer syntax not supported",
     COERCED: "accepted with coercion of elements",
     ELEMENTS_DISCARDED: "accepted, elements discarded",
     DOES_NOT_MATCH_WARNING: "accepted, data set does not match SOP class",

@@ -12,7 +12,8 @@ from node.cli import port
 from node.cli.tables import show
 from node.config import Config
 from node.database import open_database
-from node.errors import ConfigurationError
+from node.dicomweb.service import authorisation, service_of, tls_context
+from node.errors import ConfigurationError, PeerError
 from storage import peers
 from storage.engine import HEAD, reading, revision, verify
 from storage.errors import StorageError
@@ -101,6 +102,7 @@ def _peers(config: Config) -> Iterator[Finding]:
         known = peers.peers(conn)
         senders = [peer for peer in known if peer.may_send]
         unanswered = [peer for peer in senders if not peers.destinations(conn, peer.ae_title)]
+    yield from _web(config, known)
     if not senders and not config.listen.allow_unknown:
         yield Finding(
             "peers",
@@ -114,6 +116,23 @@ def _peers(config: Config) -> Iterator[Finding]:
         for peer in unanswered:
             words = f"Nobody gets the results of what {peer.name} ({peer.ae_title}) sends. Give it --results own, or"
             yield Finding("peers", False, f"{words} another peer --results all.")
+
+
+def _web(config: Config, known: list[peers.Peer]) -> Iterator[Finding]:
+    """The sections [web.NAME]: each belongs to a STOW-RS peer, and its files can be used."""
+    by_web = {peer.name: peer for peer in known if peer.transport == "stow"}
+    for name in config.web.keys() - by_web.keys():
+        words = f"web.{name}: there is no STOW-RS peer of that name. Add it (osteon peers add), or drop the section."
+        yield Finding("web", False, words)
+    for name, peer in by_web.items():
+        service = service_of(config, peer)
+        try:
+            tls_context(service)
+            authorisation(service)
+        except PeerError as exc:
+            yield Finding("web", False, str(exc))
+        else:
+            yield Finding("web", True, f"{name}: results go to {peer.url}")
 
 
 def _models(config: Config) -> Iterator[Finding]:

@@ -64,7 +64,9 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     removing.add_argument("name")
     removing.set_defaults(command=_remove)
 
-    echoing = verbs.add_parser("echo", parents=[shared], help="send a C-ECHO to a peer")
+    echoing = verbs.add_parser(
+        "echo", parents=[shared], help="send a C-ECHO to a peer; of a STOW-RS peer its QIDO-RS is asked"
+    )
     echoing.add_argument("name")
     echoing.set_defaults(command=_echo)
 
@@ -157,21 +159,35 @@ def _remove(arguments: argparse.Namespace, config: Config) -> int:
 
 
 def _echo(arguments: argparse.Namespace, config: Config) -> int:
-    # pydicom and pynetdicom take a second to load, which the other commands need not spend
-    from node.dimse.client import Timeouts, associate
-    from node.dimse.negotiate import VERIFICATION_CONTEXTS
-
     with reading(open_database(config)) as conn:
         peer = peers.by_name(conn, arguments.name)
-    timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
+    print(f"Peer {peer.name}: {_asked_by_web(config, peer) if peer.transport == 'stow' else _echoed(config, peer)}")
+    return 0
+
+
+def _asked_by_web(config: Config, peer: peers.Peer) -> str:
+    from node.dicomweb.connection import Connection
+    from node.dicomweb.query import check_answers
+    from node.dicomweb.service import service_of
+
+    with Connection(service_of(config, peer)) as connection:
+        check_answers(connection)
+    return f"{peer.url} answered a query, so URL and credentials are right; whether we may store is seen when we do."
+
+
+def _echoed(config: Config, peer: peers.Peer) -> str:
+    # pydicom and pynetdicom take a second to load, which the other commands need not spend
+    from node.dimse.client import associate
+    from node.dimse.negotiate import VERIFICATION_CONTEXTS
+    from node.transport.dimse import timeouts_of
+
     with associate(
         peer.host,
         peer.port,
         calling=config.node.ae_title,
         called=peer.ae_title,
         contexts=VERIFICATION_CONTEXTS,
-        timeouts=timeouts,
+        timeouts=timeouts_of(config),
     ) as association:
         association.echo()
-    print(f"Peer {peer.name}: {peer.ae_title} at {peer.host}:{peer.port} answered the C-ECHO with success.")
-    return 0
+    return f"{peer.ae_title} at {peer.host}:{peer.port} answered the C-ECHO with success."

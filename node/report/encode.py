@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import correct_ambiguous_vr, write_file_meta_info
+from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
-from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.part10 import file_head
 from node.report.kind import Kind
 from storage.results import Role
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-PREAMBLE = b"\0" * 128 + b"DICM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +63,7 @@ def elements(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> dict[BaseTag, byt
 
 def part10(result: EncodedObject) -> bytes:
     """The same as a file (PS3.10 7.1), with our own implementation class."""
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(result.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(result.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(result.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = False
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return PREAMBLE + bytes(buffer.getvalue()) + result.data
+    return file_head(result.sop_class_uid, result.sop_instance_uid, result.transfer_syntax_uid) + result.data
 
 
 def result_of(kind: Kind, order: int, ds: Dataset, carried: Mapping[BaseTag, bytes]) -> EncodedObject:

@@ -4,9 +4,10 @@ import configparser
 import dataclasses
 import json
 import re
+import tomllib
 from pathlib import Path
 
-from node.config import Config, config_from, read_config
+from node.config import Config, WebSection, config_from, read_config
 from storage.states import Outcome, StudyState
 
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy"
@@ -18,14 +19,18 @@ def test_the_example_configuration_holds_every_key_with_its_default():
     assert dataclasses.replace(config, folder=Path()) == Config()
     text = example.read_text(encoding="utf-8")
     for section in dataclasses.fields(Config):
-        if section.name != "folder":
+        if section.name not in ("folder", "web"):
             for key in dataclasses.fields(getattr(config, section.name)):
                 assert re.search(rf"^{key.name} = ", text, flags=re.MULTILINE), f"{section.name}.{key.name} is missing"
 
 
-def test_the_demonstration_writes_a_configuration_without_fault():
-    import tomllib
+def test_the_example_shows_every_key_of_a_stow_peer():
+    text = (DEPLOY / "node.example.toml").read_text(encoding="utf-8")
+    shown = tomllib.loads(re.sub(r"^# (?=\[web\.|\w+ = )", "", text, flags=re.MULTILINE))["web"]["cloud"]
+    assert shown.keys() == {key.name for key in dataclasses.fields(WebSection)}
 
+
+def test_the_demonstration_writes_a_configuration_without_fault():
     from deploy.demonstration.running_node import CONFIGURATION
 
     tables = tomllib.loads(CONFIGURATION.format(ae_title="OSTEON", host="127.0.0.1", port=11112, models=""))

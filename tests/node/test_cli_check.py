@@ -92,3 +92,22 @@ def test_a_sender_whose_results_nobody_gets_is_named(tmp_path: Path, capsys: Any
     found = [row for row in json.loads(capsys.readouterr().out) if row["what"] == "peers" and not row["ok"]]
     assert len(found) == 1
     assert "ward (WARD)" in found[0]["says"]
+
+
+def test_credentials_of_stow_peers_are_tried(tmp_path: Path, capsys: Any) -> None:
+    with begin(open_database(configured(tmp_path))) as conn:
+        for name, url in (("cloud", "https://c.example/rs"), ("near", "http://127.0.0.1:1/rs")):
+            peer = peers.Peer(0, name, name.upper(), "c", 443, transport="stow", url=url, results="all")
+            peers.add(conn, peer, 1.0)
+    (tmp_path / "models").mkdir()
+    settings = tmp_path / "node.toml"
+    settings.write_text(
+        '[node]\ndata_folder = "data"\n[listen]\nport = 0\n[work]\nmodels_folder = "models"\n'
+        '[web.cloud]\nbearer_file = "absent"\n[web.nobody]\nbearer_file = "token"\n',
+        encoding="utf-8",
+    )
+    assert main(["check", "--json", "--config", str(settings)]) == 1
+    found = {row["says"]: row["ok"] for row in json.loads(capsys.readouterr().out) if row["what"] == "web"}
+    assert [ok for says, ok in found.items() if "web.cloud bearer_file" in says] == [False]
+    assert [ok for says, ok in found.items() if "web.nobody: there is no STOW-RS peer" in says] == [False]
+    assert [ok for says, ok in found.items() if says.startswith("near: results go to http")] == [True]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from node.cli import main
+from tests.node.dicomweb.made_servers import Says, serving
 
 
 @pytest.fixture
@@ -61,3 +62,13 @@ def test_a_stow_peer_needs_no_dicom_port(settings: list[str], capsys: Any, url: 
 def test_a_way_that_leads_nowhere_is_refused(settings: list[str], capsys: Any, given: list[str], words: str) -> None:
     assert main(["peers", "add", "pacs", "--ae", "PACS", *given, *settings]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_an_echo_to_a_stow_peer_tries_its_url_and_credentials(settings: list[str], capsys: Any) -> None:
+    with serving(Says(401), Says(200, b"[]")) as server:
+        url = f"http://127.0.0.1:{server.port}/rs"
+        assert main(["peers", "add", "web", "--ae", "WEB", "--transport", "stow", "--url", url, *settings]) == 0
+        assert main(["peers", "echo", "web", *settings]) == 1
+        assert "Give it credentials in [web.web]" in capsys.readouterr().err
+        assert main(["peers", "echo", "web", *settings]) == 0
+    assert "answered a query" in capsys.readouterr().out

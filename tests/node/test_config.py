@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from node.config import Config, read_config
+from node.dicomweb.service import service_of
 from node.errors import ConfigurationError
 from node.listen.settings import TlsFiles
 from node.listener import settings_from
 from node.suitable import RouteRules, rules_from
+from storage.peers import Peer
 
 
 def written(folder: Path, text: str) -> Path:
@@ -66,6 +68,13 @@ max_associations = "many"
         pytest.param("[listen]\ntls_authority = 'a.pem'\n", "listen.tls_authority", id="an authority alone"),
         pytest.param("[work]\nprovider = 'tpu'\n", "work.provider", id="unknown provider"),
         pytest.param("[database]\nurl = 'mysql://x'\n", "database.url", id="unknown database"),
+        pytest.param("[web]\nauthority = 'a.pem'\n", "[web] has no keys of its own", id="a web key without a peer"),
+        pytest.param("web = 3\n", "web: it must hold a section", id="a value for the web peers"),
+        pytest.param("[web.pacs]\nurl = 'x'\n", "web.pacs.url: there is no such key", id="a URL in the file"),
+        pytest.param("[web.pacs]\nkey = 'a.pem'\n", "web.pacs.certificate", id="a web key without certificate"),
+        pytest.param(
+            "[web.pacs]\nbearer_file = 'a'\nbasic_file = 'b'\n", "name one of them", id="two kinds of credentials"
+        ),
         pytest.param("[settle]\ncap_s = 10\n", "settle.cap_s", id="cap below patience"),
         pytest.param("node = 3\n", "node: it must be a section", id="a value for a section"),
         pytest.param("[node\n", "cannot be read as TOML", id="not TOML"),
@@ -74,6 +83,17 @@ max_associations = "many"
 def test_a_bad_value_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says.replace("[", r"\[")):
         read_config(written(tmp_path, text))
+
+
+def test_each_stow_peer_has_a_section_of_its_own(tmp_path: Path) -> None:
+    text = "[web.pacs]\nauthority = 'ca.pem'\n[web.cloud]\nbearer_file = 'token'\n"
+    config = read_config(written(tmp_path, text))
+    assert {name: (each.authority, each.bearer_file) for name, each in config.web.items()} == {
+        "pacs": ("ca.pem", ""),
+        "cloud": ("", "token"),
+    }
+    cloud = service_of(config, Peer(0, "cloud", "CLOUD", "c", 443, transport="stow", url="https://c/rs"))
+    assert cloud.bearer_file == tmp_path.resolve() / "token"
 
 
 def test_what_an_admin_says_of_routing_becomes_its_rules(tmp_path: Path) -> None:

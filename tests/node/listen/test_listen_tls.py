@@ -1,9 +1,7 @@
 """The listener over TLS: with a certificate from the right authority, or not at all."""
 
 import ssl
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,29 +11,12 @@ from node.dimse.negotiate import VERIFICATION_CONTEXTS, storage_contexts
 from node.errors import ConfigurationError, PeerError
 from node.listen.settings import TlsFiles
 from tests.bench.loads import EXPLICIT_LE, MR256, MR_IMAGE, made
+from tests.certificates import Identity, identity
 
 from .conftest import OURS, SENDER, House
 
 CONTEXTS = (*VERIFICATION_CONTEXTS, *storage_contexts({MR_IMAGE: EXPLICIT_LE}))
 TIMEOUTS = Timeouts(connect_s=5, response_s=5, idle_s=5)
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A certificate that signs itself, and its key."""
-
-    certificate: Path
-    key: Path
-
-
-def identity(folder: Path, name: str) -> Identity:
-    made_ = Identity(folder / f"{name}.pem", folder / f"{name}.key")
-    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name}"
-    files = ["-keyout", str(made_.key), "-out", str(made_.certificate)]
-    subprocess.run(
-        [*command.split(), *files, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
-    )
-    return made_
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Our side as user agent of DICOMweb (PS3.18): one HTTP connection, storing (STOW-RS) and asking (QIDO-RS)."""
