@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from node.cli.tables import local_time, show, show_one
@@ -151,13 +152,21 @@ def _retry(arguments: argparse.Namespace, config: Config) -> int:
 
 def _held(arguments: argparse.Namespace, config: Config) -> int:
     with reading(open_database(config)) as conn:
-        known = dict(studies.held(conn))
-        for uid, sha256 in unindexed_records(conn, config.journal_folder):
-            known.setdefault(uid, sha256)  # of two objects with one UID the first is kept
-    held = sorted(known.items())
-    if arguments.json:
-        print(json.dumps([{"sop_instance_uid": uid, "sha256": sha256} for uid, sha256 in held], indent=2))
-    else:
-        for uid, sha256 in held:
-            print(uid, sha256)
+        held = _all_held(conn, config)
+        if arguments.json:
+            print(json.dumps([{"sop_instance_uid": uid, "sha256": sha256} for uid, sha256 in held], indent=2))
+        else:
+            for uid, sha256 in held:
+                print(uid, sha256)
     return 0
+
+
+def _all_held(conn: Connection, config: Config) -> Iterator[tuple[str, str]]:
+    """What has a row, by UID, then what still waits for its row; an archive of millions is not gathered in memory."""
+    waiting: dict[str, str] = {}
+    for uid, sha256 in unindexed_records(conn, config.journal_folder):
+        waiting.setdefault(uid, sha256)  # of two objects with one UID the first is kept
+    for uid, sha256 in studies.held(conn):
+        waiting.pop(uid, None)
+        yield uid, sha256
+    yield from sorted(waiting.items())

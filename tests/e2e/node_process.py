@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,14 @@ class Node:
         """Our number of a study, None when it has not been recorded (read from the database, which costs less)."""
         study = self._study(study_instance_uid)
         return None if study is None else int(study.id)
+
+    def states(self) -> Counter[str]:
+        """How many studies are in each state (read from the database, which costs less)."""
+        from storage import studies
+        from storage.engine import reading
+
+        with reading(self._database()) as conn:
+            return Counter(study.state.value for study in studies.studies(conn, limit=1_000_000))
 
     def state(self, study_instance_uid: str) -> str:
         """The study's state, "" when it has not been recorded."""

@@ -1,0 +1,23 @@
+"""Every check of the suite by its name, and running one."""
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.faults import hostile_files
+from tests.faults.checks import CannotRun, Check, Job, Outcome
+
+CHECKS: dict[str, Check] = {check.name: check for check in (hostile_files.CHECK,)}
+
+
+def run_check(check: Check, against: str, *, count: int | None = None, seed: int = 7, short: bool = False) -> Outcome:
+    """Run a check once in an empty folder. Raises CannotRun when this machine lacks what it needs."""
+    if against not in check.peers:
+        raise CannotRun(f"{check.name} cannot be run against {against}: it asks for {', '.join(check.peers)}.")
+    if count is None:
+        count = check.short_count if short else check.full_count
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="osteon-faults-") as folder:
+        outcome = check.run(Job(against, count, seed, Path(folder), short))
+    return replace(outcome, figures=outcome.figures | {"time": f"{time.monotonic() - begin:.0f} s"})
