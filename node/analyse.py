@@ -26,6 +26,7 @@ from node.report.earlier import EarlierLesion, lesions_of
 from node.report.encode import EncodedObject
 from node.report.kind import Kind
 from node.report.objects import objects, warm_up
+from node.report.profile import profile_named
 from node.report.request import DocumentRef, Request
 from node.route import Chosen, Decision, route
 from node.series import series_of
@@ -169,8 +170,9 @@ class Desk:
     def _answered(self, job: Job, chosen: Chosen, images: Mapping[str, Received], work: _Work) -> None:
         """Let one model answer; report and store what it says."""
         system = self._systems[chosen.card.label]
+        profiles = [profile_named(name) for name in job.profiles]
         try:
-            said = system.study(chosen, images)
+            said = system.study(chosen, images, any(Kind.MAP in profile.kinds for profile in profiles))
         except ImageError as exc:  # what one model was given; another's images may be sound
             said = Answered(None, left_out=(LeftOut(Outcome(exc.outcome), f"{chosen.card.label}: {exc}"),))
         work.left_out += said.left_out
@@ -182,7 +184,7 @@ class Desk:
         request = replace(
             self._request(job, len(work.results)), tracking_uids=_tracking_uids(said.findings, images, work)
         )
-        encoded = objects(said.findings, said.sources, request)
+        encoded = objects(said.findings, said.sources, request, profiles)
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
         places = self._store.put_all([each.data for each in encoded])

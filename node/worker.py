@@ -7,7 +7,7 @@ Every turn survives its own errors: a fault in one study, peer or model never st
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
@@ -117,7 +117,7 @@ def one_study(engine: Engine, config: Config, analyst: Analyst, owner: str, stop
     except AnalystDied as exc:
         _crashed(engine, config, claim, str(exc), stopping=stop.is_set())
         return True
-    _record(engine, claim, analysis, config.work.lease_s / 2)
+    _record(engine, claim, job, analysis, config.work.lease_s / 2)
     log.info(
         "study %d: analysed in %.2f s, attempt %d, %s, %d result(s)",
         claim.study_id, time.monotonic() - started, claim.attempt, analysis.outcome.value, len(analysis.results),
@@ -138,7 +138,14 @@ def job_for(conn: Connection, claim: runs.Claim) -> Job:
         last_fingerprint=runs.last_fingerprint(conn, claim.study_id),
         former_results=runs.former_results(conn, claim.study_id),
         earlier_reports=runs.earlier_reports(conn, claim.study_id),
+        profiles=_profiles(peers.destinations(conn, claim.calling_ae)),
     )
+
+
+def _profiles(receivers: Sequence[peers.Peer]) -> tuple[str, ...]:
+    """The profiles to serve, always in the same order; the default where nobody gets anything yet."""
+    wanted = {peer.profile for peer in receivers} or {"default"}
+    return tuple(sorted(wanted, key=list(peers.PROFILES).index))
 
 
 class _Pulse:
@@ -168,7 +175,7 @@ class _Pulse:
         return held
 
 
-def _record(engine: Engine, claim: runs.Claim, analysis: Analysis, patience_s: float) -> None:
+def _record(engine: Engine, claim: runs.Claim, job: Job, analysis: Analysis, patience_s: float) -> None:
     """Store what came of the run: states, results and deliveries in one transaction."""
 
     def change(conn: Connection) -> bool:
@@ -176,7 +183,11 @@ def _record(engine: Engine, claim: runs.Claim, analysis: Analysis, patience_s: f
             return runs.release(conn, claim, analysis.explanation[0], time.time(), not_before=time.time() + _POSTPONE_S)
         if analysis.unchanged:
             return runs.unchanged(conn, claim, time.time())
-        return runs.finish(conn, claim, _ending(conn, claim, analysis), time.time())
+        receivers = peers.destinations(conn, claim.calling_ae) if analysis.results else []
+        strangers = [peer for peer in receivers if peer.profile not in job.profiles]
+        if strangers:
+            return runs.release(conn, claim, _not_made(strangers[0]), time.time())
+        return runs.finish(conn, claim, _ending(analysis, receivers), time.time())
 
     kept = patiently(engine, change, patience_s)
     if not kept:
@@ -189,8 +200,14 @@ def _record(engine: Engine, claim: runs.Claim, analysis: Analysis, patience_s: f
                   claim.study_id, analysis.outcome.value, claim.study_id, claim.study_id)  # fmt: skip
 
 
-def _ending(conn: Connection, claim: runs.Claim, analysis: Analysis) -> runs.Ending:
-    receivers = peers.destinations(conn, claim.calling_ae) if analysis.results else []
+def _not_made(peer: peers.Peer) -> str:
+    return (
+        f"Peer {peer.name} was named for these results, or given the result profile {peer.profile}, while they were "
+        "made: they are made again, with what that profile asks for."
+    )
+
+
+def _ending(analysis: Analysis, receivers: Sequence[peers.Peer]) -> runs.Ending:
     return runs.Ending(
         outcome=analysis.outcome,
         explanation="\n".join(analysis.explanation),

@@ -11,7 +11,7 @@ from storage.outbox import joined
 from storage.states import TO_BE_SENT, DeliveryState, Outcome, StudyState
 from storage.tables import deliveries, parcels, results, runs
 
-COMPANIONS = frozenset({"gsps", "sc", "adc"})
+COMPANIONS = frozenset({"map", "adc", "gsps", "sc", "pdf", "kos", "segment-sr"})
 """Kinds that only show again what segmentation and report say, or can be computed from what the peer has: one that does
 not take them has all the same."""
 NOBODY = (

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, exists, insert, select, update
 
 from storage.results import ResultFile, as_file
 from storage.states import TO_BE_SENT, DeliveryState
-from storage.tables import deliveries, parcels, results
+from storage.tables import deliveries, parcels, peers, results
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,34 @@ class Parcel:
 
 
 def dispatch(
-    conn: Connection, study_id: int, run_id: int, result_ids: Sequence[int], peer_ids: Sequence[int], now: float
-) -> None:
-    """Put the results of a run into one parcel per peer, due at once."""
+    conn: Connection,
+    study_id: int,
+    run_id: int,
+    made: Sequence[tuple[int, ResultFile]],
+    peer_ids: Sequence[int],
+    now: float,
+) -> int:
+    """Put the results of a run that the profile of each peer names into a parcel for it, due at once.
+
+    Parameters
+    ----------
+    made
+        (number of the result, the result), in any order.
+
+    Returns
+    -------
+    int
+        How many peers get something.
+    """
+    chosen = conn.execute(select(peers.c.id, peers.c.profile).where(peers.c.id.in_(peer_ids)))
+    profiles = {row.id: row.profile for row in chosen}
+    sent = 0
     for peer_id in dict.fromkeys(peer_ids):
+        roles = [(result_id, file.role_for(profiles[peer_id])) for result_id, file in made]
+        result_ids = [result_id for result_id, role in roles if role is not None and not role.in_reserve]
+        if not result_ids:
+            continue
+        sent += 1
         parcel = {
             "study_id": study_id,
             "run_id": run_id,
@@ -50,6 +74,7 @@ def dispatch(
             for result_id in result_ids
         ]
         conn.execute(insert(deliveries), rows)
+    return sent
 
 
 def due_peers(conn: Connection, now: float) -> list[int]:

@@ -30,6 +30,15 @@ CONFIRM = {
     "auto": "storage commitment where it offers that, else a query where it answers them, else its answer is believed",
 }
 TRANSPORTS = {"dimse": "C-STORE to its AE title", "stow": "STOW-RS to its URL"}
+PROFILES = {
+    "default": "SEG, outlines, picture, ADC map and report: everybody finds something that shows",
+    "ohif": "SEG, picture and report, as OHIF shows them",
+    "slicer": "SEG and report, for 3D Slicer and software that computes",
+    "weasis": "SEG, outlines, picture and report, for Weasis and other desktop viewers",
+    "classic-pacs": "outlines, picture and a report of an older class: no SEG",
+    "everything": "every kind of object that there is",
+}
+"""The result profiles by name; node/report/profile.py says what is in them, and a test that both name the same."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
@@ -51,7 +60,7 @@ class Peer:
     may_find: bool = False
     """Whether it may be asked by C-FIND how many images a study has."""
     profile: str = "default"
-    """The result profile: which objects it gets."""
+    """A key of `PROFILES`: which objects it gets."""
     confirm: str = "none"
     """A key of `CONFIRM`: what proves that it has an object, beyond its answer."""
     transport: str = "dimse"
@@ -157,6 +166,8 @@ def _checked(conn: Connection, peer: Peer) -> Peer:
         )
     if peer.results not in RESULTS:
         raise PeerRefused(f"{place} results: {peer.results!r} is none of {', '.join(RESULTS)}. Choose one.")
+    if peer.profile not in PROFILES:
+        raise PeerRefused(f"{place} profile: {peer.profile!r} is none of {', '.join(PROFILES)}. Choose one.")
     addresses = tuple(_block(place, address) for address in peer.addresses)
     url = _checked_transport(place, peer)
     _check_taken(conn, peer)

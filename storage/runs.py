@@ -172,17 +172,18 @@ def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
     }
     if not _end(conn, claim.run_id, RunState.FINISHED, now, **values):
         return False
-    result_ids = keep(conn, claim.study_id, claim.run_id, ending.results, now)
-    if ending.results and ending.destinations:
+    made = list(zip(keep(conn, claim.study_id, claim.run_id, ending.results, now), ending.results, strict=True))
+    receivers = 0
+    if made and ending.destinations:
         hasten(conn, claim.study_id, now)
-        dispatch(conn, claim.study_id, claim.run_id, result_ids, ending.destinations, now)
+        receivers = dispatch(conn, claim.study_id, claim.run_id, made, ending.destinations, now)
     after = state_for(ending.outcome)
-    if after is StudyState.SENDING and not (ending.results and ending.destinations):
-        after = StudyState.FAILED if ending.results else StudyState.DELIVERED
+    if after is StudyState.SENDING and not receivers:
+        after = StudyState.FAILED if made else StudyState.DELIVERED
     row = {"outcome": ending.outcome, "explanation": ending.explanation, "crashes": 0, "forced": False}
     if after is StudyState.FAILED and ending.results:
         row |= {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{ending.explanation}"}
-    move(conn, study, after, EventKind.ENDED, _told(ending, after), now, **row)
+    move(conn, study, after, EventKind.ENDED, _told(ending, receivers), now, **row)
     return True
 
 
@@ -306,10 +307,10 @@ def _count_with_results(conn: Connection, study_id: int) -> int:
     return conn.execute(select(func.count(results.c.run_id.distinct())).where(own)).scalar_one()
 
 
-def _told(ending: Ending, after: StudyState) -> str:
+def _told(ending: Ending, receivers: int) -> str:
     said = " ".join((f"{ending.outcome}:", *ending.explanation.splitlines()))
-    if after is StudyState.SENDING:
-        return f"{said} {len(ending.results)} results go to {len(ending.destinations)} peers."
-    if ending.results and not ending.destinations:
+    if receivers and state_for(ending.outcome) is StudyState.SENDING:
+        return f"{said} {len(ending.results)} results go to {receivers} peers."
+    if ending.results and not receivers:
         return f"{said} {len(ending.results)} results are kept; no peer is named for them."
     return said

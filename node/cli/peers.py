@@ -39,6 +39,12 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     )
     adding.add_argument("--may-find", action="store_true", help="it answers C-FIND; asked whether a study is complete")
     adding.add_argument(
+        "--profile",
+        default="default",
+        metavar="NAME",
+        help=f"which objects it gets: {', '.join(peers.PROFILES)} (default: default)",
+    )
+    adding.add_argument(
         "--confirm",
         choices=tuple(peers.CONFIRM),
         default="auto",
@@ -83,6 +89,7 @@ def _add(arguments: argparse.Namespace, config: Config) -> int:
         addresses=tuple(arguments.address),
         results=arguments.results,
         may_find=arguments.may_find,
+        profile=arguments.profile,
         confirm=arguments.confirm,
         transport=arguments.transport,
         url=arguments.url,
@@ -122,6 +129,7 @@ def _list(arguments: argparse.Namespace, config: Config) -> int:
                 "addresses": list(peer.addresses),
                 "results": peer.results,
                 "may_find": peer.may_find,
+                "profile": peer.profile,
                 "confirm": peer.confirm,
                 "transport": peer.transport,
                 "url": peer.url,
@@ -137,6 +145,7 @@ def _list(arguments: argparse.Namespace, config: Config) -> int:
         "addresses",
         "results",
         "may_find",
+        "profile",
         "confirm",
         "transport",
         "url",

@@ -64,7 +64,24 @@ class Profile:
     """By kind, what goes instead where the peer refuses its storage class, one after the other."""
 
 
-PROFILES: dict[str, Profile] = {profile.name: profile for profile in (Profile(),)}
+_NO_SEG = (Form(Kind.SEG), Form(Kind.GSPS), Form(Kind.SC))
+_NO_3D = (Form(Kind.SR, report=ReportClass.COMPREHENSIVE), Form(Kind.SR, report=ReportClass.ENHANCED))
+_FALLBACKS: dict[Kind, tuple[Form, ...]] = {Kind.SEG: _NO_SEG, Kind.GSPS: (Form(Kind.SC),), Kind.SR: _NO_3D}
+
+_READY_MADE = (
+    Profile(),
+    Profile(name="ohif", kinds=frozenset({Kind.SEG, Kind.SC, Kind.SR}), fallbacks=_FALLBACKS),
+    Profile(name="slicer", kinds=frozenset({Kind.SEG, Kind.SR}), fallbacks=_FALLBACKS),
+    Profile(name="weasis", kinds=frozenset({Kind.SEG, Kind.GSPS, Kind.SC, Kind.SR}), fallbacks=_FALLBACKS),
+    Profile(
+        name="classic-pacs",
+        kinds=frozenset({Kind.GSPS, Kind.SC, Kind.SR}),
+        report=ReportClass.COMPREHENSIVE,
+        fallbacks=_FALLBACKS,
+    ),
+    Profile(name="everything", kinds=frozenset(Kind), fallbacks=_FALLBACKS),
+)
+PROFILES: dict[str, Profile] = {profile.name: profile for profile in _READY_MADE}
 
 
 def profile_named(name: str) -> Profile:

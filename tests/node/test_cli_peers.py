@@ -33,6 +33,16 @@ def test_a_peer_gets_results_by_c_store_and_proves_them_as_it_can(settings: list
     assert listed(settings, capsys)[0]["confirm"] == "commitment"
 
 
+def test_a_peer_gets_what_everybody_gets_or_what_its_profile_names(settings: list[str], capsys: Any) -> None:
+    adding = ["peers", "add", "pacs", "--ae", "PACS", "--host", "pacs.example", "--port", "104"]
+    assert main([*adding, *settings]) == 0
+    assert listed(settings, capsys)[0]["profile"] == "default"
+    assert main([*adding, "--profile", "classic-pacs", *settings]) == 0
+    assert listed(settings, capsys)[0]["profile"] == "classic-pacs"
+    assert main([*adding, "--profile", "none-such", *settings]) != 0
+    assert "none of default, ohif" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [

@@ -13,6 +13,12 @@ from storage.peers import Peer
 PACS = Peer(0, "pacs", "PACS", "pacs.example", 11112, addresses=("10.1.2.0/24", "10.9.9.9"), results="all")
 
 
+def test_a_profile_that_nobody_knows_is_refused_and_the_known_ones_are_named(engine: Engine) -> None:
+    with begin(engine) as conn, pytest.raises(PeerRefused) as refused:
+        peers.add(conn, Peer(0, "pacs", "PACS", "localhost", 104, profile="ohiff"), 1.0)
+    assert "peers.pacs profile: 'ohiff' is none of default, ohif, slicer" in str(refused.value)
+
+
 def test_a_peer_comes_back_as_it_was_stored(engine: Engine) -> None:
     with begin(engine) as conn:
         stored = peers.add(conn, PACS, 1.0)
