@@ -18,6 +18,9 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 TABLE = TESTS / "CHECKLIST.md"
 MARK = "checklist"
+JUDGED = (1, 2, 8, 9, 14, 21, 23, 65)
+"""Lines that hold for every object that any test writes: tests/written.py judges them at the end of a run."""
+COLLECTOR = "checklist of this run"
 _PROPERTY = "line of the checklist"
 
 
@@ -37,6 +40,10 @@ class Outcomes:
 
     counts: Counter[str] = field(default_factory=Counter)
     reasons: set[str] = field(default_factory=set)
+    objects: int = 0
+    """Result objects of the run that were judged for this line (tests/written.py)."""
+    broken: int = 0
+    """Of them, those that do not hold it."""
 
     def add(self, report: pytest.TestReport) -> None:
         """Count the call of a test, and whatever else of it did not pass."""
@@ -48,12 +55,15 @@ class Outcomes:
 
     def words(self) -> str:
         """For the table."""
+        if self.broken:
+            return f"**FAILED** ({self.broken} of {self.objects} objects written)"
         if self.counts["failed"]:
             return f"**FAILED** ({self.counts['failed']} of {self.counts.total()})"
         if self.counts["skipped"]:
             why = "; ".join(sorted(self.reasons))
             return f"green ({self.counts['passed']}), {self.counts['skipped']} skipped: {why}"
-        return f"green ({self.counts['passed']})" if self.counts["passed"] else "not run"
+        judged = f", {self.objects} objects" if self.objects else ""
+        return f"green ({self.counts['passed']}{judged})" if self.counts["passed"] or judged else "not run"
 
 
 def lines() -> list[Line]:
@@ -73,6 +83,8 @@ def tests_by_line() -> dict[int, list[str]]:
                 own = [number for decorator in node.decorator_list for number in _marked(decorator)]
                 for number in dict.fromkeys((*whole, *own)):
                     found[number].append(f"{path.relative_to(TESTS).as_posix()}::{node.name}")
+    for number in JUDGED:
+        found[number].append("written.py (every object that the tests write)")
     return {number: sorted(names) for number, names in sorted(found.items())}
 
 
@@ -174,6 +186,10 @@ class _Collector:
             if name == _PROPERTY:
                 self._outcomes[int(str(number))].add(report)
 
+    def judged(self, number: int, objects: int, broken: int) -> None:
+        """What the judges of all written objects said (tests/written.py)."""
+        self._outcomes[number].objects, self._outcomes[number].broken = objects, broken
+
     def pytest_sessionfinish(self) -> None:
         write({number: found.words() for number, found in self._outcomes.items()})
 
@@ -181,7 +197,7 @@ class _Collector:
 def pytest_configure(config: pytest.Config) -> None:
     """Only the process that sees all reports writes."""
     if config.getoption("checklist") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(_Collector(), "checklist of this run")
+        config.pluginmanager.register(_Collector(), COLLECTOR)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
-"""What holds for all tests: the checklist that they fill (tests/checklist.py)."""
+"""What holds for all tests: the checklist that they fill, and the judges of every object that they write."""
 
-pytest_plugins = ("tests.checklist",)
+pytest_plugins = ("tests.checklist", "tests.written")

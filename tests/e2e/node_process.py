@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests import written
 from tests.e2e.processes import HOST, PROJECT, Child, free_port, listens, until
 
 OSTEON = [sys.executable, "-c", "from node.cli import main; raise SystemExit(main())"]
@@ -163,6 +164,7 @@ class Node:
         self.kill()
         if self._engine is not None:
             self._engine.dispose()
+        written.keep_results(self.data / "results", "a node of tests/e2e")
         assert_no_patient_in(self)
 
 

@@ -41,6 +41,12 @@ def in_order(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return rounded[np.lexsort(rounded.T)] + 0.0
 
 
+def said_of(tool: str, *arguments: str | Path) -> tuple[int, list[str]]:
+    """The exit status of a tool that is installed, and the lines that it said."""
+    done = subprocess.run([tool, *map(str, arguments)], capture_output=True, text=True, errors="replace", timeout=120)
+    return done.returncode, (done.stdout + done.stderr).splitlines()
+
+
 def ran(tool: str, *arguments: str | Path) -> tuple[int, str]:
     """The exit status of a validator and all it said; a validator that is not there fails the test."""
     found = shutil.which(tool, path=str(Path(sys.executable).parent)) or shutil.which(tool)
