@@ -17,6 +17,7 @@ PRIVATE_SCHEME_NAME = "Osteon result concepts"
 ABNORMAL = Code("49755003", "SCT", "Morphologically Abnormal Structure")
 NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 LESION = Code("52988006", "SCT", "Lesion")
+TISSUE = Code("85756007", "SCT", "Tissue")  # CID 7150
 
 # The answer. "Assignment of intermediate or overall interpretation results to a general category" (PS3.16 Annex D)
 ASSESSMENT = Code("111005", "DCM", "Assessment Category")
@@ -112,6 +113,7 @@ UNITS: dict[Unit, Code] = {
     Unit.PIXELS: Code("{pixels}", "UCUM", "pixels"),
     Unit.ADC: Code("10-6.mm2/s", "UCUM", "10-6.mm2/s"),
 }
+PROBABILITY_OF_CLASS = Code("110854", "DCM", "Fractional Probabilistic Segmentation")  # CID 7180
 QUANTITY = Code("246205007", "SCT", "Quantity")  # PS3.3 C.7.6.16.2.11, Quantity Definition
 DERIVED_FROM = Code("121322", "DCM", "Source image for image processing operation")  # CID 7202
 PERCENT = Code("%", "UCUM", "Percent")

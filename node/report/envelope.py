@@ -110,7 +110,7 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     if anatomy is not None:
         if anatomy.body_part:
             ds.BodyPartExamined = anatomy.body_part
-        if cover.kind is not Kind.SEG and (anatomy.laterality or anatomy.body_part in PAIRED):
+        if ds.Modality != "SEG" and (anatomy.laterality or anatomy.body_part in PAIRED):
             ds.Laterality = anatomy.laterality  # of a SEG the segments say it, as dciodvfy demands
 
 

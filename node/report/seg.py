@@ -62,7 +62,7 @@ def segmentation(
         **place(cover),
     )
     if subject.is_projection:
-        _put_pixels(ds, mask[0], len(lesions))
+        put_pixels(ds, mask[0], len(lesions))
         place_projection(ds, subject, nominal_plane)
     name_frames(ds, subject)
     repeat_dimension_uids(ds, cover)
@@ -86,7 +86,7 @@ def _numbered(mask: npt.NDArray[np.uint8], lesions: Sequence[Lesion]) -> npt.NDA
     return mask if same and int(mask.max()) == len(lesions) else table[mask]
 
 
-def _put_pixels(ds: Dataset, mask: npt.NDArray[np.uint8], segments: int) -> None:
+def put_pixels(ds: Dataset, mask: npt.NDArray[np.uint8], segments: int) -> None:
     """The true grid and the true frames, packed from the low bit on (PS3.5 8.1.1); each is whole bytes, see `parts`."""
     ds.Rows, ds.Columns = mask.shape
     packed = b"".join(np.packbits(mask == number, bitorder="little").tobytes() for number in range(1, segments + 1))

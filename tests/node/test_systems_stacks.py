@@ -39,11 +39,11 @@ def diffusion(tmp_path_factory: pytest.TempPathFactory) -> System:
     return open_system(read_bundle(folder), SessionOptions(Device.CPU, threads=1))
 
 
-def answered(system: System, *series: list) -> Answered:
+def answered(system: System, *series: list, with_maps: bool = False) -> Answered:
     images = received(*series)
     decision = route(series_of(each.facts for each in images.values()), [card_facts(system.card)])
     assert decision.chosen is not None, decision.explanation
-    return system.study(decision.chosen, images)
+    return system.study(decision.chosen, images, with_maps)
 
 
 @pytest.fixture(scope="module")
