@@ -10,12 +10,17 @@ from node.report.encode import EncodedObject
 from node.report.envelope import Envelope
 from node.report.gsps import presentation_state
 from node.report.kind import Kind
+from node.report.kos import key_images
+from node.report.map import level_map, level_parts, probability_map
 from node.report.parts import Builder, Making, Part, of_source, of_study
+from node.report.pdf import summary_page
+from node.report.profile import MapType
 from node.report.request import AdcSeries
 from node.report.sc import planes_to_show, secondary_capture
 from node.report.seg import parts, segmentation
 from node.report.sr import report
 from node.report.subject import Subject
+from node.report.words import headline
 
 
 def segmentations(making: Making) -> Iterator[Part]:
@@ -34,6 +39,18 @@ def adc_maps(making: Making) -> Iterator[Part]:
             yield Part(each.key, each.key, partial(_adc_map, each, each.source.adc))
 
 
+def maps(making: Making) -> Iterator[Part]:
+    """One per source whose findings hold a map, and of a radiograph its distance levels."""
+    model, profile = making.findings.model, making.request.profile
+    is_fractional = profile.map is MapType.FRACTIONAL
+    for each in making.subjects:
+        build = partial(probability_map, each, model, is_fractional, profile.nominal_plane)
+        yield of_source(each, "", build)
+        for levels in level_parts(each):
+            name = f"#level{levels[0]}"
+            yield of_source(each, name, partial(level_map, each, levels, model, profile.nominal_plane))
+
+
 def presentation_states(making: Making) -> Iterator[Part]:
     """One per source."""
     for each in making.subjects:
@@ -48,6 +65,18 @@ def secondary_captures(making: Making) -> Iterator[Part]:
             yield of_source(each, name, partial(secondary_capture, each, plane, making.findings.model))
 
 
+def summaries(making: Making) -> Iterator[Part]:
+    """One page for the study."""
+    yield of_study(making, lambda cover: summary_page(making.findings, making.subjects, cover, making.request))
+
+
+def key_selections(making: Making) -> Iterator[Part]:
+    """One for the study, where anything was outlined."""
+    findings = making.findings
+    said = headline(findings.answer, findings.probabilities, findings.kind)
+    yield of_study(making, lambda cover: key_images(making.subjects, making.others, said, cover))
+
+
 def reports(making: Making) -> Iterator[Part]:
     """The report of the study, which names what this profile gets with it."""
 
@@ -59,9 +88,12 @@ def reports(making: Making) -> Iterator[Part]:
 
 BUILDERS: dict[Kind, Builder] = {
     Kind.SEG: segmentations,
+    Kind.MAP: maps,
     Kind.ADC: adc_maps,
     Kind.GSPS: presentation_states,
     Kind.SC: secondary_captures,
+    Kind.PDF: summaries,
+    Kind.KOS: key_selections,
     Kind.SR: reports,
 }
 """A kind that is missing here is made for nobody."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from node.report.kind import DOCUMENTS, Kind
-from node.report.profile import Form, Profile, ReportClass, SegmentationType
+from node.report.profile import Form, MapType, Profile, ReportClass, SegmentationType
 
 _REPORTS = frozenset({Kind.SEGMENT_SR, Kind.SR})
 
@@ -25,6 +25,7 @@ def own_form(kind: Kind, profile: Profile) -> Form:
         kind,
         profile.segmentation if kind is Kind.SEG else SegmentationType.BINARY,
         profile.report if kind in _REPORTS else ReportClass.COMPREHENSIVE_3D,
+        profile.map if kind is Kind.MAP else MapType.PARAMETRIC,
     )
 
 
@@ -41,7 +42,7 @@ def servings(profile: Profile) -> Iterator[Serving]:
 
 def in_form(profile: Profile, form: Form) -> Profile:
     """The profile as a builder of that form must read it."""
-    return replace(profile, segmentation=form.segmentation, report=form.report)
+    return replace(profile, segmentation=form.segmentation, report=form.report, map=form.map)
 
 
 def variant_of(form: Form, profile: Profile, is_projection: bool, named: Sequence[tuple[Kind, str]]) -> str:
@@ -58,6 +59,9 @@ def variant_of(form: Form, profile: Profile, is_projection: bool, named: Sequenc
     if form.kind is Kind.SEG:
         told += [] if form.segmentation is SegmentationType.BINARY else [form.segmentation.value]
         told += [] if profile.omit_empty_frames or is_projection else ["every frame"]
+        told += [] if profile.nominal_plane or not is_projection else ["no plane"]
+    if form.kind is Kind.MAP:
+        told += [] if form.map is MapType.PARAMETRIC or is_projection else [form.map.value]
         told += [] if profile.nominal_plane or not is_projection else ["no plane"]
     if form.kind in _REPORTS:
         told += [] if form.report is ReportClass.COMPREHENSIVE_3D else [form.report.value]

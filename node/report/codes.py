@@ -126,6 +126,8 @@ COMMENT = Code("121106", "DCM", "Comment")
 SOURCE_OF_MEASUREMENT = Code("121112", "DCM", "Source of Measurement")  # CID 7551
 PLACE_OF_TEXT = Code("MARK", PRIVATE_SCHEME, "Place beside which to display the value")
 
+REPORT_TITLE = Code("126000", "DCM", "Imaging Measurement Report")  # CID 7021
+
 # Titles of key object selections (CID 7010) and what is in them (TID 2010)
 OF_INTEREST = Code("113000", "DCM", "Of Interest")
 REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")

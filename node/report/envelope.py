@@ -96,7 +96,7 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     anatomy
         Given for images and presentation states, whose General Series module knows the region; None for documents.
     """
-    day, hour = _moment(cover.moment, timezone_of(source))
+    day, hour = moment_in(cover.moment, timezone_of(source))
     for what in ("InstanceCreation", "Series", *(each for each in _ONLY_SOME if f"{each}Date" in ds)):
         setattr(ds, f"{what}Date", day)
         setattr(ds, f"{what}Time", hour)
@@ -119,7 +119,7 @@ def _run_words(run: int) -> str:
     return f", run {run}" if run > 1 else ""
 
 
-def _moment(now: datetime, offset: str) -> tuple[str, str]:
+def moment_in(now: datetime, offset: str) -> tuple[str, str]:
     """Date and time in the zone that the source declares: *Timezone Offset From UTC* rules every time of an object."""
     if now.tzinfo is not None and offset:
         sign = -1 if offset[0] == "-" else 1

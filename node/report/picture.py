@@ -64,19 +64,42 @@ def picture(
     """
     rows, columns = display.shape
     width, height = panel_size(columns, rows, aspect)
-    plain = _grey(display, width, height)
-    scale = (width / columns, height / rows)
     size = max(13, round(width / 40))
+    plain, overlay = _panels(display, marks, aspect, size)
     line = round(size * 1.35)
     above, below = line * (len(caption.lines) + 2), line * len(caption.notes) + (size // 2 if caption.notes else 0)
     gap = max(4, width // 100)
     canvas = Image.new("RGB", (2 * width + gap, above + height + below), _BACKGROUND)
-    canvas.paste(plain.convert("RGB"), (0, above))
-    overlay = plain.convert("RGB")
-    _draw_marks(overlay, marks, scale, size)
+    canvas.paste(plain, (0, above))
     canvas.paste(overlay, (width + gap, above))
     _write(canvas, caption, size, line, (0, width + gap), above, above + height)
     return np.asarray(canvas, dtype=np.uint8)
+
+
+def panels(
+    display: npt.NDArray[np.generic], marks: Sequence[Mark], aspect: float, text_share: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """The two panels by themselves: the original, and the same with outlines.
+
+    Parameters
+    ----------
+    text_share
+        How many times the height of the words goes into the longer side of a panel.
+    """
+    width, height = panel_size(display.shape[1], display.shape[0], aspect)
+    plain, overlay = _panels(display, marks, aspect, max(width, height) // text_share)
+    return np.asarray(plain, dtype=np.uint8), np.asarray(overlay, dtype=np.uint8)
+
+
+def _panels(
+    display: npt.NDArray[np.generic], marks: Sequence[Mark], aspect: float, size: int
+) -> tuple[Image.Image, Image.Image]:
+    rows, columns = display.shape
+    width, height = panel_size(columns, rows, aspect)
+    plain = _grey(display, width, height).convert("RGB")
+    overlay = plain.copy()
+    _draw_marks(overlay, marks, (width / columns, height / rows), size)
+    return plain, overlay
 
 
 def panel_size(columns: int, rows: int, aspect: float = 1.0) -> tuple[int, int]:

@@ -25,6 +25,15 @@ class SegmentationType(StrEnum):
     """One frame per slice whose pixels are segment numbers (66.7): small, and refused by much that is in use."""
 
 
+class MapType(StrEnum):
+    """How the probability of every pixel of a volume is told; of a radiograph it is always FRACTIONAL."""
+
+    PARAMETRIC = "parametric"
+    """A Parametric Map (1.2.840.10008.5.1.4.1.1.30) in percent, which OHIF lays over the source in colours."""
+    FRACTIONAL = "fractional"
+    """A FRACTIONAL Segmentation of probability."""
+
+
 class ReportClass(StrEnum):
     """The storage class of the report. The content tree is the same: all of it is allowed in each (PS3.3 A.35)."""
 
@@ -40,6 +49,7 @@ class Form:
     kind: Kind
     segmentation: SegmentationType = SegmentationType.BINARY
     report: ReportClass = ReportClass.COMPREHENSIVE_3D
+    map: MapType = MapType.PARAMETRIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ class Profile:
     omit_empty_frames: bool = True
     """False: the SEG of a volume has a frame for every slice, also where a lesion is not on it."""
     report: ReportClass = ReportClass.COMPREHENSIVE_3D
+    map: MapType = MapType.PARAMETRIC
     content_qualification: str = "RESEARCH"
     """PRODUCT, RESEARCH or SERVICE (PS3.3 C.12.1.1.13)."""
     report_not_assessed: bool = False

@@ -77,3 +77,7 @@ class Request:
     """Reports replaced by this one (Predecessor Documents Sequence)."""
     tracking_uids: Mapping[tuple[str, int], str] = field(default_factory=dict)
     """Tracking UIDs to keep for lesions matched with an earlier run, by first image of the source and number."""
+    routing: tuple[str, ...] = ()
+    """What became of each series of the study, in the sentences of node/route.py: what was used and what was not."""
+    last_image_at: datetime | None = None
+    """When the last image of the study arrived, aware or naive as `now` is; None when it is not known."""

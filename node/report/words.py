@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping
 
-from models.findings import Answer, Lesion, Measurement, MeasurementKind, ModelIdentity, SourceFindings, SpacingSource
+from models.findings import (
+    Answer,
+    Lesion,
+    Measurement,
+    MeasurementKind,
+    ModelIdentity,
+    SourceFindings,
+    SpacingSource,
+    Unit,
+)
 from node.report.codes import KINDS
 from node.report.encode import ascii_text
 
@@ -27,7 +36,7 @@ _SPACING_NOTES: dict[SpacingSource, tuple[str, str]] = {  # a word that says it,
     SpacingSource.UNKNOWN: ("pixels", "The image states no usable pixel spacing: sizes are in pixels."),
 }
 _UNITS = {"{pixels}": "px", "10-6.mm2/s": "x 10-6 mm2/s"}
-_SIZES = {
+SIZES = {
     MeasurementKind.DIAMETER: "diameter",
     MeasurementKind.LONG_AXIS: "long axis",
     MeasurementKind.SHORT_AXIS: "short axis",
@@ -95,11 +104,17 @@ def lesion_line(lesion: Lesion) -> str:
 
 def size_line(measurements: tuple[Measurement, ...]) -> str:
     """The measurements of a lesion in one line, empty when there are none."""
-    parts = []
-    for each in measurements:
-        number = f"{each.value:.0f}" if each.value >= 100 else f"{each.value:.1f}"
-        parts.append(f"{_SIZES[each.kind]} {number} {_UNITS.get(each.unit.value, each.unit.value)}")
-    return ", ".join(parts)
+    return ", ".join(f"{SIZES[each.kind]} {number_line(each.value)} {unit_line(each.unit)}" for each in measurements)
+
+
+def number_line(value: float) -> str:
+    """A measured number as people write it."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def unit_line(unit: Unit) -> str:
+    """A unit as people write it."""
+    return _UNITS.get(unit.value, unit.value)
 
 
 def model_line(model: ModelIdentity) -> str:

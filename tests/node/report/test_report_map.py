@@ -16,8 +16,8 @@ from models.findings import Maps
 from models.session import Device, SessionOptions
 from node.report.encode import EncodedObject, part10, result_of
 from node.report.envelope import envelope
-from node.report.map import MOST, level_map, level_parts, probability_map
 from node.report.kind import Kind
+from node.report.map import MOST, level_map, level_parts, probability_map
 from node.report.request import Request
 from node.report.subject import Subject
 from node.systems.opening import open_system
