@@ -70,6 +70,11 @@ _CLASSES = {0xA7: "out of resources", 0xA9: "data set does not match SOP class",
 _LATER = frozenset({PROCESSING_FAILURE, RESOURCE_LIMITATION, CANCELLED})
 
 
+def known() -> dict[int, str]:
+    """Every status that has words of its own, in order."""
+    return dict(sorted(_WORDS.items()))
+
+
 def is_warning(status: int) -> bool:
     """Whether `status` is of the class Warning (PS3.7 C.1.3: 0x0001, 0x0107, 0x0116 and 0xBxxx)."""
     return status >> 12 == 0xB or status in (0x0001, 0x0107, 0x0116)

@@ -14,7 +14,8 @@ from node.dimse import negotiate, wire
 from node.dimse.negotiate import Agreement, Context
 from node.errors import Disconnected, PeerError, ProtocolBroken, Rejected, TimedOut, Unreachable
 
-_OUR_MAX_PDU = 32768
+MAX_PDU = 32768
+"""The longest data PDU that we take as a requestor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def opened(
     """
     place = f"{called} at {host}:{port}"
     connection = wire.Connection(
-        _connected(host, port, timeouts, tls), max_pdu=_OUR_MAX_PDU, pdu_timeout_s=timeouts.response_s
+        _connected(host, port, timeouts, tls), max_pdu=MAX_PDU, pdu_timeout_s=timeouts.response_s
     )
     try:
         return connection, _negotiated(connection, place, calling, called, contexts, timeouts)
@@ -83,7 +84,7 @@ def _negotiated(
 ) -> Agreement:
     deadline = time.monotonic() + timeouts.response_s
     try:
-        connection.send([negotiate.request_pdu(calling, called, contexts, _OUR_MAX_PDU)], deadline)
+        connection.send([negotiate.request_pdu(calling, called, contexts, MAX_PDU)], deadline)
         kind = connection.read_pdu(deadline)
         body = connection.read_body() if kind in (wire.ASSOCIATE_AC, wire.ASSOCIATE_RJ) else b""
         if kind == wire.ASSOCIATE_AC:

@@ -24,8 +24,8 @@ from node.listen import admit
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, Terms
 from node.listen.indexer import Bookings, Indexer
+from node.listen.offer import offer_of
 from node.listen.room import Room
-from node.listen.scan import UNWALKABLE
 from node.listen.settings import ListenSettings, TlsFiles
 from node.listen.store import Caller, Store
 from node.listen.users import Users
@@ -89,11 +89,8 @@ class Server:
         self._settings = settings
         self._engine = engine
         self._house = House(settings.ae_title, settings.allow_unknown, settings.max_associations)
-        syntaxes = tuple(syntax for syntax in settings.transfer_syntaxes if syntax not in UNWALKABLE)
-        classes = negotiate.storage_classes() | {negotiate.VERIFICATION}
         self._users = Users(settings.users, required=settings.user_required) if settings.users else None
-        knows_users = self._users is not None
-        self._offer = negotiate.Offer(classes, syntaxes, settings.max_pdu_bytes, knows_users=knows_users)
+        self._offer = offer_of(settings)
         self._tls = _tls_context(settings.tls) if settings.tls else None
         self._indexer = Indexer(engine, settings.name)
         self._room = Room(
