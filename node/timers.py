@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.config import Config
 from node.owner import is_dead
-from storage import parcels, runs
+from storage import confirmations, parcels, runs
 from storage.engine import Engine, begin
 from storage.files import ResultStore, free_bytes
 
@@ -46,10 +46,11 @@ def _guarded(sweep: Callable[[Engine, Config], None], engine: Engine, config: Co
 
 
 def expired_leases(engine: Engine, config: Config) -> None:
-    """Give back what workers that died had in hand: studies, and parcels of results."""
+    """Give back what workers that died had in hand: studies, parcels of results, and what peers were being asked."""
     now = time.time()
     with begin(engine) as conn:
         parcels.free_dead(conn, is_dead, now)
+        confirmations.free_dead(conn, is_dead, now)
         lost = runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes), is_dead=is_dead)
     for study_id, state in lost:
         log.warning("study %d: its worker died or went silent; the study is now %s", study_id, state.value)

@@ -8,8 +8,8 @@ from storage import events
 from storage.events import EventKind
 from storage.moves import locked, move
 from storage.outbox import joined
-from storage.states import TO_BE_SENT, DeliveryState, Outcome, StudyState
-from storage.tables import deliveries, parcels, results, runs
+from storage.states import ON_ITS_WAY, TO_BE_SENT, DeliveryState, Outcome, StudyState
+from storage.tables import deliveries, parcels, peers, results, runs, stand_ins
 
 COMPANIONS = frozenset({"map", "adc", "gsps", "sc", "pdf", "kos", "segment-sr"})
 """Kinds that only show again what segmentation and report say, or can be computed from what the peer has: one that does
@@ -23,42 +23,73 @@ NOBODY = (
 def sending_state(conn: Connection, run_id: int) -> tuple[StudyState, dict[str, Any]]:
     """Where a study stands whose answer is that of `run_id`, and the values that go with it."""
     rows = conn.execute(joined().where(parcels.c.run_id == run_id).order_by(deliveries.c.id)).all()
+    run = conn.execute(select(runs.c.outcome, runs.c.explanation).where(runs.c.id == run_id)).one()
     if not rows and conn.execute(select(func.count()).where(results.c.run_id == run_id)).scalar():
-        explanation = conn.execute(select(runs.c.explanation).where(runs.c.id == run_id)).scalar_one()
-        return StudyState.FAILED, {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{explanation}"}
-    if any(row.state in TO_BE_SENT for row in rows):
+        return StudyState.FAILED, {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{run.explanation}"}
+    if any(row.state in ON_ITS_WAY for row in rows):
         return StudyState.SENDING, {}
+    pairs = [
+        (pair.delivery_id, pair.instead_of)
+        for pair in conn.execute(select(stand_ins).where(stand_ins.c.delivery_id.in_([row.id for row in rows])))
+    ]
+    replaced = [row for row in rows if row.state == DeliveryState.REPLACED]
+    needed = {number for number, other in pairs if other in {row.id for row in replaced}}
     parked = [row for row in rows if row.state == DeliveryState.PARKED]
-    if all(row.kind in COMPANIONS for row in parked):
-        return StudyState.DELIVERED, {}
-    said = (
-        f"{len(parked)} of {len(rows)} results were not taken. {parked[0].kind} to {parked[0].peer}: {parked[0].error}"
-    )
-    return StudyState.FAILED, {"outcome": Outcome.FAILED_SEND, "explanation": said}
+    missed = [row for row in parked if row.kind not in COMPANIONS or row.id in needed or row.accepted_at is not None]
+    if missed:
+        return StudyState.FAILED, _failure(missed, len(parked), sum(row.state != DeliveryState.RESERVE for row in rows))
+    remarks = [_remark(row, [other for other in rows if (other.id, row.id) in pairs]) for row in replaced]
+    explanation = "\n".join([run.explanation, *dict.fromkeys(remarks)])
+    return StudyState.DELIVERED, {"outcome": run.outcome, "explanation": explanation}
 
 
-def close_when_done(conn: Connection, delivery: Row[Any], now: float) -> None:
-    """Close the parcel of that delivery when nothing of it is left to be sent, and its study when that was the last."""
-    own = deliveries.c.parcel_id == delivery.parcel_id
-    left = conn.execute(select(func.count()).where(own, deliveries.c.state.in_(TO_BE_SENT))).scalar_one()
-    if left:
+def _failure(missed: list[Row[Any]], parked: int, count: int) -> dict[str, Any]:
+    """The outcome of a study of whose `count` results that had to arrive `parked` did not."""
+    first = missed[0]
+    if all(row.accepted_at is not None for row in missed):
+        said = f"{len(missed)} of {count} results were accepted, and not confirmed."
+        return {"outcome": Outcome.FAILED_COMMIT, "explanation": f"{said} {first.kind} at {first.peer}: {first.error}"}
+    said = f"{parked} of {count} results were not taken."
+    return {"outcome": Outcome.FAILED_SEND, "explanation": f"{said} {first.kind} to {first.peer}: {first.error}"}
+
+
+def _remark(replaced: Row[Any], stand_in: list[Row[Any]]) -> str:
+    """What an admin has to know of a result that reached a peer in another form."""
+    went = ", ".join(dict.fromkeys(row.kind for row in stand_in if row.state == DeliveryState.DELIVERED))
+    return f"{replaced.peer} does not take the {replaced.kind}" + (f"; it got {went} instead." if went else ".")
+
+
+def close_when_done(conn: Connection, parcel_id: int, now: float) -> None:
+    """Close a parcel when nothing of it is left to be sent, and its study when nothing of it is on its way any more."""
+    mine = deliveries.c.parcel_id == parcel_id
+    counted = select(deliveries.c.state, func.count()).where(mine).group_by(deliveries.c.state)
+    counts: dict[str, int] = {row[0]: row[1] for row in conn.execute(counted)}
+    if any(state in counts for state in TO_BE_SENT):
         return
-    conn.execute(update(parcels).where(parcels.c.id == delivery.parcel_id).values(is_open=False))
-    parked = conn.execute(select(func.count()).where(own, deliveries.c.state == DeliveryState.PARKED)).scalar_one()
-    if not parked:
-        said = f"Every result was delivered to {delivery.peer}."
-        events.add(conn, delivery.study_id, EventKind.DELIVERED, said, now)
-    _move_study(conn, delivery.study_id, delivery.run_id, now)
+    query = select(parcels, peers.c.name.label("peer")).join(peers, peers.c.id == parcels.c.peer_id)
+    parcel = conn.execute(query.where(parcels.c.id == parcel_id)).one()
+    conn.execute(update(parcels).where(parcels.c.id == parcel_id).values(is_open=False))
+    if DeliveryState.ACCEPTED in counts:
+        if parcel.is_open:
+            count = counts[DeliveryState.ACCEPTED]
+            said = f"{parcel.peer} has accepted {count} result(s); it is asked whether it keeps them."
+            events.add(conn, parcel.study_id, EventKind.ACCEPTED, said, now)
+        return
+    if DeliveryState.PARKED not in counts:
+        said = f"Every result was delivered to {parcel.peer}."
+        events.add(conn, parcel.study_id, EventKind.DELIVERED, said, now)
+    _move_study(conn, parcel.study_id, parcel.run_id, now)
 
 
 def _move_study(conn: Connection, study_id: int, run_id: int, now: float) -> None:
     """When the last parcel of the study's newest answer is closed, the study has arrived or has failed."""
     study = locked(conn, study_id)
     newest = conn.execute(select(func.max(parcels.c.run_id)).where(parcels.c.study_id == study_id)).scalar()
-    if study.state != StudyState.SENDING or run_id != newest:
+    unconfirmed = study.state == StudyState.FAILED and study.outcome == Outcome.FAILED_COMMIT
+    if run_id != newest or not (study.state == StudyState.SENDING or unconfirmed):
         return
     after, values = sending_state(conn, run_id)
     if after is StudyState.DELIVERED:
-        move(conn, study, after, EventKind.DELIVERED, "The study is delivered.", now)
-    elif after is StudyState.FAILED:
+        move(conn, study, after, EventKind.DELIVERED, "The study is delivered.", now, **values)
+    elif after is StudyState.FAILED and not unconfirmed:
         move(conn, study, after, EventKind.PARKED, values["explanation"], now, **values)

@@ -32,7 +32,7 @@ __all__ = [
     "verify",
 ]
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of the schema that this program works with."""
 
 BUSY_S = 5.0

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, exists, insert, select, update
 
+from storage.fallbacks import replacing
 from storage.results import ResultFile, as_file
 from storage.states import TO_BE_SENT, DeliveryState
-from storage.tables import deliveries, parcels, peers, results
+from storage.tables import deliveries, parcels, peers, results, stand_ins
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Parcel:
     """When these results were first due: a sender gives up a while after that."""
     items: tuple[tuple[int, ResultFile], ...]
     """(number of the delivery, the result)."""
+    bound: frozenset[int] = frozenset()
+    """Those of them that stand in for an object which the peer refused: no companions any more."""
 
 
 def dispatch(
@@ -39,27 +42,30 @@ def dispatch(
     peer_ids: Sequence[int],
     now: float,
 ) -> int:
-    """Put the results of a run that the profile of each peer names into a parcel for it, due at once.
+    """Put the results of a run into one parcel per peer, each with what the peer's profile asks for, due at once.
 
     Parameters
     ----------
     made
-        (number of the result, the result), in any order.
+        Number and value of every result of the run.
 
     Returns
     -------
     int
-        How many peers get something.
+        How many parcels there are: none for a peer whose profile asks for nothing of this.
     """
-    chosen = conn.execute(select(peers.c.id, peers.c.profile).where(peers.c.id.in_(peer_ids)))
-    profiles = {row.id: row.profile for row in chosen}
-    sent = 0
+    rows = conn.execute(select(peers.c.id, peers.c.profile).where(peers.c.id.in_(peer_ids)))
+    profiles = {row.id: row.profile for row in rows}
+    count = 0
     for peer_id in dict.fromkeys(peer_ids):
-        roles = [(result_id, file.role_for(profiles[peer_id])) for result_id, file in made]
-        result_ids = [result_id for result_id, role in roles if role is not None and not role.in_reserve]
-        if not result_ids:
+        wanted = [
+            (result_id, file, role)
+            for result_id, file in made
+            if (role := file.role_for(profiles.get(peer_id, ""))) is not None
+        ]
+        if not any(not role.in_reserve for _, _, role in wanted):
             continue
-        sent += 1
+        count += 1
         parcel = {
             "study_id": study_id,
             "run_id": run_id,
@@ -69,12 +75,25 @@ def dispatch(
             "due_at": now,
         }
         parcel_id = conn.execute(insert(parcels).returning(parcels.c.id), parcel).scalar_one()
-        rows = [
-            {"parcel_id": parcel_id, "result_id": result_id, "state": DeliveryState.PENDING, "changed_at": now}
-            for result_id in result_ids
+        numbers: dict[str, int] = {}
+        for result_id, file, role in wanted:
+            state = DeliveryState.RESERVE if role.in_reserve else DeliveryState.PENDING
+            row = {"parcel_id": parcel_id, "result_id": result_id, "state": state, "changed_at": now}
+            new = insert(deliveries).returning(deliveries.c.id)
+            numbers[file.sop_instance_uid] = conn.execute(new, row).scalar_one()
+        pairs = [
+            {
+                "delivery_id": numbers[file.sop_instance_uid],
+                "instead_of": numbers[uid],
+                "in_reserve": role.in_reserve,
+            }
+            for _, file, role in wanted
+            for uid in role.instead_of
+            if uid in numbers
         ]
-        conn.execute(insert(deliveries), rows)
-    return sent
+        if pairs:
+            conn.execute(insert(stand_ins), pairs)
+    return count
 
 
 def due_peers(conn: Connection, now: float) -> list[int]:
@@ -104,7 +123,10 @@ def claim_next(conn: Connection, peer_id: int, owner: str, lease_s: float, now: 
     joined = select(deliveries.c.id.label("delivery_id"), results).join_from(deliveries, results)
     rows = conn.execute(joined.where(still_open).order_by(results.c.position, results.c.id))
     items = tuple((row.delivery_id, as_file(row)) for row in rows)
-    return Parcel(parcel.id, parcel.study_id, parcel.run_id, peer_id, owner, parcel.attempts + 1, parcel.since, items)
+    bound = replacing(conn, parcel.id)
+    return Parcel(
+        parcel.id, parcel.study_id, parcel.run_id, peer_id, owner, parcel.attempts + 1, parcel.since, items, bound
+    )
 
 
 def renew(conn: Connection, parcel: Parcel, lease_s: float, now: float) -> bool:

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
+from storage.confirmations import give_up
 from storage.deliveries import park
 from storage.errors import PeerRefused, Unknown
-from storage.states import DeliveryState
-from storage.tables import deliveries, parcels
+from storage.states import TO_BE_SENT
+from storage.tables import confirmations, deliveries, parcels
 from storage.tables import peers as table
 
 RESULTS = {
@@ -98,15 +99,17 @@ def remove(conn: Connection, peer_id: int, now: float) -> int:
     Unknown
     """
     peer = by_id(conn, peer_id)
-    still_open = and_(
-        parcels.c.peer_id == peer_id, deliveries.c.state.in_((DeliveryState.PENDING, DeliveryState.SENDING))
-    )
+    mine = parcels.c.peer_id == peer_id
+    still_open = and_(mine, deliveries.c.state.in_(TO_BE_SENT))
     query = select(deliveries.c.id).join_from(deliveries, parcels).where(still_open).order_by(parcels.c.study_id)
     left = list(conn.execute(query).scalars())
     for delivery_id in left:
         park(conn, delivery_id, f"peer {peer.name} was removed.", now)
+    unconfirmed = select(confirmations.c.parcel_id).join_from(confirmations, parcels).where(mine)
+    asked = conn.execute(unconfirmed.order_by(parcels.c.study_id)).scalars().all()
+    count = len(left) + sum(give_up(conn, parcel_id, f"peer {peer.name} was removed.", now) for parcel_id in asked)
     conn.execute(update(table).where(table.c.id == peer_id).values(removed_at=now, changed_at=now))
-    return len(left)
+    return count
 
 
 def peers(conn: Connection) -> list[Peer]:

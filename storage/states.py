@@ -18,7 +18,7 @@ class StudyState(StrEnum):
     SENDING = "sending"
     """Results are encoded and on stable storage; deliveries are on their way (node/send.py)."""
     DELIVERED = "delivered"
-    """Every result was accepted by every destination; final until an image arrives late."""
+    """Every destination has every result, proved as it is configured; final until an image arrives late."""
     NOT_APPLICABLE = "not_applicable"
     """No model answers for this study, for a reason that is shown; final until an image arrives late."""
     FAILED = "failed"
@@ -58,7 +58,14 @@ STUDY_MOVES: dict[StudyState, frozenset[StudyState]] = {
     StudyState.SENDING: frozenset({StudyState.DELIVERED, StudyState.FAILED, StudyState.RECEIVING}),
     StudyState.DELIVERED: frozenset({StudyState.RECEIVING, StudyState.READY}),
     StudyState.NOT_APPLICABLE: frozenset({StudyState.RECEIVING, StudyState.READY}),
-    StudyState.FAILED: frozenset({StudyState.RECEIVING, StudyState.READY, StudyState.SENDING}),
+    StudyState.FAILED: frozenset(
+        {
+            StudyState.RECEIVING,
+            StudyState.READY,
+            StudyState.SENDING,
+            StudyState.DELIVERED,  # the peer confirmed what had been given up
+        }
+    ),
     StudyState.QUARANTINED: frozenset({StudyState.RECEIVING, StudyState.READY}),
 }
 
@@ -100,12 +107,20 @@ class DeliveryState(StrEnum):
     """Due at `next_at`; never tried, or to be tried again."""
     SENDING = "sending"
     """Leased by one sender; another may take it when the lease has run out."""
+    ACCEPTED = "accepted"
+    """The peer answered with success or a warning (PS3.4 B.2.3); what proves that it keeps the object is still due."""
     DELIVERED = "delivered"
-    """The peer answered with success or a warning (PS3.4 B.2.3)."""
+    """Accepted, and confirmed by storage commitment or a query, or by a peer that is configured to need neither."""
+    RESERVE = "reserve"
+    """Stands in for another object: sent when the peer refuses that one's class, else never."""
+    REPLACED = "replaced"
+    """The peer does not take its class; what stands in for it went instead."""
     PARKED = "parked"
     """Trying again makes no sense until a person acts; shown, never dropped."""
 
 
+ON_ITS_WAY = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.ACCEPTED)
+"""What a study waits for before it is delivered."""
 TO_BE_SENT = (DeliveryState.PENDING, DeliveryState.SENDING)
 """What a sender still has to bring to its peer."""
 
@@ -135,6 +150,8 @@ class Outcome(StrEnum):
     FAILED_MODEL = "FAILED_MODEL"
     FAILED_RESOURCE = "FAILED_RESOURCE"
     FAILED_SEND = "FAILED_SEND"
+    FAILED_COMMIT = "FAILED_COMMIT"
+    """A peer accepted results and then did not confirm that it keeps them."""
 
 
 def state_for(outcome: Outcome) -> StudyState:

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from storage import errors, events, tables
-from storage.deliveries import unpark
+from storage import confirmations, errors, events, tables
 from storage.events import EventKind
 from storage.journal import Place
 from storage.moves import locked, move
 from storage.parcels import hasten
+from storage.retrying import unpark
 from storage.states import Outcome, StudyState
 
 
@@ -194,8 +194,8 @@ def mark_ready(conn: Connection, study_id: int, reason: str, now: float, seen: f
 def retry(conn: Connection, study_id: int, now: float) -> StudyState:
     """A person wants the study tried again; returns where it went.
 
-    What could not be delivered is sent again as it is, what waits for its next try is tried at once; everything else is
-    analysed again.
+    What could not be delivered is sent again as it is; what waits for its next try, or for the peer's word that it is
+    kept, is tried or asked for at once; everything else is analysed again.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
     """
     row = locked(conn, study_id)
     state = StudyState(row.state)
-    if state is StudyState.FAILED and row.outcome == Outcome.FAILED_SEND:
+    if state is StudyState.FAILED and row.outcome in (Outcome.FAILED_SEND, Outcome.FAILED_COMMIT):
         answer = unpark(conn, study_id, now)
         if answer is not None:
             said = "A person had the results sent again."
@@ -212,6 +212,7 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
             return StudyState.SENDING
     if state is StudyState.SENDING:
         hasten(conn, study_id, now)
+        confirmations.hasten(conn, study_id, now)
         events.add(conn, study_id, EventKind.RETRIED, "A person had the waiting results tried at once.", now)
         return StudyState.SENDING
     if state not in (StudyState.FAILED, StudyState.QUARANTINED, StudyState.NOT_APPLICABLE, StudyState.DELIVERED):

@@ -286,10 +286,56 @@ deliveries = Table(
     Column("status", Integer),
     _text("error", ""),
     _time("changed_at"),
+    _time("accepted_at", nullable=True),
+    _time("confirmed_at", nullable=True),
+    _text("confirmed_by", ""),
+    _count("resends"),
     _one_of("state", DeliveryState),
     UniqueConstraint("parcel_id", "result_id"),
     Index("ix_deliveries_state", "state"),
     sqlite_autoincrement=True,
+)
+
+stand_ins = Table(
+    "stand_ins",
+    metadata,
+    Column("delivery_id", _ID, ForeignKey("deliveries.id"), primary_key=True),
+    Column("instead_of", _ID, ForeignKey("deliveries.id"), primary_key=True),
+    _flag("in_reserve"),  # of the delivery: it goes only instead
+    Index("ix_stand_ins_instead_of", "instead_of"),
+)
+
+confirmations = Table(
+    "confirmations",
+    metadata,
+    Column("parcel_id", _ID, ForeignKey("parcels.id"), primary_key=True),
+    _time("since"),
+    _time("due_at"),
+    _text("owner", ""),
+    _count("asks"),  # since the last answer
+    _count("tries"),  # in a row that did not get as far as to ask
+    _flag("by_find"),
+    Index("ix_confirmations_due_at", "due_at"),
+)
+
+commitments = Table(
+    "commitments",
+    metadata,
+    _number(),
+    _references("parcel_id", "parcels.id"),
+    Column("transaction_uid", Text, nullable=False, unique=True),
+    _time("asked_at"),
+    _time("answered_at", nullable=True),
+    Index("ix_commitments_parcel_id", "parcel_id"),
+    sqlite_autoincrement=True,
+)
+
+commitment_items = Table(
+    "commitment_items",
+    metadata,
+    Column("commitment_id", _ID, ForeignKey("commitments.id"), primary_key=True),
+    Column("delivery_id", _ID, ForeignKey("deliveries.id"), primary_key=True),
+    Index("ix_commitment_items_delivery_id", "delivery_id"),
 )
 
 events = Table(

@@ -61,7 +61,7 @@ def _studies(arguments: argparse.Namespace, config: Config) -> int:
 
 def _row(conn: Connection, study: studies.Study, run: runs.Run | None) -> dict[str, object]:
     """One line of the list. Probability: of the answer. Seconds: from the last image to the last accepted result."""
-    done = outbox.last_delivered(conn, study.id)
+    done = outbox.last_accepted(conn, study.id)
     return {
         "id": study.id,
         "study_instance_uid": study.study_instance_uid,

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from storage import deliveries, errors, intake, parcels, peers, runs, studies, tables
 from storage.engine import begin, reading
 from storage.events import timeline
-from storage.outbox import Delivery, deliveries_of, last_delivered
+from storage.outbox import Delivery, deliveries_of, last_accepted
 from storage.parcels import Parcel
 from storage.peers import Peer
 from storage.runs import Ending, ResultFile
@@ -104,7 +104,7 @@ def test_the_study_is_delivered_with_the_last_object_at_the_last_peer(
     study = the_study(engine)
     assert (study.state, study.outcome) == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
     with reading(engine) as conn:
-        assert last_delivered(conn, 1) == 150.0
+        assert last_accepted(conn, 1) == 150.0
         assert [event.kind for event in timeline(conn, 1)][-3:] == ["delivered"] * 3
     deliver(engine, last)
     assert the_study(engine).state is StudyState.DELIVERED
@@ -161,7 +161,7 @@ def test_a_refused_object_does_not_hold_the_others(engine: Engine, sender: Any, 
     assert (study.state, study.outcome) == (StudyState.FAILED, Outcome.FAILED_SEND)
     assert "seg to pacs: it does not take segmentations" in study.explanation
     with reading(engine) as conn:
-        assert last_delivered(conn, 1) is None
+        assert last_accepted(conn, 1) is None
 
 
 def test_a_retry_of_what_waits_for_its_next_try_sends_it_at_once(
