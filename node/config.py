@@ -129,13 +129,24 @@ class ResultsSection:
 
 @dataclass(frozen=True, slots=True)
 class SendSection:
-    """Sending: time-outs towards a peer."""
+    """Sending: time-outs towards a peer, and how long and how often it is asked whether it keeps what it accepted."""
 
     connect_timeout_s: float = _number(10.0, 0.5, 300, "s")
     response_timeout_s: float = _number(60.0, 1, 600, "s")
     first_retry_s: float = _number(10.0, 0.1, 3600, "s")
     max_retry_s: float = _number(900.0, 1, 86400, "s")
     give_up_after_s: float = _number(72 * 3600.0, 1, 30 * 86400, "s")
+    commit_hold_s: float = _number(3.0, 0, 600, "s")
+    """How long the association of a request for storage commitment stays open for the report."""
+    commit_answer_s: float = _number(6 * 3600.0, 0.1, 30 * 86400, "s")
+    """How long a report may take; then it is asked for again, in a new transaction."""
+    commit_asks: int = _number(3, 1, 100)
+    """So many requests without a report are enough."""
+    find_wait_s: float = _number(5.0, 0, 3600, "s")
+    """From an accepted object to the query whether it is there: archives need a moment to list it."""
+    resend_after_s: float = _number(60.0, 0, 86400, "s")
+    """Until an object that the peer accepted and does not have is sent again."""
+    max_resends: int = _number(3, 0, 100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from node.config import Config
 from node.database import open_database
 from node.listen.server import run as run_server
 from node.listen.settings import ListenSettings, TlsFiles
+from node.reports import ResendRules
 from storage.engine import reading, verify
 
 _MB = 1024 * 1024
@@ -47,6 +48,7 @@ def settings_from(config: Config) -> ListenSettings:
         object_timeout_s=section.object_timeout_s,
         name=section.name,
         tls=_tls_files(config),
+        resends=ResendRules.of(config.send),
         users=config.file(section.users) if section.users else None,
         user_required=section.user_required,
     )

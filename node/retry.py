@@ -2,6 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
+
+from node.config import SendSection
 
 JITTER_SHARE = 0.2
 """How far chance moves a delay up or down, so that many deliveries to one peer do not come back together."""
@@ -15,6 +18,11 @@ class RetryRules:
     first_s: float = 10.0
     max_s: float = 900.0
     give_up_after_s: float = 72 * 3600.0
+
+    @classmethod
+    def of(cls, section: SendSection) -> Self:
+        """The rules of the section [send]."""
+        return cls(section.first_retry_s, section.max_retry_s, section.give_up_after_s)
 
 
 def next_attempt(

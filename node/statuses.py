@@ -1,6 +1,7 @@
 """DIMSE statuses by name, and what each means for an object that we sent.
 
-Sources: PS3.4 B.2.3 (Storage), PS3.4 C.4.1.1.4 (Query), PS3.7 Annex C (all services).
+Sources: PS3.4 B.2.3 (Storage), PS3.4 C.4.1.1.4 (Query), PS3.3 C.14.1.1 (why an object was not committed), PS3.7 Annex C
+(all services).
 """
 
 from enum import Enum
@@ -19,9 +20,15 @@ DOES_NOT_MATCH_WARNING = 0xB007
 # PS3.7 Annex C
 PROCESSING_FAILURE = 0x0110
 DUPLICATE_INSTANCE = 0x0111
+NO_SUCH_INSTANCE = 0x0112
+NO_SUCH_EVENT_TYPE = 0x0113
+INVALID_ARGUMENT = 0x0115
 INVALID_INSTANCE = 0x0117
+NO_SUCH_CLASS = 0x0118
+CLASS_INSTANCE_CONFLICT = 0x0119
 CLASS_NOT_SUPPORTED = 0x0122
 NOT_AUTHORISED = 0x0124
+DUPLICATE_TRANSACTION = 0x0131  # PS3.3 C.14.1.1, of an object that was not committed
 UNRECOGNISED_OPERATION = 0x0211
 MISTYPED_ARGUMENT = 0x0212
 RESOURCE_LIMITATION = 0x0213
@@ -54,7 +61,13 @@ _WORDS = {
     DOES_NOT_MATCH_WARNING: "accepted, data set does not match SOP class",
     PROCESSING_FAILURE: "processing failure",
     DUPLICATE_INSTANCE: "duplicate SOP instance",
+    NO_SUCH_INSTANCE: "no such object instance",
+    NO_SUCH_EVENT_TYPE: "no such event type",
+    INVALID_ARGUMENT: "invalid argument value",
     INVALID_INSTANCE: "invalid SOP instance",
+    NO_SUCH_CLASS: "no such SOP class",
+    CLASS_INSTANCE_CONFLICT: "class/instance conflict",
+    DUPLICATE_TRANSACTION: "duplicate transaction UID",
     CLASS_NOT_SUPPORTED: "SOP class not supported",
     NOT_AUTHORISED: "not authorised",
     UNRECOGNISED_OPERATION: "unrecognised operation",
@@ -92,6 +105,16 @@ def verdict(status: int) -> Verdict:
     if status >> 8 == OUT_OF_RESOURCES >> 8 or status in _LATER:
         return Verdict.RETRY
     return Verdict.STOP
+
+
+def refuses_class(status: int) -> bool:
+    """Whether a C-STORE response says that no object of this SOP class is taken, so that another form may be."""
+    return status in (CLASS_NOT_SUPPORTED, NO_SUCH_CLASS) or status >> 8 == DATA_SET_DOES_NOT_MATCH >> 8
+
+
+def is_passing(status: int) -> bool:
+    """Whether the same request may be answered otherwise later."""
+    return verdict(status) is Verdict.RETRY
 
 
 def explain_status(status: int) -> str:

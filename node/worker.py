@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from node.analyst import Analyst, Limits
 from node.config import Config
 from node.database import open_database, patiently
+from node.dispatch import Dispatcher
 from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
 from node.owner import own_name
-from node.send import Dispatcher
 from node.settling import Settler
 from node.timers import expired_leases, start_timers
 from storage import peers, runs, studies

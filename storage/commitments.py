@@ -18,6 +18,12 @@ def ask(conn: Connection, confirmation: Confirmation, transaction_uid: str, now:
     conn.execute(insert(commitment_items), rows)
 
 
+def is_answered(conn: Connection, transaction_uid: str) -> bool:
+    """Whether the peer has reported on a transaction."""
+    query = select(commitments.c.answered_at).where(commitments.c.transaction_uid == transaction_uid)
+    return conn.execute(query).scalar() is not None
+
+
 def report(
     conn: Connection,
     peer_id: int,

@@ -32,6 +32,8 @@ class Parcel:
     """(number of the delivery, the result)."""
     bound: frozenset[int] = frozenset()
     """Those of them that stand in for an object which the peer refused: no companions any more."""
+    reserves: tuple[ResultFile, ...] = ()
+    """What may go instead of one of them, so that its class can be proposed."""
 
 
 def dispatch(
@@ -124,8 +126,19 @@ def claim_next(conn: Connection, peer_id: int, owner: str, lease_s: float, now: 
     rows = conn.execute(joined.where(still_open).order_by(results.c.position, results.c.id))
     items = tuple((row.delivery_id, as_file(row)) for row in rows)
     bound = replacing(conn, parcel.id)
+    waiting = and_(deliveries.c.parcel_id == parcel.id, deliveries.c.state == DeliveryState.RESERVE)
+    reserves = tuple(as_file(row) for row in conn.execute(joined.where(waiting).order_by(results.c.id)))
     return Parcel(
-        parcel.id, parcel.study_id, parcel.run_id, peer_id, owner, parcel.attempts + 1, parcel.since, items, bound
+        id=parcel.id,
+        study_id=parcel.study_id,
+        run_id=parcel.run_id,
+        peer_id=peer_id,
+        owner=owner,
+        attempt=parcel.attempts + 1,
+        since=parcel.since,
+        items=items,
+        bound=bound,
+        reserves=reserves,
     )
 
 

@@ -15,6 +15,7 @@ from storage.errors import Unknown
 from storage.replay import unindexed_records
 from storage.states import DeliveryState, StudyState
 
+_HOW = {"commitment": "(commitment)", "find": "(query)", "": ""}
 _CONFLICTS = {
     "instance": "the same UID came again with other bytes; the first are kept and used, these are not",
     "patient": "an object of another patient than the study's first",
@@ -107,7 +108,7 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
     for sentence in study.explanation.splitlines():
         print(f"  {sentence}")
     print("\nResults")
-    columns = ("kind", "peer", "state", "attempts", "next_try", "status", "error")
+    columns = ("kind", "peer", "state", "attempts", "next_try", "status", "accepted", "confirmed", "instead", "error")
     show(sent, columns, as_json=False, empty="none")
     if strange:
         print("\nConflicts")
@@ -118,18 +119,36 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
 
 
 def _sent(row: outbox.Delivery) -> dict[str, object]:
-    """One result on its way to one peer; the next try of what waits, and the peer's last answer."""
-    waits = row.state is DeliveryState.PENDING
+    """One result on its way to one peer: the next try of what waits, what the peer said last, and what proves it.
+
+    Next try: of sending, or, of what was accepted, of asking whether it is kept.
+    """
+    next_try = row.due_at if row.state is DeliveryState.PENDING else row.asks_at
     return {
         "kind": row.kind,
         "peer": row.peer,
         "state": row.state.value,
         "attempts": row.attempts,
-        "next_try": local_time(row.due_at) if waits else "",
-        "next_try_unix_s": row.due_at if waits else None,
+        "next_try": local_time(next_try),
+        "next_try_unix_s": next_try,
         "status": f"0x{row.status:04X}" if row.status is not None else "",
+        "accepted": local_time(row.accepted_at),
+        "accepted_unix_s": row.accepted_at,
+        "confirmed": f"{local_time(row.confirmed_at)} {_HOW[row.confirmed_by]}" if row.confirmed_at else "",
+        "confirmed_unix_s": row.confirmed_at,
+        "confirmed_by": row.confirmed_by,
+        "instead": _instead(row),
+        "instead_of": list(row.instead_of),
+        "replaced_by": list(row.stand_ins) if row.state is DeliveryState.REPLACED else [],
         "error": row.error,
     }
+
+
+def _instead(row: outbox.Delivery) -> str:
+    """Which object goes instead of which."""
+    if row.state is DeliveryState.REPLACED:
+        return f"replaced by {', '.join(dict.fromkeys(row.stand_ins))}"
+    return f"for {', '.join(dict.fromkeys(row.instead_of))}" if row.instead_of else ""
 
 
 def _strange(conflict: studies.Conflict) -> dict[str, object]:

@@ -32,3 +32,17 @@ def images_in_study(association: Association, study_instance_uid: str) -> int | 
             return None
         is_known = True
     return total if is_known else None
+
+
+def held_instances(association: Association, study_instance_uid: str, series_instance_uid: str) -> frozenset[str]:
+    """The SOP Instance UIDs that the PACS lists of a series; none of a series that it does not know.
+
+    Asked at the level IMAGE with the unique keys of the levels above (PS3.4 C.4.1.2.2.1), for all of the series: not
+    every PACS takes a list of UIDs.
+    """
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "IMAGE"
+    identifier.StudyInstanceUID = study_instance_uid
+    identifier.SeriesInstanceUID = series_instance_uid
+    identifier.SOPInstanceUID = None
+    return frozenset(str(match.get("SOPInstanceUID") or "") for match in association.find(identifier))

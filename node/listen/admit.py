@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from node.dimse.negotiate import Titles
+from node.proof import may_report
 from storage.peers import Peer, may_connect
 
 
@@ -37,6 +38,8 @@ class Admission:
 
     may_store: bool
     """False for a peer that may only ask whether we live; its objects are refused with 0x0124."""
+    reporter: Peer | None = None
+    """The peer, when it may report on storage commitments that it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ def admitted(
         return CALLED_AE_NOT_RECOGNISED
     if open_associations >= house.max_associations:
         return LOCAL_LIMIT_EXCEEDED
-    return Admission(may_store=house.allow_unknown or (peer is not None and peer.may_send))
+    may_store = house.allow_unknown or (peer is not None and peer.may_send)
+    reports = peer is not None and may_report(peer) and may_connect(peer, address)
+    return Admission(may_store, peer if reports else None)
 
 
 def crowded_out(waiting: Sequence[str], newcomer: str, *, per_address: int, total: int) -> int | None:

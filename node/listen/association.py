@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydicom.dataset import Dataset
+
 from node.dimse import wire
 from node.dimse.commands import Command, Operation, response
+from node.dimse.identifiers import decoded
 from node.dimse.messages import data_set_pieces, receive_command, send_command
-from node.dimse.negotiate import AcceptedContext
+from node.dimse.negotiate import STORAGE_COMMITMENT, AcceptedContext
 from node.errors import Disconnected, PeerError, ProtocolBroken, TimedOut
 from node.listen.scan import Refusal
 from node.listen.settings import ListenSettings
@@ -17,6 +20,9 @@ from node.listen.store import Caller, Store
 from node.statuses import SUCCESS, UNRECOGNISED_OPERATION, explain_status
 
 log = logging.getLogger(__name__)
+
+TakeEvent = Callable[[Command, Dataset], int]
+"""Takes an event with its data set; the status to answer."""
 
 _REFUSALS_SHOWN = 3  # per association at WARNING; a thousand alike say no more
 _FAREWELL_S = 2.0
@@ -43,6 +49,8 @@ class Terms:
 
     contexts: Mapping[int, AcceptedContext]
     peer_max_pdu: int
+    take_event: TakeEvent | None = None
+    """What takes the peer's reports of storage commitment; None when it may not report."""
 
 
 class Conversation:
@@ -109,6 +117,9 @@ class Conversation:
             self._answer(context_id, context, command)
 
     def _answer(self, context_id: int, context: AcceptedContext, command: Command) -> None:
+        if context.abstract_syntax == STORAGE_COMMITMENT:
+            self._answer_report(context_id, context, command)
+            return
         if command.field == Operation.C_STORE:
             deadline = time.monotonic() + self._settings.object_timeout_s
             pieces = data_set_pieces(self._connection, context_id, deadline, self._settings.idle_timeout_s)
@@ -123,7 +134,22 @@ class Conversation:
                 refusal = Refusal(
                     UNRECOGNISED_OPERATION, "This node stores and echoes; it knows no other operation here."
                 )
-        status, comment = (refusal.status, refusal.reason) if refusal else (SUCCESS, "")
+        self._reply(context_id, command, *((refusal.status, refusal.reason) if refusal else (SUCCESS, "")))
+
+    def _answer_report(self, context_id: int, context: AcceptedContext, command: Command) -> None:
+        """In the class of storage commitment the peer reports, and does nothing else (PS3.4 J.3.3)."""
+        if command.field != Operation.N_EVENT_REPORT or self._terms.take_event is None:
+            self._discard_data_set(context_id, command)
+            if not command.is_response:
+                words = "This node takes reports here; it commits to nothing itself."
+                self._reply(context_id, command, UNRECOGNISED_OPERATION, words)
+            return
+        deadline = time.monotonic() + self._settings.object_timeout_s
+        pieces = data_set_pieces(self._connection, context_id, deadline, self._settings.idle_timeout_s)
+        what = decoded(pieces, context.transfer_syntax) if command.has_data_set else Dataset()
+        self._reply(context_id, command, self._terms.take_event(command, what))
+
+    def _reply(self, context_id: int, command: Command, status: int, comment: str = "") -> None:
         reply = response(command, status, comment)
         idle = self._settings.idle_timeout_s
         send_command(self._connection, context_id, reply, self._terms.peer_max_pdu, idle)

@@ -5,6 +5,7 @@ Connections that are no association yet wait in a room of limited size where the
 """
 
 import contextlib
+import functools
 import gc
 import itertools
 import logging
@@ -22,7 +23,7 @@ from node.dimse import negotiate, wire
 from node.errors import ConfigurationError, PeerError, ProtocolBroken
 from node.listen import admit
 from node.listen.admit import Admission, House, Rejection
-from node.listen.association import Conversation, Terms
+from node.listen.association import Conversation, TakeEvent, Terms
 from node.listen.indexer import Bookings, Indexer
 from node.listen.offer import offer_of
 from node.listen.room import Room
@@ -30,6 +31,7 @@ from node.listen.settings import ListenSettings, TlsFiles
 from node.listen.store import Caller, Store
 from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
+from node.reports import take_report
 from storage.associations import close_stale_associations
 from storage.engine import Engine, begin, open_engine
 from storage.errors import StorageError
@@ -90,7 +92,7 @@ class Server:
         self._engine = engine
         self._house = House(settings.ae_title, settings.allow_unknown, settings.max_associations)
         self._users = Users(settings.users, required=settings.user_required) if settings.users else None
-        self._offer = offer_of(settings)
+        self._offers = {reports: offer_of(settings, reports=reports) for reports in (False, True)}
         self._tls = _tls_context(settings.tls) if settings.tls else None
         self._indexer = Indexer(engine, settings.name)
         self._room = Room(
@@ -241,7 +243,8 @@ class Server:
             caller = Caller(
                 next(self._numbers), uuid.uuid4().hex, titles.calling_ae, titles.called_ae, address, verdict.may_store
             )
-            self._talk(connection, negotiate.answer(body, request, self._offer), request.user.max_pdu, caller)
+            answer = negotiate.answer(body, request, self._offers[verdict.reporter is not None])
+            self._talk(connection, Terms(answer.contexts, request.user.max_pdu, self._taker(verdict)), answer, caller)
         finally:
             with self._lock:
                 self._associations -= 1
@@ -259,13 +262,18 @@ class Server:
                 self._associations += 1
         return verdict
 
-    def _talk(self, connection: wire.Connection, answer: negotiate.Answer, peer_max_pdu: int, caller: Caller) -> None:
+    def _taker(self, admission: Admission) -> TakeEvent | None:
+        """Takes the reports of a peer that may report."""
+        if admission.reporter is None:
+            return None
+        return functools.partial(take_report, self._engine, admission.reporter, rules=self._settings.resends)
+
+    def _talk(self, connection: wire.Connection, terms: Terms, answer: negotiate.Answer, caller: Caller) -> None:
         self._waiting.leave(connection)
         connection.send([answer.pdu], time.monotonic() + self._settings.pdu_timeout_s)
         log.debug("association %d with %s at %s begins", caller.number, caller.calling_ae, caller.address)
         bookings = Bookings(self._indexer, caller)
         store = Store(caller, self._settings, self._room, bookings.take)
-        terms = Terms(answer.contexts, peer_max_pdu)
         try:
             Conversation(connection, terms, caller, store, self._settings, self._stopping.is_set).run()
         finally:

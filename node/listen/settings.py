@@ -1,7 +1,9 @@
 """What the listening process must be told; built from the configuration by node/listener.py."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from node.reports import ResendRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class ListenSettings:
     stop_patience_s: float = 10.0
     """How long objects in transit may take to arrive once the listener is told to stop."""
     tls: TlsFiles | None = None
+    resends: ResendRules = field(default_factory=ResendRules)
+    """What becomes of objects that a peer reports as not kept."""
     users: Path | None = None
     """The file of those for whom callers may act (node/listen/users.py)."""
     user_required: bool = False

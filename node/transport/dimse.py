@@ -6,7 +6,7 @@ from typing import Self
 
 from node.config import Config
 from node.dimse.client import Association, Timeouts, associate
-from node.dimse.negotiate import storage_contexts
+from node.dimse.negotiate import find_contexts, storage_contexts
 from node.statuses import explain_status
 from node.transport.protocol import Answer
 from storage.peers import Peer
@@ -31,6 +31,14 @@ def open_association(config: Config, peer: Peer, results: Sequence[ResultFile]) 
         contexts=storage_contexts(wanted), timeouts=timeouts_of(config),
     )  # fmt: skip
     return DimseSession(association)
+
+
+def open_query(config: Config, peer: Peer) -> Association:
+    """An association for Study Root C-FIND (PS3.4 C). Raises PeerError."""
+    return associate(
+        peer.host, peer.port, calling=config.node.ae_title, called=peer.ae_title,
+        contexts=find_contexts(), timeouts=timeouts_of(config),
+    )  # fmt: skip
 
 
 class DimseSession:

@@ -70,7 +70,7 @@ class Outbox:
     def send(self) -> bool:
         with reading(self.engine) as conn:
             peer = peers.by_name(conn, "pacs")
-        return send.send_one_study(self.engine, self.config, "test", peer)
+        return send.send_one_study(self.engine, self.config, "test", peer, lambda: False)
 
     def lines(self) -> list[Delivery]:
         with reading(self.engine) as conn:
@@ -202,7 +202,7 @@ def test_a_result_file_that_was_changed_is_never_sent(
 def test_a_slow_peer_keeps_its_parcel_and_a_sender_that_lost_its_own_stops(
     serve_pacs: Callable[..., Pacs], outbox_for: Callable[[int], Outbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(send, "_LEASE_S", 0.0)
+    monkeypatch.setattr(send, "LEASE_S", 0.0)
     asked: list[int] = []
 
     def renew(_conn: object, parcel: parcels.Parcel, _lease_s: float, _now: float) -> bool:
