@@ -52,6 +52,8 @@ class _Work:
     """Lesions of earlier runs that have not been found again yet."""
     models: frozenset[str]
     """The names of all models that answer."""
+    routing: tuple[str, ...]
+    """What became of each series, in sentences."""
     findings: list[Findings] = field(default_factory=list)
     results: list[ResultFile] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -136,6 +138,7 @@ class Desk:
         work = _Work(
             self._earlier_lesions(job),
             frozenset(self._systems[chosen.card.label].identity.name for chosen in decision.answers),
+            decision.explanation,
             timings_s={"read": read_s},
         )
         for chosen in decision.answers:
@@ -182,7 +185,9 @@ class Desk:
         work.findings.append(said.findings)
         started = time.perf_counter()
         request = replace(
-            self._request(job, len(work.results)), tracking_uids=_tracking_uids(said.findings, images, work)
+            self._request(job, len(work.results)),
+            routing=work.routing,
+            tracking_uids=_tracking_uids(said.findings, images, work),
         )
         encoded = objects(said.findings, said.sources, request, profiles)
         work.took({"report": time.perf_counter() - started})
@@ -219,13 +224,18 @@ class Desk:
             if file.kind == "sr"
         )
         return Request(
-            now=datetime.fromtimestamp(job.dated_at).astimezone(),
+            now=_moment(job.dated_at),
+            last_image_at=None if job.last_image_at is None else _moment(job.last_image_at),
             run=job.version,
             installation=self._setup.installation,
             previous=previous,
             left_out=frozenset() if self._setup.adc_series else frozenset({Kind.ADC}),
             first_order=first_order,
         )
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds).astimezone()
 
 
 def _tracking_uids(findings: Findings, images: Mapping[str, Received], work: _Work) -> dict[tuple[str, int], str]:

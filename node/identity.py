@@ -40,9 +40,18 @@ def uid_of(*parts: str) -> str:
     return f"{UID_ROOT}.{number}"
 
 
-def device_uid(installation: str = "") -> str:
-    """The Device Observer UID (121012, DCM) of one installation: the same after every restart."""
+def serial_number(installation: str = "") -> str:
+    """*Device Serial Number* (0018,1000) of one installation: the same for ever."""
     return uid_of("device", installation)
+
+
+def device_uid(installation: str, weights_sha256: str) -> str:
+    """The Device Observer UID (121012, DCM) of one installation with one set of weights.
+
+    The same after every restart and another after every training, as IHE AIR wants it: a model that was trained again
+    is another observer.
+    """
+    return uid_of("device", installation, weights_sha256)
 
 
 def fingerprint(study_instance_uid: str, inputs: Iterable[str], weights_sha256: str, config: str = "") -> str:

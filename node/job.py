@@ -52,6 +52,8 @@ class Job:
     """Of the run that this one supersedes."""
     earlier_reports: tuple[ResultFile, ...] = ()
     """Of every run that left any, newest first: which lesions were known, and under which tracking UIDs."""
+    last_image_at: float | None = None
+    """Unix seconds when the last image of the study arrived."""
     profiles: tuple[str, ...] = ("default",)
     """Names of the result profiles of those who get the results, each once."""
 

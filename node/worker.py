@@ -138,6 +138,7 @@ def job_for(conn: Connection, claim: runs.Claim) -> Job:
         last_fingerprint=runs.last_fingerprint(conn, claim.study_id),
         former_results=runs.former_results(conn, claim.study_id),
         earlier_reports=runs.earlier_reports(conn, claim.study_id),
+        last_image_at=studies.last_image_at(conn, claim.study_id),
         profiles=_profiles(peers.destinations(conn, claim.calling_ae)),
     )
 

@@ -135,6 +135,14 @@ def instances(conn: Connection, study_id: int) -> list[Instance]:
     ]
 
 
+def last_image_at(conn: Connection, study_id: int) -> float | None:
+    """When the last image of a study arrived that is no result of ours; None when it has none."""
+    instance = tables.instances
+    mine = (instance.c.study_id == study_id) & instance.c.is_image & ~instance.c.is_own
+    latest: float | None = conn.execute(select(func.max(instance.c.received_at)).where(mine)).scalar_one()
+    return latest
+
+
 def conflicts(conn: Connection, study_id: int) -> list[Conflict]:
     """What came under the study and does not belong, oldest first."""
     table = tables.conflicts

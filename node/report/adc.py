@@ -110,7 +110,7 @@ def _series(subject: Subject, cover: Envelope) -> Dataset:
     ds.FrameOfReferenceUID = image.FrameOfReferenceUID
     ds.PositionReferenceIndicator = image.PositionReferenceIndicator
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-    ds.DeviceSerialNumber = cover.device_uid
+    ds.DeviceSerialNumber = cover.serial_number
     return ds
 
 

@@ -106,6 +106,15 @@ MEASUREMENTS: dict[MeasurementKind, Code] = {
 }
 MEAN = Code("373098007", "SCT", "Mean")  # CID 7464, as Derivation
 
+# How near a tumour the pixels of a lesion lie: by models.findings.DISTANCE_LEVELS; no standard code says it
+LEVELS: dict[str, Code] = {
+    "tumour": Code("D-TUMOUR", PRIVATE_SCHEME, "Share of the region in distance level 1, tumour"),
+    "near": Code("D-NEAR", PRIVATE_SCHEME, "Share of the region in distance level 2, near"),
+    "middle": Code("D-MIDDLE", PRIVATE_SCHEME, "Share of the region in distance level 3, middle"),
+    "far": Code("D-FAR", PRIVATE_SCHEME, "Share of the region in distance level 4, far"),
+    "background": Code("D-BACKGROUND", PRIVATE_SCHEME, "Share of the region in distance level 0, background"),
+}
+
 UNITS: dict[Unit, Code] = {
     Unit.MM: Code("mm", "UCUM", "mm"),
     Unit.MM2: Code("mm2", "UCUM", "square millimeter"),
@@ -117,6 +126,7 @@ PROBABILITY_OF_CLASS = Code("110854", "DCM", "Fractional Probabilistic Segmentat
 QUANTITY = Code("246205007", "SCT", "Quantity")  # PS3.3 C.7.6.16.2.11, Quantity Definition
 DERIVED_FROM = Code("121322", "DCM", "Source image for image processing operation")  # CID 7202
 PERCENT = Code("%", "UCUM", "Percent")
+SECOND = Code("s", "UCUM", "second")
 NO_UNIT = Code("1", "UCUM", "no units")
 
 # Who and how
@@ -134,6 +144,19 @@ REJECTED_FOR_QUALITY = Code("113001", "DCM", "Rejected for Quality Reasons")
 REJECTED_FOR_PATIENT_SAFETY = Code("113037", "DCM", "Rejected for Patient Safety Reasons")
 KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 SOURCE = Code("260753009", "SCT", "Source")
+
+# What was read, and how the run came about
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")  # TID 1600
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+MODALITY = Code("121139", "DCM", "Modality")
+MODALITIES: dict[str, Code] = {  # CID 29
+    "CR": Code("CR", "DCM", "Computed Radiography"),
+    "DX": Code("DX", "DCM", "Digital Radiography"),
+    "MR": Code("MR", "DCM", "Magnetic Resonance"),
+}
+USED = Code("USED", PRIVATE_SCHEME, "Used for the analysis")
+LEFT_OUT = Code("LEFT-OUT", PRIVATE_SCHEME, "Left out of the analysis")
+WAIT = Code("WAIT", PRIVATE_SCHEME, "Time from the last image to the analysis")
 
 # Procedure reported: CID 100
 X_RAY_PROCEDURE = Code("43468-8", "LN", "XR unspecified body region")

@@ -7,7 +7,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from models.findings import ModelIdentity
-from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, uid_of
+from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, serial_number, uid_of
 from node.report.codes import PAIRED
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
@@ -38,7 +38,9 @@ class Envelope:
     series_number: int
     series_description: str
     moment: datetime
+    serial_number: str
     device_uid: str
+    """Of the observer: another one after every training."""
     software_versions: tuple[str, str]
     content_qualification: str
 
@@ -66,7 +68,8 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
             f"AI {_DESCRIPTIONS[kind]}{_run_words(request.run)} ({model.name} {model.version})", 64
         ),
         moment=request.now,
-        device_uid=device_uid(request.installation),
+        serial_number=serial_number(request.installation),
+        device_uid=device_uid(request.installation, model.weights_sha256),
         software_versions=(VERSION, ascii_text(f"{model.name} {model.version}", 64)),
         content_qualification=request.profile.content_qualification,
     )
@@ -82,7 +85,7 @@ def place(cover: Envelope) -> dict[str, Any]:
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": MODEL_NAME,
         "software_versions": VERSION,
-        "device_serial_number": cover.device_uid,
+        "device_serial_number": cover.serial_number,
         "specific_character_set": None,
         "series_description": cover.series_description,
     }
@@ -103,6 +106,7 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     if "DateOfSecondaryCapture" in ds:
         ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = day, hour
     ds.SoftwareVersions = list(cover.software_versions)
+    ds.DeviceUID = cover.device_uid
     ds.ContentQualification = cover.content_qualification
     ds.pop("ContributingEquipmentSequence", None)
     if "ContentLabel" in ds and "ContentCreatorName" not in ds:

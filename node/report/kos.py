@@ -150,7 +150,7 @@ def _document(
     ds.SeriesNumber, ds.SeriesDescription = cover.series_number, cover.series_description
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-    ds.DeviceSerialNumber = cover.device_uid
+    ds.DeviceSerialNumber = cover.serial_number
     ds.ContentDate, ds.ContentTime = "", ""
     ds.CurrentRequestedProcedureEvidenceSequence = hierarchy(ref for ref, _ in refs)
     ds.update(content)

@@ -26,7 +26,7 @@ def summary_page(findings: Findings, subjects: Sequence[Subject], cover: Envelop
     ds.Modality, ds.SeriesInstanceUID, ds.InstanceNumber = "DOC", cover.series_instance_uid, 1
     ds.SeriesNumber, ds.SeriesDescription = cover.series_number, cover.series_description
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-    ds.DeviceSerialNumber = cover.device_uid
+    ds.DeviceSerialNumber = cover.serial_number
     ds.ConversionType = "WSD"
     ds.ContentDate, ds.ContentTime, ds.AcquisitionDateTime = "", "", None
     ds.BurnedInAnnotation = "YES"  # the page says who the patient is

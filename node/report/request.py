@@ -65,7 +65,7 @@ class Request:
     run: int = 1
     """1 for the first result of a study, one more for each that replaces it: result series are numbered by it."""
     installation: str = ""
-    """Which node of several speaks, e.g. its AE title; the device UID follows from it."""
+    """Which node of several speaks, e.g. its AE title; serial number and device UID follow from it."""
     config: str = ""
     """The settings that change a result, as one string: part of every UID."""
     profile: Profile = field(default_factory=Profile)

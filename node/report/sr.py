@@ -28,6 +28,7 @@ from node.report.envelope import Envelope, finish
 from node.report.references import hierarchy, observer
 from node.report.request import DocumentRef, Request
 from node.report.sr_groups import IMAGE_LINE, NO_KINDS, Group, Kinds, answer_group, lesion_group
+from node.report.sr_run import image_library, series_texts, wait_numbers
 from node.report.subject import Subject
 from node.report.words import headline, notes_of, standing_notes, superseding_notes
 
@@ -52,6 +53,8 @@ def report(
         procedure_reported=_procedure(first),
         imaging_measurements=_groups(findings, subjects, cover, request),
     )
+    # before the measurements, where TID 1500 has it
+    content[0].ContentSequence.insert(len(content[0].ContentSequence) - 1, image_library(subjects))
     ds = _document(cover)
     ds.CodingSchemeIdentificationSequence = [
         CodingSchemeIdentificationItem(PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER)
@@ -76,7 +79,7 @@ def _document(cover: Envelope) -> Dataset:
     ds.SeriesNumber, ds.SeriesDescription = cover.series_number, cover.series_description
     ds.ReferencedPerformedProcedureStepSequence = []
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, MODEL_NAME
-    ds.DeviceSerialNumber = cover.device_uid
+    ds.DeviceSerialNumber = cover.serial_number
     ds.ContentDate, ds.ContentTime = "", ""
     ds.CompletionFlag, ds.VerificationFlag, ds.PreliminaryFlag = "COMPLETE", "UNVERIFIED", "PRELIMINARY"
     ds.PerformedProcedureCodeSequence = []
@@ -127,8 +130,10 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
             algorithm,
             findings.terms,
             Kinds(findings.kinds, findings.kind),
+            told=wait_numbers(request),
         )
     )
+    groups[-1][0].ContentSequence.extend(series_texts(request))
     return groups
 
 

@@ -18,7 +18,7 @@ from highdicom.sr import (
 )
 from pydicom.sr.coding import Code
 
-from models.findings import Answer, ImageRef, Lesion, Measurement, MeasurementKind, Outline, Term
+from models.findings import DISTANCE_LEVELS, Answer, ImageRef, Lesion, Measurement, MeasurementKind, Outline, Term
 from node.report.codes import (
     ABNORMAL,
     ANSWERS,
@@ -27,6 +27,7 @@ from node.report.codes import (
     COMMENT,
     KIND,
     KINDS,
+    LEVELS,
     MEAN,
     MEASUREMENTS,
     NO_UNIT,
@@ -110,6 +111,7 @@ def answer_group(
     terms: Sequence[Term] = (),
     kinds: Kinds = NO_KINDS,
     line: int = STUDY_LINE,
+    told: Sequence[tuple[Code, float, Code]] = (),
 ) -> Group:
     """What is said of an image or of the study, each number inferred from the whole of the images.
 
@@ -121,6 +123,8 @@ def answer_group(
         Of tumour, and which of them is sure enough to be named.
     line
         Which of the places of an image to write at: no other group's.
+    told
+        Further numbers with their units, after all others.
     """
     numbers = [] if answer is Answer.NOT_ASSESSED else _percentages(probabilities, terms, kinds.shares)
     weights = [(TERMS[term.name].weight, term.weight, NO_UNIT) for term in terms if numbers]
@@ -135,7 +139,7 @@ def answer_group(
         group = MeasurementsAndQualitativeEvaluations(
             measurements=[
                 hd.Measurement(code, value, unit, referenced_coordinates=_shown(subjects, line))
-                for code, value, unit in (*numbers, *weights)
+                for code, value, unit in (*numbers, *weights, *told)
             ],
             source_images=_source_images(subjects),
             **common,
@@ -144,6 +148,7 @@ def answer_group(
         subject = subjects[0]
         shown = _key_image(subject)
         region = hd.ImageRegion("POLYLINE", border(subject), _image(subject, shown.sop_instance_uid, shown.frame))
+        common["measurements"] = [hd.Measurement(code, value, unit) for code, value, unit in told]
         group = PlanarROIMeasurementsAndQualitativeEvaluations(referenced_region=region, **common)
     for comment in comments:
         group[0].ContentSequence.append(hd.TextContentItem(COMMENT, ascii_text(comment), "CONTAINS"))
@@ -252,6 +257,12 @@ def _lesion_measurements(
         hd.Measurement(KINDS[kind].probability, percentage(share), PERCENT, referenced_coordinates=regions)
         for kind, share in lesion.kinds.items()
         if kind != lesion.kind
+    ]
+    levels = dict(zip(DISTANCE_LEVELS, lesion.levels, strict=True)) if lesion.levels else {}
+    others += [
+        hd.Measurement(LEVELS[level], percentage(levels[level]), PERCENT, referenced_coordinates=regions)
+        for level in LEVELS
+        if levels
     ]
     return [*found, *(_size(each, regions) for each in ordered), *others]
 

@@ -24,8 +24,10 @@ from node.report.words import (
     notes_of,
     number_line,
     percent,
+    seconds_waited,
     tumour_probability,
     unit_line,
+    used_and_left_out,
 )
 
 LABELS_PER_PANEL = 26
@@ -224,11 +226,8 @@ def _or_nothing(probability: float | None) -> str:
 def _sections(
     findings: Findings, subjects: Sequence[Subject], request: Request
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    routed = [ascii_text(line.replace("\u2192", "->")) for line in request.routing]
-    used = [line for line in routed if " -> " in line]
-    left_out = [line for line in routed if line.endswith("not used.")]
-    notes = [*findings.notes, *_notes(subjects)]
-    notes += [line for line in routed if line not in used and line not in left_out]
+    used, left_out, others = used_and_left_out(request.routing)
+    notes = [*findings.notes, *_notes(subjects), *others]
     notes += [PHANTOM] if findings.model.training_data == "phantom" else []
     return (
         ("Please note", tuple(dict.fromkeys(map(ascii_text, notes)))),
@@ -259,7 +258,7 @@ def _series(subject: Subject) -> str:
 def _footer(model: ModelIdentity, subjects: Sequence[Subject], cover: Envelope, request: Request) -> Iterator[str]:
     day, hour = moment_in(cover.moment, timezone_of(subjects[0].first))
     moment = f"{day[:4]}-{day[4:6]}-{day[6:]} {hour[:2]}:{hour[2:4]}"
-    seconds = seconds_waited(request)
+    seconds = seconds_waited(request.now, request.last_image_at)
     waited = "" if seconds is None else f", {duration(seconds)} after the last image arrived"
     yield ascii_text(
         f"{model.name} {model.version}, trained on {model.training_data} images, run on {model.provider} by "
@@ -269,11 +268,6 @@ def _footer(model: ModelIdentity, subjects: Sequence[Subject], cover: Envelope, 
     yield f"analysed {moment}{waited}"
     standing = f"{RESEARCH} " if cover.content_qualification == "RESEARCH" else ""
     yield f"{standing}Made by a machine and verified by nobody; the structured report of the same run says more."
-
-
-def seconds_waited(request: Request) -> float | None:
-    """From the last image to the analysis; None when the arrival is not known."""
-    return None if request.last_image_at is None else max(0.0, (request.now - request.last_image_at).total_seconds())
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The sentences of a result, the same in report, outlines and picture: English, ASCII, no surer than the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from models.findings import (
     Answer,
@@ -143,3 +144,16 @@ def superseding_notes(run: int, reports: int) -> tuple[str, ...]:
         return ()
     former = "the earlier report" if reports == 1 else f"the {reports} earlier reports"
     return (f"Run {run} of the analysis of this study: this report supersedes {former} (Predecessor Documents).",)
+
+
+def used_and_left_out(routing: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Of the sentences of node/route.py those that say what is used, those that say what is not, and the others."""
+    told = [ascii_text(sentence.replace("\u2192", "->")) for sentence in routing]
+    used = [each for each in told if " -> " in each]
+    left_out = [each for each in told if each.endswith("not used.") and each not in used]
+    return used, left_out, [each for each in told if each not in used and each not in left_out]
+
+
+def seconds_waited(now: datetime, last_image_at: datetime | None) -> float | None:
+    """From the last image to the analysis; None when the arrival is not known."""
+    return None if last_image_at is None else max(0.0, (now - last_image_at).total_seconds())

@@ -14,6 +14,7 @@ from node.identity import (
     VERSION,
     device_uid,
     fingerprint,
+    serial_number,
     uid_of,
 )
 
@@ -61,9 +62,16 @@ def test_version_is_that_of_the_distribution() -> None:
 
 
 @pytest.mark.checklist(26)
-def test_device_uid_is_stable_and_differs_between_installations() -> None:
-    assert device_uid("a") == device_uid("a")
-    assert device_uid("a") != device_uid("b")
+def test_device_uid_is_stable_and_differs_between_installations_and_between_trainings() -> None:
+    assert device_uid("a", "ab") == device_uid("a", "ab")
+    assert device_uid("a", "ab") != device_uid("b", "ab")
+    assert device_uid("a", "ab") != device_uid("a", "cd")
+
+
+def test_the_serial_number_is_that_of_the_installation_whatever_is_trained() -> None:
+    assert serial_number("a") == serial_number("a")
+    assert serial_number("a") != serial_number("b")
+    assert serial_number("a") != device_uid("a", "ab")
 
 
 def test_fingerprint_ignores_the_order_and_repetition_of_inputs() -> None:

@@ -37,6 +37,15 @@ CONCEPTS = {
     "region": "111030",
     "procedure": "121058",
     "description": "113012",
+    "image library": "111028",
+    "image group": "126200",
+    "modality": "121139",
+    "used": "USED",
+    "left out": "LEFT-OUT",
+    "wait": "WAIT",
+    "level tumour": "D-TUMOUR",
+    "level near": "D-NEAR",
+    "level background": "D-BACKGROUND",
 }
 
 
