@@ -21,7 +21,8 @@ from models.verdict import study_answer
 from node.cards import card_facts
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
-from node.job import Analysis, Job, Setup
+from node.inspection import inspected
+from node.job import Analysis, Inspected, Inspection, Job, Setup, Withdrawal, Withdrawn
 from node.report.earlier import EarlierLesion, lesions_of
 from node.report.encode import EncodedObject
 from node.report.kind import Kind
@@ -34,6 +35,7 @@ from node.suitable import rules_from
 from node.systems.opening import open_system
 from node.systems.protocol import Answered, LeftOut, Received, System
 from node.tracking import Places, kept_tracking
+from node.withdrawal import withdrawn
 from storage import journal
 from storage.errors import DiskFull, StorageError
 from storage.files import ResultStore
@@ -124,6 +126,14 @@ class Desk:
             log.exception("study %d: its analysis failed in a way that is not foreseen", job.study_id)
             words = f"The analysis failed with {type(exc).__name__}. This is a fault of Osteon; its log says more."
             return Analysis(Outcome.FAILED_MODEL, (words,))
+
+    def inspect(self, inspection: Inspection) -> Inspected:
+        """Read a document that somebody else made of our results."""
+        return inspected(inspection, self._setup, self._journal, self._store)
+
+    def withdraw(self, withdrawal: Withdrawal) -> Withdrawn:
+        """Make a rejection note and put it on stable storage."""
+        return withdrawn(withdrawal, self._setup, self._journal, self._store)
 
     def _analyse(self, job: Job) -> Analysis:
         started = time.perf_counter()

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from node import logs
 from node.errors import AnalystDied
-from node.job import Analysis, Job, Setup
+from node.job import Analysis, Inspected, Inspection, Job, Setup, Task, Withdrawal, Withdrawn
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _START_LIMIT_S = 120.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _ADDRESS_SLACK_MB = 4096  # thread stacks and mapped libraries that are never resident
 _PR_SET_PDEATHSIG = 1
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class Desk(Protocol):
         """One study; never raises because of what the study holds."""
         ...
 
+    def inspect(self, inspection: Inspection) -> Inspected:
+        """One document of somebody else; never raises because of what it holds."""
+        ...
+
+    def withdraw(self, withdrawal: Withdrawal) -> Withdrawn:
+        """One rejection note."""
+        ...
+
 
 class Analyst:
     """One warm child process. Not thread-safe: one study at a time."""
@@ -64,12 +74,18 @@ class Analyst:
         self._loaded: tuple[str, ...] = ()
 
     def analyse(self, job: Job, while_waiting: Callable[[], bool]) -> Analysis:
-        """Have the child analyse one study.
+        """Have the child analyse one study; as `ask`."""
+        return self.ask(job, Analysis, while_waiting)
+
+    def ask(self, task: Task, answer_type: type[Answer], while_waiting: Callable[[], bool]) -> Answer:
+        """Have the child do one piece of work.
 
         Parameters
         ----------
-        job
-            The study.
+        task
+            The work.
+        answer_type
+            What comes of such work.
         while_waiting
             Called about every `_POLL_S`; renews the lease, and answers False when the work has become pointless.
 
@@ -80,11 +96,11 @@ class Analyst:
         """
         pipe = self._ready(while_waiting)
         try:
-            pipe.send(job)
+            pipe.send(task)
             answer = self._wait(pipe, self._limits.time_s, while_waiting)
         except (EOFError, OSError) as exc:
             raise AnalystDied(f"The analysing process ended unexpectedly ({self._last_words()}).") from exc
-        if not isinstance(answer, Analysis):
+        if not isinstance(answer, answer_type):
             self.stop()
             raise AnalystDied(
                 "The analysing process answered something that is not an analysis. This is a bug; report it."
@@ -204,7 +220,15 @@ def _child_main(pipe: Connection, setup: Setup, limits: Limits, parent: int) -> 
     pipe.send(desk.loaded)
     while True:
         try:
-            job = pipe.recv()
+            task = pipe.recv()
         except EOFError:
             return
-        pipe.send(desk.analyse(job))
+        pipe.send(_done(desk, task))
+
+
+def _done(desk: Desk, task: Task) -> Analysis | Inspected | Withdrawn:
+    if isinstance(task, Inspection):
+        return desk.inspect(task)
+    if isinstance(task, Withdrawal):
+        return desk.withdraw(task)
+    return desk.analyse(task)

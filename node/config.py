@@ -125,6 +125,18 @@ class ResultsSection:
 
     adc_series: bool = True
     """Whether the ADC map that was computed here becomes a derived MR series where the scanner sent none."""
+    rejection_note: str = "off"
+    """off, quality or patient-safety: whether a peer is told to hide what a newer run replaces, and with which title
+    (IHE Image Object Change Management)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentsSection:
+    """What people say of results: codes of their software, as SCHEME:VALUE with spaces between them."""
+
+    accepted_codes: str = ""
+    modified_codes: str = ""
+    rejected_codes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,7 @@ class Config:
     route: RouteSection = RouteSection()
     work: WorkSection = WorkSection()
     results: ResultsSection = ResultsSection()
+    assessments: AssessmentsSection = AssessmentsSection()
     send: SendSection = SendSection()
     web: Mapping[str, WebSection] = field(default_factory=dict)
     """By the name of the peer."""
@@ -327,6 +340,12 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
     _check_listen(config.listen, faults)
     if config.node.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         faults.append(f"node.log_level: {config.node.log_level!r} is none of DEBUG, INFO, WARNING, ERROR.")
+    if config.results.rejection_note not in ("off", "quality", "patient-safety"):
+        note = config.results.rejection_note
+        faults.append(f"results.rejection_note: {note!r} is none of off, quality, patient-safety.")
+    for name, value in dataclasses.asdict(config.assessments).items():
+        if bad := [each for each in value.split() if not re.fullmatch(r"[^:]+:[^:]+", each)]:
+            faults.append(f"assessments.{name}: {bad[0]!r} is no code. Write SCHEME:VALUE, with spaces between codes.")
     if config.work.provider not in ("auto", "cpu", "cuda"):
         faults.append(f"work.provider: {config.work.provider!r} is none of auto, cpu, cuda.")
     url = config.database.url

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from node.config import RouteSection
+from storage.journal import Place
 from storage.results import ResultFile
+from storage.returned import Said
 from storage.states import Outcome
 from storage.studies import Instance
 
@@ -26,6 +28,8 @@ class Setup:
     """What an admin set for routing; node.suitable.rules_from makes the rules of it."""
     adc_series: bool = True
     """Whether an ADC map that was computed here becomes a series."""
+    assessment_codes: tuple[str, str, str] = ("", "", "")
+    """What an admin named for accepted, modified and rejected: codes as SCHEME:VALUE, with spaces between them."""
     desk: str = "node.analyse"
     """The module whose `open_desk(setup)` does the work; imported by name, so that the parent does not carry numpy,
     onnxruntime and highdicom."""
@@ -77,3 +81,57 @@ class Analysis:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     timings_s: Mapping[str, float] = field(default_factory=dict)
     results: tuple[ResultFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A document of somebody else that may speak of our results, to be read in the child: it may be hostile."""
+
+    study_id: int
+    transfer_syntax_uid: str
+    place: Place
+    reports: tuple[ResultFile, ...]
+    """Ours for the study, newest first."""
+    results: frozenset[str]
+    """SOP Instance UIDs of all that we made for the study."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """What such a document says."""
+
+    said: tuple[Said, ...]
+    source_series_uid: str = ""
+    fault: str = ""
+    """Why it could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """A rejection note to be made: which results of earlier runs one peer has and shall not show any more."""
+
+    study_id: int
+    study_instance_uid: str
+    dated_at: float
+    """Unix seconds; the moment of the note."""
+    version: int
+    """Of the run that took their place."""
+    order: int
+    """The place of the note among the results of that run."""
+    reason: str
+    """A value of node.report.kos.Rejection."""
+    rejected: tuple[ResultFile, ...]
+    image: Instance
+    """Any image of the study: patient and study of the note are its."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """The note, on stable storage; or why there is none."""
+
+    note: ResultFile | None
+    fault: str = ""
+
+
+Task = Job | Inspection | Withdrawal
+"""What the child can be asked."""

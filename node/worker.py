@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
+from node.assessing import assess_one
 from node.config import Config
 from node.database import open_database, patiently
 from node.dispatch import Dispatcher
@@ -19,6 +20,7 @@ from node.job import Analysis, Job, Setup
 from node.owner import own_name
 from node.settling import Settler
 from node.timers import expired_leases, start_timers
+from node.withdrawing import Withdrawer
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading
 from storage.errors import Busy, Unavailable
@@ -46,7 +48,16 @@ def run(config: Config, stop: threading.Event) -> None:
     scheduler = start_timers(engine, config)
     ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
     settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event(), _LOOK_S)
-    analysing = Loop("analysing", lambda: _rung(one_study(engine, config, analyst, owner, stop), due), ready, _ROUND_S)
+    withdrawer = Withdrawer(engine, config, analyst, stop)
+
+    def work() -> bool:
+        """A study first; what people say of results, and notes about old ones, while none waits."""
+        if one_study(engine, config, analyst, owner, stop) or withdrawer.turn():
+            due.set()
+            return True
+        return assess_one(engine, analyst, stop)
+
+    analysing = Loop("analysing", work, ready, _ROUND_S)
     sending = Loop("sending", dispatcher.turn, due, _ROUND_S)
     threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in (settling, sending)]
     for thread in threads:
@@ -252,6 +263,11 @@ def _setup(config: Config) -> Setup:
         installation=config.node.ae_title,
         route=config.route,
         adc_series=config.results.adc_series,
+        assessment_codes=(
+            config.assessments.accepted_codes,
+            config.assessments.modified_codes,
+            config.assessments.rejected_codes,
+        ),
     )
 
 

@@ -17,3 +17,22 @@ ANALYSABLE: dict[str, str] = {
 def is_analysable(sop_class_uid: str) -> bool:
     """Whether an instance of this class is an image for analysis."""
     return sop_class_uid in ANALYSABLE
+
+
+_MAY_ASSESS = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
+        "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+        "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR
+        "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
+        "1.2.840.10008.5.1.4.1.1.88.35",  # Extensible SR
+        "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection
+        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+        "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    }
+)
+
+
+def may_assess(sop_class_uid: str) -> bool:
+    """Whether an instance of this class may say what a person thinks of a result: a report, a note, a segmentation."""
+    return sop_class_uid in _MAY_ASSESS

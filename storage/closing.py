@@ -11,9 +11,9 @@ from storage.outbox import joined
 from storage.states import ON_ITS_WAY, TO_BE_SENT, DeliveryState, Outcome, StudyState
 from storage.tables import deliveries, parcels, peers, results, runs, stand_ins
 
-COMPANIONS = frozenset({"map", "adc", "gsps", "sc", "pdf", "kos", "segment-sr"})
-"""Kinds that only show again what segmentation and report say, or can be computed from what the peer has: one that does
-not take them has all the same."""
+COMPANIONS = frozenset({"map", "adc", "gsps", "sc", "pdf", "kos", "segment-sr", "rejection"})
+"""Kinds that only show again what segmentation and report say, can be computed from what the peer has, or tidy up after
+them: one that does not take them has all the same."""
 NOBODY = (
     "No peer receives these results, so they are kept here and nobody sees them. Name one (osteon peers remove, then "
     "add with --results own or all), then osteon retry."

@@ -32,7 +32,7 @@ __all__ = [
     "verify",
 ]
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision of the schema that this program works with."""
 
 BUSY_S = 5.0

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     DELAYED = "delayed"
     PARKED = "parked"
     RETRIED = "retried"
+    ASSESSED = "assessed"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Executable, Row, bindparam, func, insert, select, text, update
 
-from storage import events
+from storage import events, returned
 from storage.associations import close_association, close_stale_associations, open_association
 from storage.deliveries import hold
 from storage.disk import translated
@@ -79,6 +79,7 @@ def _index_group(conn: Connection, taken: Sequence[Taken], now: float) -> list[I
     accounts = _studies(conn, records, now)
     add_instances(conn, [record for record in records if record.verdict in (Verdict.NEW, Verdict.OWN)])
     add_conflicts(conn, records, accounts)
+    returned.note(conn, records, accounts, now)
     add_arrivals(conn, records, accounts)
     _count(records, accounts)
     _update_studies(conn, accounts.values(), now)

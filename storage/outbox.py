@@ -78,13 +78,21 @@ def deliveries_of(conn: Connection, study_id: int) -> list[Delivery]:
 
 
 def last_accepted(conn: Connection, study_id: int) -> float | None:
-    """When the last result of the study's newest parcels was accepted; None while any of them is not."""
+    """When the last result of the study's newest parcels was accepted; None while any of them is not.
+
+    A rejection note is no result: it follows when the study has long been delivered.
+    """
     newest = select(func.max(parcels.c.run_id)).where(parcels.c.study_id == study_id).scalar_subquery()
     unneeded = (DeliveryState.RESERVE, DeliveryState.REPLACED)
-    mine = and_(parcels.c.study_id == study_id, parcels.c.run_id == newest, deliveries.c.state.not_in(unneeded))
+    mine = and_(
+        parcels.c.study_id == study_id,
+        parcels.c.run_id == newest,
+        deliveries.c.state.not_in(unneeded),
+        results.c.kind != "rejection",
+    )
     there = deliveries.c.state.in_((DeliveryState.ACCEPTED, DeliveryState.DELIVERED))
     query = select(func.count(), func.sum(case((there, 1), else_=0)), func.max(deliveries.c.accepted_at))
-    count, accepted, at = conn.execute(query.join_from(deliveries, parcels).where(mine)).one()
+    count, accepted, at = conn.execute(query.join_from(deliveries, parcels).join(results).where(mine)).one()
     return at if count and count == accepted else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from storage import errors
+from storage import errors, returned
 from storage.closing import NOBODY, sending_state
 from storage.events import EventKind
 from storage.moves import locked, move
@@ -173,6 +173,8 @@ def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
     if not _end(conn, claim.run_id, RunState.FINISHED, now, **values):
         return False
     made = list(zip(keep(conn, claim.study_id, claim.run_id, ending.results, now), ending.results, strict=True))
+    if made:
+        returned.results_came(conn, claim.study_id, now)
     receivers = 0
     if made and ending.destinations:
         hasten(conn, claim.study_id, now)

@@ -121,6 +121,23 @@ class DeliveryState(StrEnum):
 
 ON_ITS_WAY = (DeliveryState.PENDING, DeliveryState.SENDING, DeliveryState.ACCEPTED)
 """What a study waits for before it is delivered."""
+
+
+class ReturnedState(StrEnum):
+    """What became of a document that came for a study and may speak of our results (storage/returned.py)."""
+
+    EARLY = "early"
+    """The study has no result of ours yet that it could speak of."""
+    DUE = "due"
+    """To be read by a worker."""
+    LINKED = "linked"
+    """It speaks of results of ours; `assessments` has what it says."""
+    UNRELATED = "unrelated"
+    """It was read, and speaks of none."""
+    UNREADABLE = "unreadable"
+    """It could not be read; the reason is kept."""
+
+
 TO_BE_SENT = (DeliveryState.PENDING, DeliveryState.SENDING)
 """What a sender still has to bring to its peer."""
 

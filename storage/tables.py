@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from storage.states import DeliveryState, RunState, StudyState
+from storage.states import DeliveryState, ReturnedState, RunState, StudyState
 
 metadata = MetaData(
     naming_convention={
@@ -336,6 +336,38 @@ commitment_items = Table(
     Column("commitment_id", _ID, ForeignKey("commitments.id"), primary_key=True),
     Column("delivery_id", _ID, ForeignKey("deliveries.id"), primary_key=True),
     Index("ix_commitment_items_delivery_id", "delivery_id"),
+)
+
+returned = Table(
+    "returned",
+    metadata,
+    _number(),
+    _references("study_id", "studies.id"),
+    _references("instance_id", "instances.id"),
+    _text("state"),
+    _text("note", ""),
+    _text("source_series_uid", ""),
+    _time("changed_at"),
+    _one_of("state", ReturnedState),
+    UniqueConstraint("instance_id"),
+    Index("ix_returned_state", "state", "id"),
+    Index("ix_returned_study_id", "study_id"),
+)
+
+assessments = Table(
+    "assessments",
+    metadata,
+    _number(),
+    _references("study_id", "studies.id"),
+    _references("run_id", "runs.id"),
+    _references("result_id", "results.id"),
+    _references("returned_id", "returned.id"),
+    _text("tracking_uid"),
+    _text("judgement"),
+    _time("received_at"),
+    CheckConstraint("judgement IN ('accepted', 'modified', 'rejected', 'unknown')", name="judgement"),
+    Index("ix_assessments_study_id", "study_id"),
+    Index("ix_assessments_returned_id", "returned_id"),
 )
 
 events = Table(

@@ -40,8 +40,16 @@ def lesions_of(data: bytes) -> tuple[EarlierLesion, ...]:
     data
         The data set, Explicit VR Little Endian, without file meta information.
     """
-    report = read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
-    return tuple(_lesion(group) for group in _groups(report) if _children(group, _FINDING))
+    return tuple(_lesion(group) for group in _groups(_read(data)) if _children(group, _FINDING))
+
+
+def tracking_of(data: bytes) -> tuple[str, ...]:
+    """Every tracking UID of a report of ours: those of its lesions and of its answers."""
+    return tuple(str(item.UID) for group in _groups(_read(data)) for item in _children(group, _TRACKING_UID))
+
+
+def _read(data: bytes) -> Dataset:
+    return read_dataset(BytesIO(data), is_implicit_VR=False, is_little_endian=True)
 
 
 def _groups(item: Dataset) -> Iterator[Dataset]:

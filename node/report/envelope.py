@@ -22,7 +22,7 @@ _ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind 
 _DESCRIPTIONS = {
     Kind.SEG: "segmentation", Kind.MAP: "probability map", Kind.ADC: "ADC map", Kind.GSPS: "outlines",
     Kind.SC: "overlay", Kind.PDF: "summary", Kind.KOS: "key images", Kind.SEGMENT_SR: "segment report",
-    Kind.SR: "report",
+    Kind.SR: "report", Kind.REJECTION: "rejection note",
 }  # fmt: skip
 
 

@@ -25,6 +25,9 @@ class Kind(StrEnum):
     """SR, TID 1500, whose groups refer to segments of the SEG, as IHE AIR has it; OHIF 3.13 shows none of it."""
     SR = "sr"
     """SR, TID 1500, whose groups carry their outlines: the report that viewers show."""
+    REJECTION = "rejection"
+    """Key Object Selection that withdraws what a peer has of earlier runs; made for one peer, after the rest has
+    arrived there (node/withdrawing.py)."""
 
 
 DEFAULT_KINDS = frozenset({Kind.SEG, Kind.ADC, Kind.GSPS, Kind.SC, Kind.SR})
