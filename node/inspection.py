@@ -9,7 +9,6 @@ from pathlib import Path
 
 from models.encoded import READING_FAULTS
 from node.headers import read_header
-from node.identity import device_uid
 from node.job import Inspected, Inspection, Setup
 from node.report.earlier import tracking_of
 from node.report.returned import Ours, TooMuch, read
@@ -31,7 +30,7 @@ def inspected(inspection: Inspection, setup: Setup, folder: Path, store: ResultS
         header = read_header(journal.read(folder, inspection.place), inspection.transfer_syntax_uid)
         if header.fault:
             return Inspected((), fault=f"It cannot be read: {header.fault}.")
-        ours = Ours(_tracked(inspection, store), inspection.results, device_uid(setup.installation))
+        ours = Ours(_tracked(inspection, store), inspection.results)
         found = read(header.dataset, ours, known_codes(*setup.assessment_codes))
     except TooMuch as exc:
         return Inspected((), fault=f"It is not read: {exc}.")

@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
 from models.encoded import READING_FAULTS
+from node.identity import MANUFACTURER, MODEL_NAME
 from node.report.verdicts import REJECTIONS, Code, worst_of
 from storage.returned import Judgement, Said
 
@@ -49,8 +50,6 @@ class Ours:
     """By tracking UID, the SOP Instance UID of the newest report that has it."""
     results: frozenset[str]
     """SOP Instance UIDs of all results of the study."""
-    device_uid: str
-    """Our own *Device Serial Number* (0018,1000): what carries it was made here, and is no assessment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +78,7 @@ def read(ds: Dataset, ours: Ours, known: Mapping[Code, Judgement]) -> Reading:
     READING_FAULTS
         It is not what it says it is.
     """
-    verified = _text(ds, "VerificationFlag") == "VERIFIED"
-    if _text(ds, "SOPInstanceUID") in ours.results or (
-        _text(ds, "DeviceSerialNumber") == ours.device_uid and not verified
-    ):
+    if _text(ds, "SOPInstanceUID") in ours.results or _is_of_a_node(ds):
         return Reading(())
     kind = _text(ds, "SOPClassUID")
     if kind in _SEGMENTATIONS:
@@ -90,6 +86,12 @@ def read(ds: Dataset, ours: Ours, known: Mapping[Code, Judgement]) -> Reading:
     if kind == _KOS:
         return Reading(_of_note(ds, ours))
     return Reading(_of_report(ds, ours, known))
+
+
+def _is_of_a_node(ds: Dataset) -> bool:
+    """Whether a node made it, this or another one, and no person has verified it: that is a result, no assessment."""
+    maker = _text(ds, "Manufacturer"), _text(ds, "ManufacturerModelName")
+    return maker == (MANUFACTURER, MODEL_NAME) and _text(ds, "VerificationFlag") != "VERIFIED"
 
 
 def _of_segmentation(ds: Dataset, ours: Ours) -> tuple[Said, ...]:

@@ -4,7 +4,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from node.identity import device_uid
 from node.report import codes, returned
 from node.report.earlier import lesions_of, tracking_of
 from node.report.kind import Kind
@@ -15,7 +14,7 @@ from tests.node.report import made_cases, sr_reading
 
 SEG, SR, KOS = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("66.4", "88.34", "88.59"))
 OUR_SR, OUR_SEG = "2.25.1", "2.25.2"
-OURS = Ours({"2.25.7": OUR_SR, "2.25.8": OUR_SR}, frozenset({OUR_SR, OUR_SEG}), device_uid(""))
+OURS = Ours({"2.25.7": OUR_SR, "2.25.8": OUR_SR}, frozenset({OUR_SR, OUR_SEG}))
 
 
 def code(value, scheme="DCM", meaning="?"):
@@ -117,9 +116,9 @@ def test_codes_of_a_product_are_those_that_the_configuration_names():
 def test_a_corrected_segmentation_is_known_by_the_tracking_uids_of_its_segments_and_names_its_series():
     case = made_cases.mr_series()
     made = {each.kind: each for each in case.made()}
-    ours = Ours(dict.fromkeys(tracking_of(made[Kind.SR].data), OUR_SR), frozenset({OUR_SR}), device_uid(""))
+    ours = Ours(dict.fromkeys(tracking_of(made[Kind.SR].data), OUR_SR), frozenset({OUR_SR}))
     corrected = made_cases.read(made[Kind.SEG])
-    corrected.SOPInstanceUID, corrected.DeviceSerialNumber = "1.2.99", "workstation"
+    corrected.SOPInstanceUID, corrected.Manufacturer = "1.2.99", "Workstation"
     found = read(corrected, ours, STANDARD)
     [lesion] = lesions_of(made[Kind.SR].data)
     assert found.said == (Said(Judgement.MODIFIED, lesion.tracking_uid, OUR_SR),)
@@ -136,9 +135,9 @@ def test_what_this_node_made_is_no_assessment_until_somebody_has_verified_it():
     case = made_cases.radiograph()
     ours = made_cases.read(next(each for each in case.made() if each.kind is Kind.SR))
     tracked = dict.fromkeys(sr_reading.tracking_uids(ours), OUR_SR)
-    assert read(ours, Ours(tracked, frozenset(), device_uid("")), STANDARD).said == ()
+    assert read(ours, Ours(tracked, frozenset()), STANDARD).said == ()
     ours.VerificationFlag = "VERIFIED"
-    assert read(ours, Ours(tracked, frozenset(), device_uid("")), STANDARD).said != ()
+    assert read(ours, Ours(tracked, frozenset()), STANDARD).said != ()
 
 
 def test_every_title_of_a_rejection_note_of_our_own_is_known_as_one():
