@@ -1,5 +1,6 @@
 """What the deliveries of a study together say of the study: it is being sent, has arrived, or has failed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
@@ -55,8 +56,14 @@ def _failure(missed: list[Row[Any]], parked: int, count: int) -> dict[str, Any]:
 
 def _remark(replaced: Row[Any], stand_in: list[Row[Any]]) -> str:
     """What an admin has to know of a result that reached a peer in another form."""
-    went = ", ".join(dict.fromkeys(row.kind for row in stand_in if row.state == DeliveryState.DELIVERED))
-    return f"{replaced.peer} does not take the {replaced.kind}" + (f"; it got {went} instead." if went else ".")
+    there = [row.kind for row in stand_in if row.state == DeliveryState.DELIVERED]
+    said = f"{replaced.peer} does not take the {replaced.kind}"
+    return f"{said}; it got {in_place(replaced.kind, there)} instead." if there else f"{said}."
+
+
+def in_place(kind: str, stand_ins: Sequence[str]) -> str:
+    """What goes in the place of an object of `kind`, in words."""
+    return ", ".join("the same in another form" if one == kind else one for one in dict.fromkeys(stand_ins))
 
 
 def close_when_done(conn: Connection, parcel_id: int, now: float) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select, update
 
 from storage import events
-from storage.closing import close_when_done
+from storage.closing import close_when_done, in_place
 from storage.events import EventKind
 from storage.outbox import held
 from storage.results import ResultFile, as_file
@@ -50,7 +50,7 @@ def refused(
     conn.execute(update(deliveries).where(deliveries.c.id.in_(waiting)).values(**going))
     joined = select(deliveries.c.id.label("delivery_id"), results).join_from(deliveries, results)
     rows = conn.execute(joined.where(deliveries.c.id.in_(bound)).order_by(results.c.position, results.c.id)).all()
-    kinds = ", ".join(dict.fromkeys(row.kind for row in rows))
+    kinds = in_place(delivery.kind, [row.kind for row in rows])
     said = f"{delivery.peer} does not take a result ({delivery.kind}); in its place goes: {kinds}. {error}"
     events.add(conn, delivery.study_id, EventKind.REPLACED, said, now)
     close_when_done(conn, delivery.parcel_id, now)

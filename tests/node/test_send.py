@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
@@ -12,19 +11,11 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from node import send
-from node.config import Config, NodeSection, SendSection
-from storage import closing, deliveries, intake, parcels, peers, runs, studies
-from storage.engine import Connection, Engine, begin, migrate, open_engine, reading
+from storage import closing, deliveries, parcels, studies
+from storage.engine import Connection, begin
 from storage.errors import Busy
-from storage.files import ResultStore
-from storage.outbox import Delivery, deliveries_of
-from storage.results import ResultFile
-from storage.segment import Place, RecordMeta
 from storage.states import DeliveryState, Outcome, StudyState
-
-SEG = "1.2.840.10008.5.1.4.1.1.66.4"
-SR = "1.2.840.10008.5.1.4.1.1.88.34"
-OBJECTS = (("SEG", SEG), ("SR", SR))
+from tests.node.made_outbox import SEG, SR, Outbox
 
 
 @dataclass
@@ -58,65 +49,9 @@ def serve_pacs() -> Iterator[Callable[..., Pacs]]:
         server.shutdown()
 
 
-@dataclass(frozen=True)
-class Outbox:
-    """A database with one study whose SEG and SR are due at the peer `pacs`."""
-
-    engine: Engine
-    config: Config
-    study_id: int
-    files: tuple[bytes, ...]
-
-    def send(self) -> bool:
-        with reading(self.engine) as conn:
-            peer = peers.by_name(conn, "pacs")
-        return send.send_one_study(self.engine, self.config, "test", peer, lambda: False)
-
-    def lines(self) -> list[Delivery]:
-        with reading(self.engine) as conn:
-            return deliveries_of(conn, self.study_id)
-
-    def state(self) -> tuple[StudyState, Outcome | None]:
-        with reading(self.engine) as conn:
-            study = studies.study(conn, self.study_id)
-        assert study is not None
-        return study.state, study.outcome
-
-
-def kept(store: ResultStore, order: int, data: bytes) -> ResultFile:
-    kind, sop_class = OBJECTS[order]
-    path, sha256 = store.put(data)
-    return ResultFile(
-        kind, order, sop_class, f"2.25.{order + 1}", f"2.25.1{order}", ExplicitVRLittleEndian, path, len(data), sha256
-    )
-
-
 @pytest.fixture
-def outbox_for(tmp_path: Path) -> Iterator[Callable[[int], Outbox]]:
-    url = f"sqlite:///{tmp_path / 'test.sqlite'}"
-    migrate(url)
-    engine = open_engine(url)
-
-    def make(port: int) -> Outbox:
-        settings = SendSection(connect_timeout_s=2, response_timeout_s=2)
-        config = Config(node=NodeSection(data_folder="data"), send=settings, folder=tmp_path)
-        store = ResultStore(config.results_folder)
-        files = tuple(f"the bytes of the {kind}, odd".encode() for kind, _ in OBJECTS)
-        results = tuple(kept(store, order, data) for order, data in enumerate(files))
-        with begin(engine) as conn:
-            peer = peers.add(conn, peers.Peer(0, "pacs", "PACS", "127.0.0.1", port, results="all"), 1.0)
-            meta = RecordMeta("1.2.840.10008.5.1.4.1.1.1.1", "1.2.3", ExplicitVRLittleEndian, "1.2", "1.2.1", "k",
-                              "PACS", "OSTEON", "127.0.0.1", "a", 1.0, "DX")  # fmt: skip
-            study_id = intake.index(conn, [intake.Taken(meta, Place("s", 0, 1, "0" * 64), 1)], 1.0)[0].study_id
-            studies.mark_ready(conn, study_id, "It is complete.", 2.0)
-            claim = runs.claim_ready(conn, "test", 60.0, 3.0)
-            assert claim is not None
-            ending = runs.Ending(Outcome.OK_FINDINGS, "found", results=results, destinations=(peer.id,))
-            assert runs.finish(conn, claim, ending, time.time())
-        return Outbox(engine, config, study_id, files)
-
-    yield make
-    engine.dispose()
+def outbox_for(new_outbox: Callable[..., Outbox]) -> Callable[[int], Outbox]:
+    return new_outbox
 
 
 @pytest.mark.checklist(55)

@@ -1,7 +1,7 @@
 """Storage commitment as messages: the request, and the report on the same association, early, late or never."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from pydicom.dataset import Dataset
@@ -18,19 +18,6 @@ from .test_negotiate import answered, request
 
 TRANSACTION = "2.25.99"
 OBJECTS = [(MR, "1.2.3"), (MR, "1.2.4")]
-
-
-@pytest.fixture
-def archive() -> Iterator[Callable[..., CommittingArchive]]:
-    started = []
-
-    def start(**behaviour: object) -> CommittingArchive:
-        started.append(CommittingArchive(**behaviour).start())  # type: ignore[arg-type]
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.stop()
 
 
 def asked(association: Association, heard: list[commitment.Report]) -> int:
