@@ -153,6 +153,7 @@ class _Served:
         self._own: list[tuple[Kind, str, EncodedObject]] = []
         self._shown: dict[tuple[Form, str], list[str]] = {}
         """SOP Instance UIDs by form and source."""
+        self._given: set[int] = set()
 
     def take(self, kind: Kind, shelf: _Shelf) -> None:
         """Take every form of one kind that the profile gets."""
@@ -169,6 +170,9 @@ class _Served:
                 if serving.in_reserve and not stands_for:
                     continue
                 variant, places = shelf.get(part, serving.form, profile, named)
+                if places and places[0] in self._given:  # two forms may come to the same, as of a radiograph's map
+                    continue
+                self._given.update(places)
                 for place in places:
                     result = shelf.at(place)
                     shelf.give(place, Role(self._profile.name, stands_for, serving.in_reserve))

@@ -77,7 +77,12 @@ class Profile:
 
 _NO_SEG = (Form(Kind.SEG), Form(Kind.GSPS), Form(Kind.SC))
 _NO_3D = (Form(Kind.SR, report=ReportClass.COMPREHENSIVE), Form(Kind.SR, report=ReportClass.ENHANCED))
-_FALLBACKS: dict[Kind, tuple[Form, ...]] = {Kind.SEG: _NO_SEG, Kind.GSPS: (Form(Kind.SC),), Kind.SR: _NO_3D}
+_FALLBACKS: dict[Kind, tuple[Form, ...]] = {
+    Kind.SEG: _NO_SEG,
+    Kind.GSPS: (Form(Kind.SC),),
+    Kind.SR: _NO_3D,
+    Kind.MAP: (Form(Kind.MAP, map=MapType.FRACTIONAL),),
+}
 
 _READY_MADE = (
     Profile(),

@@ -21,6 +21,8 @@ from storage.studies import Instance
 from tests.models import nets, stack_nets
 from tests.models.stacks import SPACING, body, directions, enhanced, positions, single_frames
 from tests.models.test_volume import real
+from tests.node.report.pdf_reading import words
+from tests.node.report.sr_reading import numbers, texts
 from tests.node.report.validators import errors_of, in_order, volume_of
 
 STORED, BALL = body()
@@ -120,6 +122,33 @@ def test_a_stack_is_given_to_the_model_that_wants_it_and_its_mask_lies_on_the_so
     mask = mask_of(made[0][1], source)
     assert np.count_nonzero(mask.astype(bool) ^ BALL) < 0.1 * np.count_nonzero(BALL)
     assert made[0][1].FrameOfReferenceUID == source[0].FrameOfReferenceUID
+
+
+@pytest.mark.parametrize("is_diffusion", [False, True], ids=["limb", "diffusion"])
+def test_a_receiver_of_everything_gets_map_page_and_key_images_and_a_report_that_says_how_soon(
+    place, desk, tmp_path, is_diffusion
+):
+    datasets = [each for series in diffusion_series() for each in series] if is_diffusion else single_frames(STORED)
+    asked = job(place, datasets)
+    asked = replace(asked, profiles=("everything",), last_image_at=asked.dated_at - 42.0)
+    made = results(place, desk.analyse(asked))
+    kinds = [kind for kind, _ in made]
+    assert kinds[:3] == ["seg", "map", "map"]
+    assert kinds[-1] == "sr"
+    assert {"gsps", "sc", "pdf", "kos"} < set(kinds)
+    for number, (kind, ds) in enumerate(made):
+        ds.save_as(tmp_path / f"{number}.dcm", enforce_file_format=True)
+        assert errors_of(tmp_path / f"{number}.dcm") == [], kind
+    report = made[-1][1]
+    assert numbers(report, "wait") == [(42.0, "s")]
+    assert any(" -> " in each for each in texts(report, "used"))
+    page = next(ds for kind, ds in made if kind == "pdf")
+    assert any("42 s after the last image" in line for line in words(page.EncapsulatedDocument))
+
+
+def test_nobody_pays_for_a_map_that_nobody_gets(place, desk):
+    analysis = desk.analyse(job(place, single_frames(STORED)))
+    assert "map" not in [each.kind for each in analysis.results]
 
 
 @pytest.mark.checklist(39)

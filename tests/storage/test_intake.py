@@ -114,6 +114,14 @@ def test_images_make_a_study_its_series_and_its_instances(engine: Engine, sender
         assert conn.execute(select(tables.series.c.image_count)).scalars().all() == [3, 3]
 
 
+def test_the_last_image_is_the_newest_that_is_an_image(engine: Engine, sender: Any) -> None:
+    taken = [sender.sends(number, at=100.0 + number) for number in (3, 1, 2)]
+    index(engine, *taken, sender.sends(4, at=900.0, sop_class=NOT_IMAGES["report"]))
+    with reading(engine) as conn:
+        assert studies.last_image_at(conn, 1) == 103.0
+        assert studies.last_image_at(conn, 99) is None
+
+
 def test_many_records_at_once_are_indexed_in_groups(engine: Engine, sender: Any) -> None:
     taken = [sender.sends(number, study=number % 7) for number in range(1203)]
     assert verdicts(index(engine, *taken)) == ["new"] * 1203
