@@ -19,7 +19,13 @@ def is_analysable(sop_class_uid: str) -> bool:
     return sop_class_uid in ANALYSABLE
 
 
-_MAY_ASSESS = frozenset(
+_SEGMENTATIONS = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
+        "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
+    }
+)
+_MAY_ASSESS = _SEGMENTATIONS | frozenset(
     {
         "1.2.840.10008.5.1.4.1.1.88.11",  # Basic Text SR
         "1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
@@ -27,8 +33,6 @@ _MAY_ASSESS = frozenset(
         "1.2.840.10008.5.1.4.1.1.88.34",  # Comprehensive 3D SR
         "1.2.840.10008.5.1.4.1.1.88.35",  # Extensible SR
         "1.2.840.10008.5.1.4.1.1.88.59",  # Key Object Selection
-        "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation
-        "1.2.840.10008.5.1.4.1.1.66.7",  # Label Map Segmentation
     }
 )
 
@@ -36,3 +40,8 @@ _MAY_ASSESS = frozenset(
 def may_assess(sop_class_uid: str) -> bool:
     """Whether an instance of this class may say what a person thinks of a result: a report, a note, a segmentation."""
     return sop_class_uid in _MAY_ASSESS
+
+
+def is_segmentation(sop_class_uid: str) -> bool:
+    """Whether an instance of this class holds masks."""
+    return sop_class_uid in _SEGMENTATIONS

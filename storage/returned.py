@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
 
 from storage import events
 from storage.classes import may_assess
@@ -66,7 +66,8 @@ class Assessment:
 
     id: int
     study_id: int
-    run_id: int
+    run_number: int
+    """Among the study's runs that left results, from 1."""
     result_kind: str
     judgement: Judgement
     tracking_uid: str
@@ -188,8 +189,15 @@ def unreadable(conn: Connection, document: Document, why: str, now: float) -> bo
 
 def listed(conn: Connection, study_id: int | None = None, limit: int = 500) -> list[Assessment]:
     """What was said of the results of a study, or of all, newest first."""
+    earlier = results.alias()
+    number = (
+        select(func.count(earlier.c.run_id.distinct()))
+        .where(earlier.c.study_id == assessments.c.study_id, earlier.c.run_id <= assessments.c.run_id)
+        .scalar_subquery()
+    )
+    columns = (assessments, number.label("run_number"), results.c.kind)
     query = (
-        select(assessments, results.c.kind, instances.c.sop_class_uid, instances.c.sop_instance_uid)
+        select(*columns, instances.c.sop_class_uid, instances.c.sop_instance_uid)
         .join_from(assessments, results, results.c.id == assessments.c.result_id)
         .join(returned, returned.c.id == assessments.c.returned_id)
         .join(instances, instances.c.id == returned.c.instance_id)
@@ -202,7 +210,7 @@ def listed(conn: Connection, study_id: int | None = None, limit: int = 500) -> l
         Assessment(
             row.id,
             row.study_id,
-            row.run_id,
+            row.run_number,
             row.kind,
             Judgement(row.judgement),
             row.tracking_uid,

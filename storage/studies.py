@@ -102,6 +102,19 @@ def study(conn: Connection, study_id: int) -> Study | None:
     return _study(row) if row is not None else None
 
 
+def study_of(conn: Connection, study_id: int) -> Study:
+    """The study of that number.
+
+    Raises
+    ------
+    Unknown
+    """
+    found = study(conn, study_id)
+    if found is None:
+        raise errors.Unknown(f"There is no study {study_id}. List them with: osteon studies")
+    return found
+
+
 def study_by_uid(conn: Connection, study_instance_uid: str) -> Study | None:
     """The study of that Study Instance UID."""
     mine = tables.studies.c.study_instance_uid == study_instance_uid

@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from node.cli import assessments
 from node.cli.tables import local_time, show, show_one
 from node.config import Config
 from node.database import open_database
-from storage import events, outbox, runs, studies
+from storage import events, history, outbox, returned, runs, studies
 from storage.engine import Connection, begin, reading
-from storage.errors import Unknown
 from storage.replay import unindexed_records
 from storage.states import DeliveryState, StudyState
 
 _HOW = {"commitment": "(commitment)", "find": "(query)", "": ""}
+_RESULT_COLUMNS = ("run", "kind", "peer", "state", "attempts", "next_try", "status", "accepted", "confirmed", "instead",
+                   "error")  # fmt: skip
+_RUN_COLUMNS = ("run", "outcome", "model", "answer", "ended", "objects", "supersedes", "superseded_by")
 _CONFLICTS = {
     "instance": "the same UID came again with other bytes; the first are kept and used, these are not",
     "patient": "an object of another patient than the study's first",
@@ -79,12 +82,13 @@ def _row(conn: Connection, study: studies.Study, run: runs.Run | None) -> dict[s
 
 
 def _one(conn: Connection, number: int, *, as_json: bool) -> int:
-    study = studies.study(conn, number)
-    if study is None:
-        raise Unknown(f"There is no study {number}. List them with: osteon studies")
+    study = studies.study_of(conn, number)
     run = runs.last_finished(conn, number)
     record = _row(conn, study, run)
-    sent = [_sent(row) for row in outbox.deliveries_of(conn, number)]
+    past = history.past_runs(conn, number)
+    numbers = {each.id: each.number for each in past}
+    sent = [_sent(row) | {"run": numbers.get(row.run_id)} for row in outbox.deliveries_of(conn, number)]
+    said = [assessments.line(each) for each in returned.listed(conn, number)]
     strange = [_strange(conflict) for conflict in studies.conflicts(conn, number)]
     timeline: list[dict[str, object]] = [
         {"at": local_time(event.at), "unix_s": event.at, "kind": event.kind, "text": event.text}
@@ -97,7 +101,9 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
             "timings_s": dict(run.timings) if run else {},
             "model_sha256": run.model_sha256 if run else "",
             "provider": run.provider if run else "",
+            "runs": [_past(each, past) for each in past],
             "results": sent,
+            "assessments": said,
             "conflicts": strange,
             "timeline": timeline,
         }
@@ -107,9 +113,27 @@ def _one(conn: Connection, number: int, *, as_json: bool) -> int:
     print("\nWhy")
     for sentence in study.explanation.splitlines():
         print(f"  {sentence}")
+    if len(past) > 1:
+        print("\nRuns")
+        show([_past(each, past) for each in past], _RUN_COLUMNS, as_json=False, empty="none")
     print("\nResults")
-    columns = ("kind", "peer", "state", "attempts", "next_try", "status", "accepted", "confirmed", "instead", "error")
+    columns = (
+        "run",
+        "kind",
+        "peer",
+        "state",
+        "attempts",
+        "next_try",
+        "status",
+        "accepted",
+        "confirmed",
+        "instead",
+        "error",
+    )
     show(sent, columns, as_json=False, empty="none")
+    if said:
+        print("\nAssessments")
+        show(said, assessments.COLUMNS[1:], as_json=False, empty="none")
     if strange:
         print("\nConflicts")
         show(strange, ("kind", "received", "sop_instance_uid", "means"), as_json=False, empty="none")
@@ -141,6 +165,23 @@ def _sent(row: outbox.Delivery) -> dict[str, object]:
         "instead_of": list(row.instead_of),
         "replaced_by": list(row.stand_ins) if row.state is DeliveryState.REPLACED else [],
         "error": row.error,
+    }
+
+
+def _past(run: history.PastRun, runs_of_study: list[history.PastRun]) -> dict[str, object]:
+    """One run, and which run its results replace or are replaced by."""
+    return {
+        "run": run.number,
+        "outcome": run.outcome.value,
+        "model": run.model,
+        "answer": run.answer,
+        "ended": local_time(run.ended_at),
+        "unix_s": run.ended_at,
+        "objects": run.result_count,
+        "supersedes": run.supersedes,
+        "superseded_by": next(
+            (other.number for other in runs_of_study if run.number is not None and other.supersedes == run.number), None
+        ),
     }
 
 

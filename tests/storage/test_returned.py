@@ -97,7 +97,7 @@ def test_what_a_document_says_is_linked_to_the_results_of_its_study_and_to_nothi
         [correction] = returned.corrections(conn)
         assert returned.listed(conn, 2) == []
         assert [event.kind for event in timeline(conn, 1)][-1] == "assessed"
-    assert (line.judgement, line.result_kind, line.run_id, line.tracking_uid) == (
+    assert (line.judgement, line.result_kind, line.run_number, line.tracking_uid) == (
         Judgement.MODIFIED,
         "seg",
         1,
