@@ -83,6 +83,14 @@ def test_only_what_a_source_said_itself_is_not_counted(keyword: str, why: str, i
     assert written.is_inherited(line, Dataset()) is inherited
 
 
+@pytest.mark.parametrize(
+    ("uid", "inherited"), [("999.999.01.2", True), ("2.25.01", False), ("1.2.840.10008.01", False)]
+)
+def test_an_illegal_uid_is_counted_where_it_is_ours(uid: str, inherited: bool) -> None:
+    line = f"Error - </SourceImageSequence(0008,2112)[1]> - Illegal root for UID = <{uid}>"
+    assert written.is_inherited(line, Dataset()) is inherited
+
+
 def test_an_object_is_kept_once_and_only_in_a_run_that_judges(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("OSTEON_TESTS_WRITTEN", str(tmp_path))
     written.keep(b"x", "one test")

@@ -77,13 +77,13 @@ def found_on(ds: Dataset, display: np.ndarray | None = None) -> Case:
     return Case(findings, (Source((ds,), display),), Request(NOW))
 
 
-def found_in(datasets: list[Dataset]) -> Case:
-    """The case of a lesion through the middle of a series."""
+def found_in(datasets: list[Dataset], spare: int = 1) -> Case:
+    """The case of a lesion through the middle of a series, on all slices but `spare` at each end."""
     rows, columns = int(datasets[0].Rows), int(datasets[0].Columns)
     spaced = Spacing(*(float(each) for each in datasets[0].PixelSpacing), SpacingSource.CALIBRATED)
     refs = tuple(ImageRef(str(ds.SOPInstanceUID)) for ds in datasets)
     mask = np.zeros((len(datasets), rows, columns), np.uint8)
-    mask[1:-1, blob(rows, columns, (0.5, 0.4), 0.2)] = 1
+    mask[spare : len(datasets) - spare, blob(rows, columns, (0.5, 0.4), 0.2)] = 1
     told = lesion(1, Answer.BENIGN, [(ref, plane == 1) for ref, plane in zip(refs, mask, strict=True)], spaced)
     found = SourceFindings(
         series_instance_uid=str(datasets[0].SeriesInstanceUID),

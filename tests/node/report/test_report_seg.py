@@ -257,3 +257,31 @@ def test_the_colours_of_answers_differ() -> None:
     answers = (Answer.MALIGNANT, Answer.BENIGN, Answer.UNDECIDED)
     segs = [radiograph(CR, answer=answer).one(Kind.SEG) for answer in answers]
     assert len({tuple(seg.SegmentSequence[0].RecommendedDisplayCIELabValue) for seg in segs}) == 3
+
+
+@pytest.mark.checklist(19)
+@pytest.mark.parametrize("stated", [["L", "F"], None], ids=["stated", "not stated"])
+@pytest.mark.parametrize("lesions", [1, 2])
+def test_a_segmentation_of_a_radiograph_has_an_orientation_and_a_frame_for_each_segment(
+    stated: list[str] | None, lesions: int
+) -> None:
+    case = radiograph(CR, shape=(304, 224), lesions=lesions, PatientOrientation=stated)
+    seg = case.one(Kind.SEG)
+    assert list(seg.PatientOrientation or ()) == (stated or [])
+    assert int(seg.NumberOfFrames) == len(seg.SegmentSequence) == lesions
+
+
+@pytest.mark.checklist(33)
+def test_of_a_series_with_two_b_values_only_the_one_that_was_read_is_referred_to() -> None:
+    case = mr_series(DiffusionBValue=800.0)
+    others = mr_series(DiffusionBValue=0.0).sources[0].datasets
+    for ds in others:
+        ds.SOPInstanceUID = f"{ds.SOPInstanceUID}.0"  # the same places, the same series
+    source = replace(case.sources[0], datasets=(*others, *case.sources[0].datasets))
+    seg = replace(case, sources=(source,)).one(Kind.SEG)
+    referred = {
+        str(each.ReferencedSOPInstanceUID) for each in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    assert referred
+    assert referred <= {image.sop_instance_uid for image in case.findings.sources[0].images}
+    assert planes_of(seg, case.findings.sources[0]).any()
