@@ -81,7 +81,7 @@ def _fallbacks(profile: Profile) -> str:
 
 
 def _form(form: Form) -> str:
-    words = {"seg": form.segmentation.value, "sr": form.report.value}.get(form.kind.value)
+    words = {"seg": form.segmentation.value, "map": form.map.value, "sr": form.report.value}.get(form.kind.value)
     return f"{form.kind.value} {words}" if words else form.kind.value
 
 
