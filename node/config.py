@@ -147,6 +147,8 @@ class SendSection:
     response_timeout_s: float = _number(60.0, 1, 600, "s")
     first_retry_s: float = _number(10.0, 0.1, 3600, "s")
     max_retry_s: float = _number(900.0, 1, 86400, "s")
+    check_patient: bool = True
+    """Whether a peer that may be asked (osteon peers add --may-find) is asked for the patient of the study first."""
     give_up_after_s: float = _number(72 * 3600.0, 1, 30 * 86400, "s")
     commit_hold_s: float = _number(3.0, 0, 600, "s")
     """How long the association of a request for storage commitment stays open for the report."""

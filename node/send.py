@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from node.config import Config
 from node.database import patiently
 from node.errors import NotAccepted, PeerError
+from node.patient_check import may_leave
 from node.proof import seconds_until_asked
 from node.retry import RetryRules, next_attempt
 from node.statuses import Verdict, refuses_class, verdict
@@ -64,9 +65,12 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer,
     desk = _Desk(engine, config, peer, ResultStore(config.results_folder), RetryRules.of(config.send))
     started = time.monotonic()
     try:
+        if not may_leave(engine, config, peer, parcel, LEASE_S / 3):
+            return True
         session = open_session(config, peer, [*(result for _, result in parcel.items), *parcel.reserves])
-    except PeerError as exc:
-        _end_rest(desk, parcel, list(parcel.items), _Tried(_later_or_stop(exc), words=str(exc)))
+    except (PeerError, StorageError) as exc:
+        meaning = _later_or_stop(exc) if isinstance(exc, PeerError) else Verdict.STOP
+        _end_rest(desk, parcel, list(parcel.items), _Tried(meaning, words=str(exc)))
         return False
     try:
         with session:

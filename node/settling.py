@@ -9,11 +9,9 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from node.config import Config
-from node.dimse.client import Timeouts, associate
-from node.dimse.negotiate import find_contexts
-from node.dimse.query import images_in_study
 from node.errors import OsteonError
 from node.settle import Settled, SettleRules, settled
+from node.transport.asking import images_in_study
 from storage import peers, studies
 from storage.engine import Engine, begin, reading
 
@@ -82,8 +80,7 @@ class _PacsCounts:
     """How much the sending PACS says a study has; asked in the background, so that a silent PACS delays nobody."""
 
     def __init__(self, config: Config) -> None:
-        self._ae_title = config.node.ae_title
-        self._timeouts = Timeouts(connect_s=config.send.connect_timeout_s, response_s=config.send.response_timeout_s)
+        self._config = config
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="count")
         self._asked: dict[int, tuple[float, float, Future[int | None]]] = {}
         self._lock = threading.Lock()
@@ -115,11 +112,7 @@ class _PacsCounts:
 
     def _ask(self, study_instance_uid: str, peer: peers.Peer) -> int | None:
         try:
-            with associate(
-                peer.host, peer.port, calling=self._ae_title, called=peer.ae_title,
-                contexts=find_contexts(), timeouts=self._timeouts,
-            ) as association:  # fmt: skip
-                return images_in_study(association, study_instance_uid)
+            return images_in_study(self._config, peer, study_instance_uid)
         except OsteonError as exc:
-            log.warning("peer %s: its C-FIND gave no count (%s); studies settle by quiet time instead", peer.name, exc)
+            log.warning("peer %s: its query gave no count (%s); studies settle by quiet time instead", peer.name, exc)
             return None

@@ -15,6 +15,8 @@ from storage.tables import deliveries, parcels, peers, results, runs, stand_ins
 COMPANIONS = frozenset({"map", "adc", "gsps", "sc", "pdf", "kos", "segment-sr", "rejection"})
 """Kinds that only show again what segmentation and report say, can be computed from what the peer has, or tidy up after
 them: one that does not take them has all the same."""
+OTHER_PATIENT = Outcome.INPUT_PATIENT_MISMATCH.value
+"""How the words begin of a delivery that is held because an archive has the study under another patient."""
 NOBODY = (
     "No peer receives these results, so they are kept here and nobody sees them. Name one (osteon peers remove, then "
     "add with --results own or all), then osteon retry."
@@ -36,6 +38,8 @@ def sending_state(conn: Connection, run_id: int) -> tuple[StudyState, dict[str, 
     replaced = [row for row in rows if row.state == DeliveryState.REPLACED]
     needed = {number for number, other in pairs if other in {row.id for row in replaced}}
     parked = [row for row in rows if row.state == DeliveryState.PARKED]
+    if other := [row.error for row in parked if row.error.startswith(OTHER_PATIENT)]:
+        return StudyState.FAILED, {"outcome": Outcome.INPUT_PATIENT_MISMATCH, "explanation": other[0]}
     missed = [row for row in parked if row.kind not in COMPANIONS or row.id in needed or row.accepted_at is not None]
     if missed:
         return StudyState.FAILED, _failure(missed, len(parked), sum(row.state != DeliveryState.RESERVE for row in rows))

@@ -88,6 +88,10 @@ class Conflict:
 _STUDY_COLUMNS = [tables.studies.c[field.name] for field in fields(Study)]
 
 
+_SENT_AGAIN = (Outcome.FAILED_SEND, Outcome.FAILED_COMMIT, Outcome.INPUT_PATIENT_MISMATCH)
+"""Outcomes of a study that failed after its results had been made."""
+
+
 def studies(conn: Connection, *, state: StudyState | None = None, limit: int = 50) -> list[Study]:
     """The newest studies, newest first."""
     query = select(*_STUDY_COLUMNS).order_by(tables.studies.c.id.desc()).limit(limit)
@@ -225,7 +229,7 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
     """
     row = locked(conn, study_id)
     state = StudyState(row.state)
-    if state is StudyState.FAILED and row.outcome in (Outcome.FAILED_SEND, Outcome.FAILED_COMMIT):
+    if state is StudyState.FAILED and row.outcome in _SENT_AGAIN:
         answer = unpark(conn, study_id, now)
         if answer is not None:
             said = "A person had the results sent again."

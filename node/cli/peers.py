@@ -18,6 +18,23 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     parser = commands.add_parser("peers", help="PACS and other systems we talk to")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
+    _add_adding(verbs, shared)
+    listing = verbs.add_parser("list", parents=[shared], help="show all peers")
+    listing.add_argument("--json", action="store_true")
+    listing.set_defaults(command=_list)
+
+    removing = verbs.add_parser("remove", parents=[shared], help="remove a peer; its open deliveries are parked")
+    removing.add_argument("name")
+    removing.set_defaults(command=_remove)
+
+    echoing = verbs.add_parser(
+        "echo", parents=[shared], help="send a C-ECHO to a peer; of a STOW-RS peer its QIDO-RS is asked"
+    )
+    echoing.add_argument("name")
+    echoing.set_defaults(command=_echo)
+
+
+def _add_adding(verbs: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
     adding = verbs.add_parser("add", parents=[shared], help="add a peer, or change the one of that name")
     adding.add_argument("name", help="our word for it, for example pacs")
     adding.add_argument("--ae", required=True, help="its AE title")
@@ -37,7 +54,9 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
         default="none",
         help="which results it receives: none, those of studies it sent (own), or all",
     )
-    adding.add_argument("--may-find", action="store_true", help="it answers C-FIND; asked whether a study is complete")
+    adding.add_argument(
+        "--may-find", action="store_true", help="it answers queries; asked whether a study is complete, and whose it is"
+    )
     adding.add_argument(
         "--profile",
         default="default",
@@ -61,20 +80,6 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
         "--url", default="", help="of STOW-RS: the base of its DICOMweb services, e.g. https://pacs.example/dicom-web"
     )
     adding.set_defaults(command=_add)
-
-    listing = verbs.add_parser("list", parents=[shared], help="show all peers")
-    listing.add_argument("--json", action="store_true")
-    listing.set_defaults(command=_list)
-
-    removing = verbs.add_parser("remove", parents=[shared], help="remove a peer; its open deliveries are parked")
-    removing.add_argument("name")
-    removing.set_defaults(command=_remove)
-
-    echoing = verbs.add_parser(
-        "echo", parents=[shared], help="send a C-ECHO to a peer; of a STOW-RS peer its QIDO-RS is asked"
-    )
-    echoing.add_argument("name")
-    echoing.set_defaults(command=_echo)
 
 
 def _add(arguments: argparse.Namespace, config: Config) -> int:

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from node.dicomweb import stow
 from node.dicomweb.connection import Connection, Reply
+from node.dimse.query import IMAGE_MODALITIES
 from node.errors import ProtocolBroken
 from node.identity import uid_of
 
@@ -13,6 +14,10 @@ _PAGE = 500
 _PAGES = 100
 
 NO_STUDY = uid_of("no study")
+PATIENT_ID = "00100020"
+ISSUER_OF_PATIENT_ID = "00100021"
+MODALITY = "00080060"
+NUMBER_OF_INSTANCES = "00201209"
 SOP_INSTANCE_UID = "00080018"
 STUDY_INSTANCE_UID = "0020000D"
 
@@ -49,6 +54,23 @@ def matching_studies(connection: Connection, study_instance_uid: str, fields: tu
     return [item for item in found if value(item, STUDY_INSTANCE_UID) == study_instance_uid]
 
 
+def images_in_study(connection: Connection, study_instance_uid: str) -> int | None:
+    """How many radiographs and MR images the server says the study has, or None when it does not say.
+
+    From *NumberOfSeriesRelatedInstances* (0020,1209) of its series, which QIDO-RS returns (PS3.18 10.6.3.3.2).
+
+    Raises
+    ------
+    PeerError
+    """
+    found = _matches(connection, f"/studies/{_quoted(study_instance_uid)}/series", [])
+    counts = [value(item, NUMBER_OF_INSTANCES) for item in found if value(item, MODALITY) in IMAGE_MODALITIES]
+    try:
+        return sum(int(str(count)) for count in counts) if counts else None
+    except ValueError:
+        return None
+
+
 def check_answers(connection: Connection) -> None:
     """Ask for a study that nobody can have: an answer shows that URL, TLS and credentials are right.
 
@@ -71,12 +93,12 @@ def _page(number: int) -> list[tuple[str, str]]:
 
 
 def _matches(connection: Connection, path: str, asked: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    reply = connection.ask("GET", f"{path}?{urlencode(asked)}", {"Accept": stow.ACCEPT})
+    reply = connection.ask("GET", f"{path}?{urlencode(asked)}" if asked else path, {"Accept": stow.ACCEPT})
     service = connection.service
     said = f"{service.place} answered the QIDO-RS request with {stow.in_words(reply.status)}"
     if reply.status == 204:
         return []
-    if reply.status == 404 and "/series/" in path:  # of a study that it does not know
+    if reply.status == 404 and path != "/studies":  # of a study that it does not know
         return []
     if reply.status != 200:
         raise stow.refusal(service, reply.status, said)

@@ -8,6 +8,20 @@ IMAGE_MODALITIES = frozenset({"CR", "DX", "RG", "MR"})
 """Of series that a model may look at; reports, dose reports and our own results are no reason to wait."""
 
 
+def matching_studies(association: Association, study_instance_uid: str) -> list[Dataset]:
+    """What the PACS says of the study at STUDY level, *PatientID* and *IssuerOfPatientID* (type O) among it.
+
+    Study Root, for there the patient is an attribute of the study (PS3.4 C.6.2.1.2).
+    """
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "STUDY"
+    identifier.StudyInstanceUID = study_instance_uid
+    identifier.PatientID = None
+    identifier.IssuerOfPatientID = None
+    found = association.find(identifier)
+    return [each for each in found if each.get("StudyInstanceUID", study_instance_uid) == study_instance_uid]
+
+
 def images_in_study(association: Association, study_instance_uid: str) -> int | None:
     """How many radiographs and MR images the PACS says the study has, or None when it does not say.
 

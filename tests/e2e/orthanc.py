@@ -1,5 +1,6 @@
 """Debian's Orthanc as the PACS of the tests: own folder, own ports, optional Lua routing to the node."""
 
+import base64
 import json
 import urllib.request
 from collections.abc import Mapping
@@ -10,6 +11,9 @@ from typing import Any
 from tests.e2e.processes import HOST, PROJECT, Child, free_port, until
 
 ORTHANC = "/usr/sbin/Orthanc"
+
+DICOMWEB = {"Plugins": ["/usr/share/orthanc/plugins"]}
+"""Settings with which it speaks DICOMweb below /dicom-web."""
 
 SCRIPTS = PROJECT / "deploy" / "orthanc"
 
@@ -37,10 +41,15 @@ class Orthanc:
         always: bool = False,
         settings: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
+        user: tuple[str, str] | None = None,
     ):
+        """With `user` (name, password) every request over HTTP must be theirs."""
         folder.mkdir(parents=True, exist_ok=True)
         self.ae_title, self.port, self.http = ae_title, free_port(), free_port()
         self.folder = folder
+        self._headers = _basic(*user) if user else {}
+        if user:
+            settings = {"AuthenticationEnabled": True, "RegisteredUsers": dict([user])} | dict(settings or {})
         config = self._config(node, always) | dict(settings or {})
         path = folder / "orthanc.json"
         path.write_text(json.dumps(config, indent=1))
@@ -78,7 +87,14 @@ class Orthanc:
 
     def raw(self, path: str) -> bytes:
         """What the REST interface answers to a GET."""
-        with urllib.request.urlopen(f"http://{HOST}:{self.http}{path}", timeout=60) as answer:
+        return self.asked(path)
+
+    def asked(self, path: str, body: object = None, *, method: str | None = None) -> bytes:
+        """What the REST interface answers to a GET, or to a POST of a JSON body."""
+        data = None if body is None else json.dumps(body).encode()
+        address = f"http://{HOST}:{self.http}{path}"
+        request = urllib.request.Request(address, data, dict(self._headers), method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return bytes(answer.read())
 
     def get(self, path: str) -> Any:
@@ -104,9 +120,7 @@ class Orthanc:
     def has_series(self, study_instance_uid: str, modality: str) -> bool:
         """Whether the study has a series of that modality; asked of Orthanc's index, however much it holds."""
         query = {"Level": "Series", "Query": {"StudyInstanceUID": study_instance_uid, "Modality": modality}}
-        request = urllib.request.Request(f"http://{HOST}:{self.http}/tools/find", json.dumps(query).encode())
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return bool(json.loads(answer.read()))
+        return bool(json.loads(self.asked("/tools/find", query)))
 
     def file(self, instance: str) -> bytes:
         """The DICOM file of an instance as Orthanc keeps it."""
@@ -120,3 +134,7 @@ class Orthanc:
     def stop(self) -> None:
         """End it at once; its folder stays."""
         self.child.kill()
+
+
+def _basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
