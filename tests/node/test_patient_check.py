@@ -80,7 +80,7 @@ class House:
     def send(self) -> bool:
         with reading(self.engine) as conn:
             peer = peers.by_name(conn, "pacs")
-        return send.send_one_study(self.engine, self.config, "test", peer)
+        return send.send_one_study(self.engine, self.config, "test", peer, lambda: False)
 
     def study(self) -> studies.Study:
         with reading(self.engine) as conn:
