@@ -19,11 +19,26 @@ find_python() {
 
 can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
-# apt_install PACKAGE...: services of these packages are not started.
+# apt_install PACKAGE...: services of these packages are not started. One that cannot be had keeps no other away.
 apt_install() {
+    local package command=(apt-get install -y -qq --no-install-recommends)
     export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
     apt-get update -qq >/dev/null 2>&1 || say "apt-get update failed; trying with the lists that are there."
-    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    "${command[@]}" "$@" >/dev/null && return 0
+    [ $# = 1 ] && return 1
+    say "apt-get could not install all of them at once: trying one after the other."
+    for package; do "${command[@]}" "$package" >/dev/null || say "apt-get could not install $package."; done
+}
+
+# lacking <LIST: of lines "SHOWS PACKAGE" the packages of which nothing shows; SHOWS is a command or a file (or pattern).
+lacking() {
+    local shows package
+    while read -r shows package; do
+        case $shows in
+            /*) compgen -G "$shows" >/dev/null || echo "$package" ;;
+            *) PATH=$PATH:/usr/sbin command -v "$shows" >/dev/null || echo "$package" ;;
+        esac
+    done
 }
 
 # What an installation depends on: the declared requirements, the pins, what was asked for, and where the project lies.

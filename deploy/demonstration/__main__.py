@@ -15,6 +15,8 @@ from deploy.demonstration.results import Row, save_overlays, table
 from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
 from deploy.demonstration.samples import Sample, samples
 from deploy.demonstration.sending import send_files
+from deploy.viewer.pages import ViewerUnavailable, pages
+from deploy.viewer.server import Viewer
 from storage.states import FINAL_STUDY_STATES, StudyState
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -36,23 +38,29 @@ def main(words: Sequence[str] | None = None) -> int:
     prepared = [*samples(out / "samples", shared), *more]
     for sentence in left_out:
         print(f"  {sentence}")
-    archive: Archive = OrthancArchive(out / "pacs") if args.orthanc else SmallArchive(out / "pacs")
+    orthanc = OrthancArchive(out / "pacs") if args.orthanc or args.viewer else None
+    archive: Archive = orthanc or SmallArchive(out / "pacs")
     node = RunningNode(out / "node", free_port(11112), models=args.models)
+    viewer: Viewer | None = None
     try:
+        if args.viewer and orthanc:
+            viewer = _viewer(orthanc)
         archive.start(node.port, node.ae_title)
         node.start()
         node.add_peer(archive.ae_title, archive.port)
         print(f"Running: Osteon ({node.ae_title}) on port {node.port}, {archive.label} on port {archive.port}")
         code = _show(prepared, node, archive, out)
         print(f"All in {time.monotonic() - begun:.0f} s. Not for clinical use.")
-        if args.keep:
-            _keep(node, archive)
-    except DemonstrationFailed as exc:
+        if args.keep or viewer:
+            _keep(node, archive, viewer)
+    except (DemonstrationFailed, ViewerUnavailable) as exc:
         print(f"demo: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     finally:
+        if viewer:
+            viewer.stop()
         node.stop()
         archive.stop()
     return code
@@ -61,10 +69,29 @@ def main(words: Sequence[str] | None = None) -> int:
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy/demo", description=__doc__)
     parser.add_argument("--orthanc", action="store_true", help="Debian's Orthanc as the PACS instead of the small one")
+    parser.add_argument("--viewer", action="store_true", help="Orthanc as the PACS, and OHIF to look into it; stays")
     parser.add_argument("--keep", action="store_true", help="leave both running, to send studies of your own")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="bundles of your own instead of those that ship")
     parser.add_argument("--out", type=Path, default=ROOT / "demo-out", help="where everything goes (default demo-out)")
     return parser.parse_args(words)
+
+
+def _viewer(archive: OrthancArchive) -> Viewer:
+    """OHIF for the PACS, serving; its pages are fetched the first time.
+
+    Raises
+    ------
+    DemonstrationFailed
+        When the PACS has no DICOMweb.
+    ViewerUnavailable
+        When the pages cannot be had.
+    """
+    if not archive.has_dicomweb():
+        raise DemonstrationFailed("Orthanc has no DICOMweb, which OHIF needs: apt-get install orthanc-dicomweb.")
+    print("OHIF: its pages come from npm the first time (50 MB)")
+    viewer = Viewer(pages(), archive.http_port, free_port(8043))
+    viewer.start()
+    return viewer
 
 
 def _show(prepared: Sequence[Sample], node: RunningNode, archive: Archive, out: Path) -> int:
@@ -106,15 +133,19 @@ def _wait(sample: Sample, node: RunningNode) -> StudyState:
     return state
 
 
-def _keep(node: RunningNode, archive: Archive) -> None:
-    """Leave both running until the user has enough."""
+def _keep(node: RunningNode, archive: Archive, viewer: Viewer | None) -> None:
+    """Leave all running until the user has enough."""
+    if viewer:
+        print(
+            f"\nOpen {viewer.url} in a browser: pick a study, Basic Viewer, then a SEG or SR at the left by two clicks."
+        )
     print(
         f"""
-Both go on running. Send a study of your own to the PACS, which routes it to the node:
+Everything goes on running. Send a study of your own to the PACS, which routes it to the node:
   dcmsend -aec {archive.ae_title} {HOST} {archive.port} FILE...
 See what became of it:
   {node.osteon} studies --config {node.config}
-Ctrl-C ends both."""
+Ctrl-C ends all."""
     )
     with contextlib.suppress(KeyboardInterrupt):
         while True:

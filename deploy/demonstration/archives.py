@@ -65,6 +65,11 @@ class SmallArchive:
         self._pacs.stop()
 
 
+def _shipped() -> dict[str, Any]:
+    """Orthanc's configuration as an administrator copies it."""
+    return dict(json.loads((ORTHANC_FILES / "orthanc.json").read_text(encoding="utf-8")))
+
+
 class OrthancArchive:
     """Debian's Orthanc with the configuration and the Lua script of deploy/orthanc."""
 
@@ -82,7 +87,7 @@ class OrthancArchive:
                 "Orthanc is not installed: apt-get install orthanc orthanc-gdcm orthanc-dicomweb."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        config = json.loads((ORTHANC_FILES / "orthanc.json").read_text(encoding="utf-8"))
+        config = _shipped()
         config |= {
             "DicomPort": self.port,
             "HttpPort": self.http_port,
@@ -99,6 +104,10 @@ class OrthancArchive:
             self._process = subprocess.Popen([program, str(path)], cwd=self.folder, stdout=file, stderr=file)
         wait_for_port("Orthanc", self.port, self._process, log)
         wait_for_port("Orthanc", self.http_port, self._process, log)
+
+    def has_dicomweb(self) -> bool:
+        """Whether the plugin that a web viewer needs is installed."""
+        return any(any(Path(folder).glob("libOrthancDicomWeb*")) for folder in _shipped()["Plugins"])
 
     def _series(self, study_instance_uid: str) -> list[dict[str, Any]]:
         """The series of a study that the node made."""
