@@ -56,11 +56,16 @@ _REQUIREMENTS: tuple[tuple[str, str, str], ...] = (
     ("Store results: RAD-18 C-STORE, or STOW-RS", _MET, "per peer"),
     ("Query for results at instance level (RAD-137)", _NOT, "the node answers no query; the archive does"),
     ("Display rules", _NOT, "the node displays nothing"),
-    ("Rejection note (IOCM) for superseded results", _PARTLY, "as a KOS where it is asked for"),
+    (
+        "Rejection note (IOCM) for superseded results",
+        _PARTLY,
+        "off unless configured; then for each peer that has the newer report, naming what it accepted of older runs",
+    ),
     (
         "AIRA: an assessment of a result comes back",
         _PARTLY,
-        "reports and segmentations are stored with their study and start no run",
+        "reports, segmentations and key object notes are known by tracking UID or reference, linked to the result and "
+        "start no run; the codes of the supplement were not at hand, so those of a product are named by configuration",
     ),
 )
 _DEVIATIONS = (

@@ -29,7 +29,7 @@ from models.findings import (
 from node.conformance.markdown import uid_name
 from node.identity import uid_of
 from node.report.encode import EncodedObject
-from node.report.kind import Kind
+from node.report.kind import KINDS_OF_A_RUN, Kind
 from node.report.objects import objects
 from node.report.profile import PROFILES, MapType, Profile, ReportClass, SegmentationType
 from node.report.request import AdcSeries, Request, Source
@@ -57,7 +57,7 @@ def made(modality: str) -> tuple[EncodedObject, ...]:
 
 
 def _profiles() -> tuple[Profile, ...]:
-    everything = frozenset(Kind)
+    everything = KINDS_OF_A_RUN
     forms = [
         *(Profile(name=f"{each}", kinds=everything, segmentation=each) for each in SegmentationType),
         *(Profile(name=f"{each}", kinds=everything, report=each) for each in ReportClass),

@@ -30,6 +30,8 @@ class Kind(StrEnum):
     arrived there (node/withdrawing.py)."""
 
 
+KINDS_OF_A_RUN = frozenset(Kind) - {Kind.REJECTION}
+"""What a run makes and a profile can ask for."""
 DEFAULT_KINDS = frozenset({Kind.SEG, Kind.ADC, Kind.GSPS, Kind.SC, Kind.SR})
 """What every receiver gets whose profile says nothing else."""
 DOCUMENTS = frozenset({Kind.KOS, Kind.SEGMENT_SR, Kind.SR})

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydicom.uid import ExplicitVRLittleEndian
 
 from node.errors import ProfileUnknown
-from node.report.kind import DEFAULT_KINDS, Kind
+from node.report.kind import DEFAULT_KINDS, KINDS_OF_A_RUN, Kind
 
 
 class SegmentationType(StrEnum):
@@ -95,7 +95,7 @@ _READY_MADE = (
         report=ReportClass.COMPREHENSIVE,
         fallbacks=_FALLBACKS,
     ),
-    Profile(name="everything", kinds=frozenset(Kind), fallbacks=_FALLBACKS),
+    Profile(name="everything", kinds=KINDS_OF_A_RUN, fallbacks=_FALLBACKS),
 )
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _READY_MADE}
 
