@@ -76,6 +76,7 @@ def _header(modality: str, number: int) -> Dataset:
     ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = "19500607", "O", "075Y"
     ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20251203", "091011", "S7", "A8"
     ds.StudyDescription, ds.ReferringPhysicianName = "sample", "Nobody^Else"
+    ds.Manufacturer, ds.ManufacturerModelName, ds.StationName = "Nobody's", "Camera", "R7"
     ds.SeriesNumber, ds.InstanceNumber = 77, number + 71
     ds.BodyPartExamined, ds.Laterality, ds.PatientPosition = "KNEE", "L", "FFS"
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"

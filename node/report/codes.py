@@ -130,6 +130,7 @@ SECOND = Code("s", "UCUM", "second")
 NO_UNIT = Code("1", "UCUM", "no units")
 
 # Who and how
+ACQUISITION = Code("109101", "DCM", "Acquisition Equipment")  # CID 7005
 DEVICE = Code("121007", "DCM", "Device")  # CID 270
 ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")  # CID 7162
 COMMENT = Code("121106", "DCM", "Comment")

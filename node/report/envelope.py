@@ -8,16 +8,18 @@ from pydicom.dataset import Dataset
 
 from models.findings import ModelIdentity
 from node.identity import MANUFACTURER, MODEL_NAME, VERSION, device_uid, serial_number, uid_of
-from node.report.codes import PAIRED
+from node.report.codes import ACQUISITION, PAIRED
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
 from node.report.kind import Kind
-from node.report.patient import timezone_of
+from node.report.patient import text_of, timezone_of
 from node.report.request import Request
 
 FIRST_SERIES_NUMBER = 9001
 SERIES_PER_RUN = 1000
 
+_EQUIPMENT = {"Manufacturer": 64, "StationName": 16, "ManufacturerModelName": 64, "DeviceSerialNumber": 64}
+"""Of the source, with the longest value of their kind (PS3.5 6.2); software versions are several, and tell no more."""
 _ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind of object knows
 _DESCRIPTIONS = {
     Kind.SEG: "segmentation", Kind.MAP: "probability map", Kind.ADC: "ADC map", Kind.GSPS: "outlines",
@@ -109,6 +111,8 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
     ds.DeviceUID = cover.device_uid
     ds.ContentQualification = cover.content_qualification
     ds.pop("ContributingEquipmentSequence", None)
+    if made_by := acquisition(source):
+        ds.ContributingEquipmentSequence = [made_by]
     if "ContentLabel" in ds and "ContentCreatorName" not in ds:
         ds.ContentCreatorName = ""  # type 2 (PS3.3 Table 10-12), which the library leaves out where nobody is named
     if anatomy is not None:
@@ -116,6 +120,23 @@ def finish(ds: Dataset, cover: Envelope, source: Dataset, anatomy: Anatomy | Non
             ds.BodyPartExamined = anatomy.body_part
         if ds.Modality != "SEG" and (anatomy.laterality or anatomy.body_part in PAIRED):
             ds.Laterality = anatomy.laterality  # of a SEG the segments say it, as dciodvfy demands
+
+
+def acquisition(source: Dataset) -> Dataset | None:
+    """What made the source, as an item of *Contributing Equipment Sequence* (0018,A001), PS3.3 C.12.1.1.
+
+    None where the source names no manufacturer in characters that every set contains: the item must name one.
+    """
+    item = Dataset()
+    for keyword, longest in _EQUIPMENT.items():
+        if stated := ascii_text(text_of(source, keyword), longest).strip():
+            setattr(item, keyword, stated)
+    if "Manufacturer" not in item:
+        return None
+    purpose = Dataset()
+    purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = ACQUISITION[:3]
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    return item
 
 
 def _run_words(run: int) -> str:

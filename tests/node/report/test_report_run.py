@@ -252,3 +252,17 @@ def test_findings_without_a_source_are_refused() -> None:
     case = radiograph(CR)
     with pytest.raises(ValueError, match="findings without a source"):
         replace(case, findings=replace(case.findings, sources=()), sources=()).made()
+
+
+def test_every_object_names_the_equipment_that_made_its_source() -> None:
+    stated = {"Manufacturer": "ACME", "ManufacturerModelName": "Ray 3", "StationName": "R1", "DeviceSerialNumber": "77"}
+    for each in radiograph(CR, **stated).made():
+        (item,) = read(each).ContributingEquipmentSequence
+        assert {keyword: item[keyword].value for keyword in stated} == stated
+        assert item.PurposeOfReferenceCodeSequence[0].CodeValue == "109101"
+
+
+@pytest.mark.parametrize("manufacturer", ["", "東芝", None])
+def test_equipment_whose_maker_cannot_be_named_is_left_out(manufacturer: str | None) -> None:
+    case = radiograph(CR, SpecificCharacterSet="ISO_IR 192", Manufacturer=manufacturer, StationName="R1")
+    assert not any("ContributingEquipmentSequence" in read(each) for each in case.made())

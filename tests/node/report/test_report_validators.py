@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from models.findings import SourceFindings, Spacing, SpacingSource
-from node.report.codes import BODY_PARTS, UNPAIRED
+from node.report.codes import BODY_PARTS, MEASUREMENTS, UNITS, UNPAIRED
 from node.report.encode import EncodedObject, part10
 from node.report.kind import Kind
 from node.report.patient import REQUIRED
@@ -180,6 +180,23 @@ def test_dcmqi_reads_the_report(name: str, tmp_path: Path) -> None:
         assert group["TrackingUniqueIdentifier"].startswith("2.25.")
         assert group["measurementAlgorithmIdentification"]["AlgorithmName"] == MODEL.name
         assert group["measurementAlgorithmIdentification"]["AlgorithmVersion"] == MODEL.version
+
+
+@pytest.mark.checklist(3, 28, 29)
+@pytest.mark.parametrize("name", WITH_LESIONS)
+def test_dcmqi_reads_the_sizes_that_were_measured(name: str, tmp_path: Path) -> None:
+    path, told = written(stock_results(name), tmp_path)[Kind.SR], tmp_path / "told.json"
+    status, said = ran("tid1500reader", "--inputDICOM", path, "--outputMetadata", told)
+    assert status == 0, said
+    read = {
+        (item["quantity"]["CodeValue"], item["units"]["CodeValue"], round(float(item["value"]), 3))
+        for group in json.loads(told.read_text())["Measurements"]
+        for item in group["measurementItems"]
+    }
+    for source in stock(name).findings.sources:
+        for size in (size for each in source.lesions for size in each.measurements):
+            expected = float(f"{size.value:.5g}")
+            assert (MEASUREMENTS[size.kind].value, UNITS[size.unit].value, round(expected, 3)) in read
 
 
 @pytest.mark.checklist(3, 22)
