@@ -30,6 +30,7 @@ CALLED_AE_NOT_RECOGNISED = Rejection(1, 1, 7, "it called another AE title than o
 PROTOCOL_VERSION_NOT_SUPPORTED = Rejection(1, 2, 2, "it does not speak protocol version 1")
 TEMPORARY_CONGESTION = Rejection(2, 3, 1, "the list of peers cannot be read from the database")
 LOCAL_LIMIT_EXCEEDED = Rejection(2, 3, 2, "the limit of associations is reached")
+CALLER_LIMIT_EXCEEDED = Rejection(2, 3, 2, "it has three quarters of all associations open; the rest is for others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,20 @@ class House:
     allow_unknown: bool
     max_associations: int
 
+    @property
+    def max_per_caller(self) -> int:
+        """Three quarters: a peer that opens associations without end must not lock the others out."""
+        return -(-self.max_associations * 3 // 4)
+
+    def caller(self, titles: Titles, address: str) -> str:
+        """Whose associations count together: a peer's, or where anybody may call, an address's (titles are free)."""
+        return address if self.allow_unknown else titles.calling_ae
+
 
 def admitted(
-    titles: Titles, address: str, callers: Mapping[str, Peer], open_associations: int, house: House
+    titles: Titles, address: str, callers: Mapping[str, Peer], house: House, opened: Counter[str]
 ) -> Admission | Rejection:
-    """Let a caller in or not; who is unknown learns nothing of our limits."""
+    """Let a caller in or not; who is unknown learns nothing of our limits. `opened` counts associations by caller."""
     if not titles.protocol_version & 1:
         return PROTOCOL_VERSION_NOT_SUPPORTED
     peer = callers.get(titles.calling_ae)
@@ -65,8 +75,10 @@ def admitted(
             return ADDRESS_NOT_ALLOWED
     if titles.called_ae != house.ae_title:
         return CALLED_AE_NOT_RECOGNISED
-    if open_associations >= house.max_associations:
+    if opened.total() >= house.max_associations:
         return LOCAL_LIMIT_EXCEEDED
+    if opened[house.caller(titles, address)] >= house.max_per_caller:
+        return CALLER_LIMIT_EXCEEDED
     may_store = house.allow_unknown or (peer is not None and peer.may_send)
     reports = peer is not None and may_report(peer) and may_connect(peer, address)
     return Admission(may_store, peer if reports else None)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,7 +104,7 @@ class Server:
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._associations = 0
+        self._associations: Counter[str] = Counter()  # by caller, those that are open
         self._threads: dict[threading.Thread, wire.Connection] = {}
         self._rejected: dict[tuple[str, Rejection], _Rejected] = {}
         self._socket = _listening_socket(settings)
@@ -247,7 +248,8 @@ class Server:
             self._talk(connection, Terms(answer.contexts, request.user.max_pdu, self._taker(verdict)), answer, caller)
         finally:
             with self._lock:
-                self._associations -= 1
+                self._associations[self._house.caller(titles, address)] -= 1
+                self._associations += Counter()  # forget who has none left
         return _FAREWELL_S
 
     def _decide(self, titles: negotiate.Titles, address: str) -> Admission | Rejection:
@@ -257,9 +259,9 @@ class Server:
         except StorageError:
             return admit.TEMPORARY_CONGESTION
         with self._lock:
-            verdict = admit.admitted(titles, address, known, self._associations, self._house)
+            verdict = admit.admitted(titles, address, known, self._house, self._associations)
             if isinstance(verdict, Admission):
-                self._associations += 1
+                self._associations[self._house.caller(titles, address)] += 1
         return verdict
 
     def _taker(self, admission: Admission) -> TakeEvent | None:

@@ -5,10 +5,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import hostile_files
+from tests.faults import hostile_files, hostile_pdus, kills
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
-CHECKS: dict[str, Check] = {check.name: check for check in (hostile_files.CHECK,)}
+CHECKS: dict[str, Check] = {
+    check.name: check for check in (hostile_files.CHECK, hostile_pdus.CHECK, kills.KILL, kills.PARTS)
+}
 
 
 def run_check(check: Check, against: str, *, count: int | None = None, seed: int = 7, short: bool = False) -> Outcome:

@@ -1,5 +1,7 @@
 """Who may come in, and who must make room."""
 
+from collections import Counter
+
 import pytest
 
 from node.dimse.negotiate import Titles
@@ -9,6 +11,8 @@ from storage.peers import Peer
 
 OURS = House("OSTEON", allow_unknown=False, max_associations=2)
 OPEN = House("OSTEON", allow_unknown=True, max_associations=2)
+CROWDED = House("OSTEON", allow_unknown=False, max_associations=100)
+CROWDED_OPEN = House("OSTEON", allow_unknown=True, max_associations=100)
 PACS = Peer(1, "pacs", "PACS", "10.1.2.3", 104, addresses=("10.1.2.0/24",))
 ANYWHERE = Peer(2, "cart", "CART", "cart.local", 104)
 VIEWER = Peer(3, "viewer", "VIEWER", "10.9.9.9", 104, may_send=False)
@@ -37,12 +41,28 @@ MAY_STORE, MAY_ECHO = Admission(may_store=True), Admission(may_store=False)
 def test_callers_are_let_in_by_title_address_and_limit(
     calling: str, called: str, address: str, open_now: int, house: House, verdict: Admission | Rejection
 ) -> None:
-    assert admitted(Titles(1, called, calling), address, KNOWN, open_now, house) == verdict
+    assert admitted(Titles(1, called, calling), address, KNOWN, house, Counter(X=open_now)) == verdict
+
+
+@pytest.mark.parametrize(
+    ("calling", "address", "house", "verdict"),
+    [
+        pytest.param("PACS", "10.1.2.3", CROWDED, admit.CALLER_LIMIT_EXCEEDED, id="the peer that has them"),
+        pytest.param("CART", "192.0.2.1", CROWDED, MAY_STORE, id="another peer"),
+        pytest.param("ANY", "10.1.2.3", CROWDED_OPEN, admit.CALLER_LIMIT_EXCEEDED, id="anybody from its address"),
+        pytest.param("PACS", "192.0.2.1", CROWDED_OPEN, MAY_STORE, id="its name from another address"),
+    ],
+)
+def test_who_has_three_quarters_of_the_associations_leaves_the_rest_to_others(
+    calling: str, address: str, house: House, verdict: Admission | Rejection
+) -> None:
+    opened = Counter({house.caller(Titles(1, "OSTEON", "PACS"), "10.1.2.3"): 75})
+    assert admitted(Titles(1, "OSTEON", calling), address, KNOWN, house, opened) == verdict
 
 
 @pytest.mark.parametrize("version", [0, 2, 0xFFFE])
 def test_another_protocol_version_is_not_spoken(version: int) -> None:
-    verdict = admitted(Titles(version, "OSTEON", "PACS"), "10.1.2.3", KNOWN, 0, OURS)
+    verdict = admitted(Titles(version, "OSTEON", "PACS"), "10.1.2.3", KNOWN, OURS, Counter())
     assert verdict == admit.PROTOCOL_VERSION_NOT_SUPPORTED
 
 
