@@ -177,7 +177,7 @@ KILL = Check(
     "starts again unaided",
     run,
     full_count=200,
-    short_count=4,
+    short_count=2,
 )
 PARTS = Check(
     "kill-9-of-parts",
