@@ -5,6 +5,7 @@ one document its reading.
 """
 
 import logging
+import warnings
 from pathlib import Path
 
 from models.encoded import READING_FAULTS
@@ -31,7 +32,9 @@ def inspected(inspection: Inspection, setup: Setup, folder: Path, store: ResultS
         if header.fault:
             return Inspected((), fault=f"It cannot be read: {header.fault}.")
         ours = Ours(_tracked(inspection, store), inspection.results)
-        found = read(header.dataset, ours, known_codes(*setup.assessment_codes))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's, about values that are judged by what reads them
+            found = read(header.dataset, ours, known_codes(*setup.assessment_codes))
     except TooMuch as exc:
         return Inspected((), fault=f"It is not read: {exc}.")
     except StorageError as exc:

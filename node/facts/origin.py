@@ -4,6 +4,7 @@ import re
 
 from node.facts.kinds import MR, XRAY, Kind
 from node.facts.values import Reader
+from node.identity import MANUFACTURER, MODEL_NAME
 from node.lexicon import fold
 
 _LOCALIZER_WORDS = re.compile(
@@ -45,7 +46,12 @@ def localizer_reason(reader: Reader, kind: Kind, image_type: tuple[str, ...]) ->
 
 
 def derived_reason(reader: Reader, kind: Kind, image_type: tuple[str, ...]) -> str:
-    """What the image was made into from others, "" when it is an image as acquired (or merely compressed again)."""
+    """What the image was made into from others, "" when it is an image as acquired (or merely compressed again).
+
+    A result of a node is no source, whichever node made it: this one may have lost the database that knew it.
+    """
+    if (reader.text("Manufacturer"), reader.text("ManufacturerModelName")) == (MANUFACTURER, MODEL_NAME):
+        return f"a result of {MANUFACTURER}"
     if image_type[:1] != ("DERIVED",):
         return ""
     for part in image_type[1:]:

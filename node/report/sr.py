@@ -7,6 +7,7 @@ A group without any coordinates takes the whole report down in OHIF 3.13, so the
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import highdicom.sr as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
@@ -48,6 +49,8 @@ def report(
         The SEG, GSPS and SC of the same run: named as evidence.
     """
     first = subjects[0]
+    ds = _document(cover)
+    request = replace(request, previous=_replaced(request.previous, str(ds.SOPClassUID)))
     content = hd.MeasurementReport(
         observation_context=hd.ObservationContext(observer(cover)),
         procedure_reported=_procedure(first),
@@ -55,7 +58,6 @@ def report(
     )
     # before the measurements, where TID 1500 has it
     content[0].ContentSequence.insert(len(content[0].ContentSequence) - 1, image_library(subjects))
-    ds = _document(cover)
     ds.CodingSchemeIdentificationSequence = [
         CodingSchemeIdentificationItem(PRIVATE_SCHEME, name=PRIVATE_SCHEME_NAME, responsible_organization=MANUFACTURER)
     ]
@@ -65,6 +67,11 @@ def report(
     ds.update(content[0])
     finish(ds, cover, first.first, None)
     return ds
+
+
+def _replaced(previous: Sequence[DocumentRef], sop_class_uid: str) -> tuple[DocumentRef, ...]:
+    """Of the earlier reports those of the same class, if any: a peer that gets another class has seen no others."""
+    return tuple(each for each in previous if each.sop_class_uid == sop_class_uid) or tuple(previous)
 
 
 def _document(cover: Envelope) -> Dataset:

@@ -4,6 +4,7 @@ import pytest
 
 from node.facts.geometry import Plane
 from node.facts.mr import FatSuppression, Weighting
+from node.identity import MANUFACTURER, MODEL_NAME
 from tests.node.made_headers import AXIAL, CORONAL, SAGITTAL, facts, header, item, mr
 
 SE, GR, IR, EP = ["SE"], ["GR"], ["SE", "IR"], ["SE", "EP"]
@@ -211,3 +212,10 @@ def test_an_unknown_acquisition_contrast_leaves_the_answer_to_the_numbers():
     )
     ds.ImageType = ["ORIGINAL", "PRIMARY", "UNKNOWN", "NONE"]
     assert facts(ds).mr.weighting is T2
+
+
+def test_a_result_of_a_node_is_never_a_source():
+    own = mr(Manufacturer=MANUFACTURER, ManufacturerModelName=MODEL_NAME, ImageType=["DERIVED", "PRIMARY", "ADC"])
+    assert facts(own).is_derived
+    assert facts(own).derived == "a result of Osteon"
+    assert not facts(mr(Manufacturer=MANUFACTURER, ManufacturerModelName="Scanner")).is_derived

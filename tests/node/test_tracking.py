@@ -142,3 +142,11 @@ def test_a_new_lesion_never_takes_the_tracking_uid_that_another_one_keeps():
     named = [each.tracking_uid for each in lesions_of(report_of(again))]
     assert named[0] == second
     assert named[1] not in (first, second)
+
+
+def test_a_report_names_the_earlier_ones_of_its_own_class_where_there_are_any():
+    other = DocumentRef("1.2.826.0.1.3680043.8.498.2", "1.2.3.6", "1.2.840.10008.5.1.4.1.1.88.22", "1.2.3.7")
+    for previous, named in (((OLD, other), ["1.2.3.4.5"]), ((other,), ["1.2.3.7"])):
+        report = made_cases.radiograph().asking(run=2, previous=previous).one(Kind.SR)
+        series = [each for item in report.PredecessorDocumentsSequence for each in item.ReferencedSeriesSequence]
+        assert [each.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for each in series] == named
