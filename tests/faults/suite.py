@@ -5,11 +5,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import hostile_files, hostile_pdus, kills
+from tests.faults import hostile_files, hostile_pdus, kills, power
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
-    check.name: check for check in (hostile_files.CHECK, hostile_pdus.CHECK, kills.KILL, kills.PARTS)
+    check.name: check
+    for check in (hostile_files.CHECK, hostile_pdus.CHECK, kills.KILL, kills.PARTS, power.POWER, power.FULL)
 }
 
 
