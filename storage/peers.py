@@ -38,6 +38,9 @@ PROFILES = {
     "weasis": "SEG, outlines, picture and report, for Weasis and other desktop viewers",
     "classic-pacs": "outlines, picture and a report of an older class: no SEG",
     "everything": "every kind of object that there is",
+    "labelmap": "like ohif, with a SEG of the newer LABELMAP type",
+    "fractional": "SEG and probability map of FRACTIONAL type, and report",
+    "strict": "like default, with no plane made up for a radiograph and a frame for every slice",
 }
 """The result profiles by name; node/report/profile.py says what is in them, and a test that both name the same."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

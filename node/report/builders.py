@@ -17,7 +17,8 @@ from node.report.pdf import summary_page
 from node.report.profile import MapType
 from node.report.request import AdcSeries
 from node.report.sc import planes_to_show, secondary_capture
-from node.report.seg import parts, segmentation
+from node.report.seg import parts, segmentation, segmentation_name
+from node.report.segment_sr import referenced_segments
 from node.report.sr import report
 from node.report.subject import Subject
 from node.report.words import headline
@@ -25,11 +26,12 @@ from node.report.words import headline
 
 def segmentations(making: Making) -> Iterator[Part]:
     """One per source as a rule; see `seg.parts`."""
+    model, profile = making.findings.model, making.request.profile
     for each in making.subjects:
-        for lesions in parts(each):
-            name = "" if lesions == each.lesions else f"#{lesions[0].number}"
-            model, plane = making.findings.model, making.request.profile.nominal_plane
-            yield of_source(each, name, partial(segmentation, each, lesions, model, plane))
+        for lesions in parts(each, profile.segmentation):
+            yield of_source(
+                each, segmentation_name(each, lesions), partial(segmentation, each, lesions, model, profile)
+            )
 
 
 def adc_maps(making: Making) -> Iterator[Part]:
@@ -77,6 +79,17 @@ def key_selections(making: Making) -> Iterator[Part]:
     yield of_study(making, lambda cover: key_images(making.subjects, making.others, said, cover))
 
 
+def segment_reports(making: Making) -> Iterator[Part]:
+    """The second report of the study, where it has a segment to speak of."""
+    segments = referenced_segments(making)
+    if segments:
+
+        def build(cover: Envelope) -> Dataset:
+            return report(making.findings, making.subjects, making.others, cover, making.request, segments)
+
+        yield of_study(making, build)
+
+
 def reports(making: Making) -> Iterator[Part]:
     """The report of the study, which names what this profile gets with it."""
 
@@ -94,6 +107,7 @@ BUILDERS: dict[Kind, Builder] = {
     Kind.SC: secondary_captures,
     Kind.PDF: summaries,
     Kind.KOS: key_selections,
+    Kind.SEGMENT_SR: segment_reports,
     Kind.SR: reports,
 }
 """A kind that is missing here is made for nobody."""

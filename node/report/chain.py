@@ -32,7 +32,7 @@ def own_form(kind: Kind, profile: Profile) -> Form:
 def servings(profile: Profile) -> Iterator[Serving]:
     """Every form that the profile gets, in the order in which they are made: what stands for another comes after it."""
     wanted = [own_form(kind, profile) for kind in Kind if kind in profile.kinds]
-    chains = [_chain(form, profile.fallbacks, wanted) for form in wanted]
+    chains = [_chain(form, profile.fallbacks) for form in wanted]
     order = list(Kind)
     reserves = dict.fromkeys(form for chain in chains for form in chain if form not in wanted)
     for form in sorted([*wanted, *reserves], key=lambda form: (order.index(form.kind), form not in wanted)):
@@ -80,13 +80,6 @@ def _of_named(kind: Kind, profile: Profile, named: Sequence[tuple[Kind, str]]) -
     return sorted({f"{each}:{variant}" for each, variant in named})
 
 
-def _chain(first: Form, fallbacks: Mapping[Kind, tuple[Form, ...]], wanted: Sequence[Form]) -> list[Form]:
-    """A form and what goes instead of it, up to the first that goes anyway: what stands for that is its own affair."""
-    chain = [first]
-    for form in fallbacks.get(first.kind, ()):
-        if form in chain:
-            continue
-        chain.append(form)
-        if form in wanted:
-            break
-    return chain
+def _chain(first: Form, fallbacks: Mapping[Kind, tuple[Form, ...]]) -> list[Form]:
+    """A form and what goes instead of it, each once."""
+    return list(dict.fromkeys((first, *fallbacks.get(first.kind, ()))))

@@ -45,6 +45,8 @@ class Envelope:
     """Of the observer: another one after every training."""
     software_versions: tuple[str, str]
     content_qualification: str
+    report_uid: str
+    """SOP Instance UID of the report that everybody gets: what is said of the study has one tracking UID everywhere."""
 
 
 def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdentity, request: Request) -> Envelope:
@@ -74,6 +76,7 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
         device_uid=device_uid(request.installation, model.weights_sha256),
         software_versions=(VERSION, ascii_text(f"{model.name} {model.version}", 64)),
         content_qualification=request.profile.content_qualification,
+        report_uid=uid_of(run_hash, str(request.run), Kind.SR, "", "instance"),
     )
 
 

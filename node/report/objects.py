@@ -151,6 +151,7 @@ class _Served:
         self._profile = profile
         self._servings = list(servings(profile))
         self._own: list[tuple[Kind, str, EncodedObject]] = []
+        self._parts: dict[tuple[Kind, str], EncodedObject] = {}
         self._shown: dict[tuple[Form, str], list[str]] = {}
         """SOP Instance UIDs by form and source."""
         self._given: set[int] = set()
@@ -164,7 +165,8 @@ class _Served:
             if serving.form.kind is not kind or kind not in BUILDERS:
                 continue
             profile = in_form(self._profile, serving.form)
-            making = Making(shelf.findings, shelf.subjects, replace(shelf.request, profile=profile), others)
+            request = replace(shelf.request, profile=profile)
+            making = Making(shelf.findings, shelf.subjects, request, others, self._parts)
             for part in BUILDERS[kind](making):
                 stands_for = self._stands_for(serving, part.source)
                 if serving.in_reserve and not stands_for:
@@ -179,6 +181,7 @@ class _Served:
                     self._shown.setdefault((serving.form, part.source), []).append(result.sop_instance_uid)
                     if not serving.in_reserve:
                         self._own.append((kind, variant, result))
+                        self._parts[kind, part.key] = result
 
     def _stands_for(self, serving: Serving, source: str) -> tuple[str, ...]:
         """What an object of this form about this source stands for: in each chain the nearest that was made."""

@@ -4,7 +4,7 @@ A builder is asked once per profile for the parts of its kind; each part that ha
 the same form is then made, under the envelope it is given.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from models.findings import Findings
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope
+from node.report.kind import Kind
 from node.report.request import Request
 from node.report.subject import Subject
 
@@ -26,6 +27,8 @@ class Making:
     """`request.profile` is the profile that is being served."""
     others: Sequence[EncodedObject]
     """What this profile gets of the kinds before."""
+    parts: Mapping[tuple[Kind, str], EncodedObject]
+    """The same by kind and the key of its part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,13 @@
 """What a receiver gets: which objects, in which form; the ready-made profiles by name.
 
 A profile is a value, chosen for a peer by its name (`osteon peers add --profile`). What viewers and archives really
-show decided the ready-made ones.
+show decided the ready-made ones. The transfer syntax is none of its choices: every object is kept and sent in Explicit
+VR Little Endian, the same bytes to everybody on every attempt, so that one hash tells that a peer has what was made.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-
-from pydicom.uid import ExplicitVRLittleEndian
 
 from node.errors import ProfileUnknown
 from node.report.kind import DEFAULT_KINDS, KINDS_OF_A_RUN, Kind
@@ -69,34 +68,68 @@ class Profile:
     """PRODUCT, RESEARCH or SERVICE (PS3.3 C.12.1.1.13)."""
     report_not_assessed: bool = False
     """True: an SR also when nothing was assessed. It says so, and never reads like a negative result."""
-    transfer_syntaxes: tuple[str, ...] = (str(ExplicitVRLittleEndian),)
-    """Preferred first."""
     fallbacks: Mapping[Kind, tuple[Form, ...]] = field(default_factory=dict)
     """By kind, what goes instead where the peer refuses its storage class, one after the other."""
 
 
-_NO_SEG = (Form(Kind.SEG), Form(Kind.GSPS), Form(Kind.SC))
-_NO_3D = (Form(Kind.SR, report=ReportClass.COMPREHENSIVE), Form(Kind.SR, report=ReportClass.ENHANCED))
-_FALLBACKS: dict[Kind, tuple[Form, ...]] = {
-    Kind.SEG: _NO_SEG,
-    Kind.GSPS: (Form(Kind.SC),),
-    Kind.SR: _NO_3D,
-    Kind.MAP: (Form(Kind.MAP, map=MapType.FRACTIONAL),),
+_SHOW_OTHERWISE = {Kind.SEG: (Form(Kind.GSPS), Form(Kind.SC)), Kind.GSPS: (Form(Kind.SC),)}
+_REPORT_OTHERWISE = {
+    Kind.SR: (Form(Kind.SR, report=ReportClass.COMPREHENSIVE), Form(Kind.SR, report=ReportClass.ENHANCED))
 }
+_MAP_OTHERWISE = {Kind.MAP: (Form(Kind.MAP, map=MapType.FRACTIONAL),)}
+_ALL_OTHERWISE: dict[Kind, tuple[Form, ...]] = {**_SHOW_OTHERWISE, **_REPORT_OTHERWISE, **_MAP_OTHERWISE}
+_ALWAYS = frozenset({Kind.ADC, Kind.SR})
+"""MR images, which everything shows, and the report, which says it all."""
 
-_READY_MADE = (
-    Profile(),
-    Profile(name="ohif", kinds=frozenset({Kind.SEG, Kind.SC, Kind.SR}), fallbacks=_FALLBACKS),
-    Profile(name="slicer", kinds=frozenset({Kind.SEG, Kind.SR}), fallbacks=_FALLBACKS),
-    Profile(name="weasis", kinds=frozenset({Kind.SEG, Kind.GSPS, Kind.SC, Kind.SR}), fallbacks=_FALLBACKS),
-    Profile(
-        name="classic-pacs",
-        kinds=frozenset({Kind.GSPS, Kind.SC, Kind.SR}),
-        report=ReportClass.COMPREHENSIVE,
-        fallbacks=_FALLBACKS,
-    ),
-    Profile(name="everything", kinds=KINDS_OF_A_RUN, fallbacks=_FALLBACKS),
+DEFAULT = Profile(fallbacks=_SHOW_OTHERWISE)
+"""Something for every viewer, all of it sent. No reports of older classes are held ready: a PACS that needs those is
+better served by `classic-pacs`."""
+OHIF = Profile(
+    name="ohif",
+    kinds=_ALWAYS | {Kind.SEG, Kind.SC},
+    fallbacks={**_REPORT_OTHERWISE, Kind.SEG: (Form(Kind.SC),)},
 )
+"""OHIF 3.13: draws a BINARY SEG, of a radiograph with a nominal plane only; the outlines of the SR; Secondary Capture
+and MR series. It lists a GSPS with a warning sign and does not draw it, shows no PDF, and a report that refers to
+segments turns its viewport black (VIEWERS.md §0, §3)."""
+SLICER = Profile(name="slicer", kinds=_ALWAYS | {Kind.SEG}, fallbacks=_ALL_OTHERWISE)
+"""3D Slicer and software built on dcmqi, which reads a BINARY SEG and every form of TID 1500 (VIEWERS.md §1): what can
+be computed with, and no pictures of it. A radiograph's SEG needs the nominal plane here too."""
+WEASIS = Profile(name="weasis", kinds=_ALWAYS | {Kind.SEG, Kind.GSPS, Kind.SC}, fallbacks=_ALL_OTHERWISE)
+"""Weasis and other desktop viewers: they draw GSPS as well as SEG, and of older ones the picture is all that shows.
+Not seen by us; so it gets each of the three."""
+CLASSIC_PACS = Profile(
+    name="classic-pacs",
+    kinds=_ALWAYS | {Kind.GSPS, Kind.SC},
+    report=ReportClass.COMPREHENSIVE,
+    fallbacks=_ALL_OTHERWISE,
+)
+"""A PACS from before segmentations: outlines and picture, and the report in a class that has been there since 2000
+(PS3.3 A.35.3); Comprehensive 3D came in 2012 and many refuse it."""
+EVERYTHING = Profile(name="everything", kinds=KINDS_OF_A_RUN, fallbacks=_ALL_OTHERWISE)
+"""Every kind of object, for archives, research and integration tests. OHIF goes black on the report that refers to
+segments, so it is no profile for OHIF."""
+LABELMAP = Profile(
+    name="labelmap",
+    kinds=_ALWAYS | {Kind.SEG, Kind.SC},
+    segmentation=SegmentationType.LABELMAP,
+    fallbacks={**_REPORT_OTHERWISE, Kind.SEG: (Form(Kind.SEG), Form(Kind.SC))},
+)
+"""For receivers that ask for the label map of Supplement 243: OHIF and dcmqi read it; dwv, DCMTK's archive and Orthanc
+as delivered refuse it (VIEWERS.md §0.3), and then get the BINARY SEG."""
+FRACTIONAL = Profile(
+    name="fractional",
+    kinds=_ALWAYS | {Kind.SEG, Kind.MAP},
+    segmentation=SegmentationType.FRACTIONAL,
+    map=MapType.FRACTIONAL,
+    fallbacks=_ALL_OTHERWISE,
+)
+"""For software that computes with shares: mask and probability map as FRACTIONAL SEG. OHIF loads such for ever."""
+STRICT = Profile(name="strict", nominal_plane=False, omit_empty_frames=False, fallbacks=_ALL_OTHERWISE)
+"""For archives that check every object against the standard's text: no place is made up for a radiograph, and every
+slice has its frame. The SEG of a radiograph then takes OHIF 3.13 down (VIEWERS.md §0.1)."""
+
+_READY_MADE = (DEFAULT, OHIF, SLICER, WEASIS, CLASSIC_PACS, EVERYTHING, LABELMAP, FRACTIONAL, STRICT)
 PROFILES: dict[str, Profile] = {profile.name: profile for profile in _READY_MADE}
 
 

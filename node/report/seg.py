@@ -1,4 +1,7 @@
-"""The mask as a BINARY Segmentation (66.4) on the untouched grid of its source, one segment per lesion.
+"""The mask as a Segmentation on the untouched grid of its source, one segment per lesion: BINARY as a rule (66.4).
+
+FRACTIONAL says of each pixel full or nothing, for software that wants shares; how probable each pixel is says
+node/report/map.py. LABELMAP (66.7) holds each plane once, its pixels the numbers of segments.
 
 Where its frames lie, and what a radiograph says of its place: node/report/frames.py.
 """
@@ -19,6 +22,7 @@ from node.report.codes import ABNORMAL, ARTIFICIAL_INTELLIGENCE, finding_of
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
 from node.report.frames import name_frames, place_projection, read_frames, repeat_dimension_uids, stand_in
+from node.report.profile import Profile, SegmentationType
 from node.report.subject import Subject, name_of
 
 COLOURS: dict[Answer, tuple[float, float, float]] = {  # CIELab (PS3.3 C.10.7.1.1) of the colours in picture.py
@@ -29,7 +33,7 @@ COLOURS: dict[Answer, tuple[float, float, float]] = {  # CIELab (PS3.3 C.10.7.1.
 OTHER_COLOUR = (83.0, 12.0, 76.0)
 
 
-def parts(subject: Subject) -> tuple[tuple[Lesion, ...], ...]:
+def parts(subject: Subject, encoding: SegmentationType = SegmentationType.BINARY) -> tuple[tuple[Lesion, ...], ...]:
     """Which lesions share a Segmentation: all of a source, as a rule; none where no lesion has a pixel.
 
     A radiograph whose frames are not whole bytes gets one Segmentation per lesion: in a BINARY object the next frame
@@ -40,34 +44,42 @@ def parts(subject: Subject) -> tuple[tuple[Lesion, ...], ...]:
     lesions = tuple(lesion for lesion in subject.lesions if lesion.number in found)
     if not lesions:
         return ()
-    if subject.is_projection and mask[0].size % 8:
+    if encoding is SegmentationType.BINARY and subject.is_projection and mask[0].size % 8:
         return tuple((lesion,) for lesion in lesions)
     return (lesions,)
 
 
 def segmentation(
-    subject: Subject, lesions: Sequence[Lesion], model: ModelIdentity, nominal_plane: bool, cover: Envelope
+    subject: Subject, lesions: Sequence[Lesion], model: ModelIdentity, profile: Profile, cover: Envelope
 ) -> Dataset:
-    """The Segmentation of some lesions of one source, each of which has pixels."""
+    """The Segmentation of some lesions of one source, each of which has pixels, as the profile wants it."""
     mask = _numbered(subject.findings.mask, lesions)
     images, pixels = stand_in(subject, len(lesions)) if subject.is_projection else (read_frames(subject), mask)
+    if profile.segmentation is SegmentationType.FRACTIONAL:  # the library scales what it is given where it lies
+        pixels = np.stack([pixels == number for number in range(1, len(lesions) + 1)], axis=-1).astype(np.float32)
     ds = Segmentation(
         source_images=images,
         pixel_array=pixels,
-        segmentation_type="BINARY",
+        segmentation_type=profile.segmentation.value,
+        fractional_type="OCCUPANCY",
         segment_descriptions=[_segment(subject, each, number, model) for number, each in enumerate(lesions, start=1)],
         content_label="AI_SEG",
         content_description=ascii_text(f"{model.name} {model.version}", 64),
-        omit_empty_frames=True,
+        omit_empty_frames=profile.omit_empty_frames,
         **place(cover),
     )
     if subject.is_projection:
-        put_pixels(ds, mask[0], len(lesions))
-        place_projection(ds, subject, nominal_plane)
+        put_pixels(ds, mask[0], len(lesions), profile.segmentation)
+        place_projection(ds, subject, profile.nominal_plane)
     name_frames(ds, subject)
     repeat_dimension_uids(ds, cover)
     finish(ds, cover, subject.first, subject.anatomy)
     return ds
+
+
+def segmentation_name(subject: Subject, lesions: Sequence[Lesion]) -> str:
+    """What tells a Segmentation from the others of its source: nothing, where it is the only one."""
+    return "" if tuple(lesions) == subject.lesions else f"#{lesions[0].number}"
 
 
 def _numbers_in(mask: npt.NDArray[np.uint8]) -> set[int]:
@@ -86,11 +98,26 @@ def _numbered(mask: npt.NDArray[np.uint8], lesions: Sequence[Lesion]) -> npt.NDA
     return mask if same and int(mask.max()) == len(lesions) else table[mask]
 
 
-def put_pixels(ds: Dataset, mask: npt.NDArray[np.uint8], segments: int) -> None:
-    """The true grid and the true frames, packed from the low bit on (PS3.5 8.1.1); each is whole bytes, see `parts`."""
+def put_pixels(
+    ds: Dataset,
+    mask: npt.NDArray[np.uint8],
+    segments: int,
+    encoding: SegmentationType = SegmentationType.BINARY,
+) -> None:
+    """The true grid and the true frames of a radiograph: one per segment, or of a LABELMAP one for all.
+
+    BINARY ones are packed from the low bit on (PS3.5 8.1.1); each is whole bytes, see `parts`.
+    """
     ds.Rows, ds.Columns = mask.shape
-    packed = b"".join(np.packbits(mask == number, bitorder="little").tobytes() for number in range(1, segments + 1))
-    ds.PixelData = packed + b"\0" * (len(packed) % 2)
+    if encoding is SegmentationType.LABELMAP:
+        frames = [mask.tobytes()]
+    elif encoding is SegmentationType.FRACTIONAL:
+        full = int(ds.MaximumFractionalValue)
+        frames = [(np.uint8(full) * (mask == number)).tobytes() for number in range(1, segments + 1)]
+    else:
+        frames = [np.packbits(mask == number, bitorder="little").tobytes() for number in range(1, segments + 1)]
+    pixels = b"".join(frames)
+    ds.PixelData = pixels + b"\0" * (len(pixels) % 2)
 
 
 def algorithm_of(model: ModelIdentity) -> AlgorithmIdentificationSequence:

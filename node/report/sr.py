@@ -1,4 +1,4 @@
-"""The report: Comprehensive 3D SR, TID 1500, root (126000, DCM), with outlines as SCOORD.
+"""The report: Comprehensive 3D SR or an older class, TID 1500, root (126000, DCM), with outlines as SCOORD.
 
 What viewers made of it decides its form (VIEWERS.md §0): outlines are SCOORD polylines and never references to a
 segment; numbers that a reader must see at the outline are NUM items, the probabilities first, because OHIF prints five.
@@ -6,14 +6,14 @@ A group without any coordinates takes the whole report down in OHIF 3.13, so the
 (TID 1501) is inferred from regions too: a mark beside which it can be read, and the border of the image it is about.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import highdicom.sr as hd
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import Comprehensive3DSRStorage
+from pydicom.uid import Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from models.findings import Answer, Findings, ModelIdentity
 from node.identity import MANUFACTURER, MODEL_NAME, uid_of
@@ -26,12 +26,21 @@ from node.report.codes import (
 )
 from node.report.encode import EncodedObject, ascii_text
 from node.report.envelope import Envelope, finish
+from node.report.profile import ReportClass
 from node.report.references import hierarchy, observer
 from node.report.request import DocumentRef, Request
+from node.report.segment_sr import NO_SEGMENTS, Segment
 from node.report.sr_groups import IMAGE_LINE, NO_KINDS, Group, Kinds, answer_group, lesion_group
 from node.report.sr_run import image_library, series_texts, wait_numbers
 from node.report.subject import Subject
 from node.report.words import headline, notes_of, standing_notes, superseding_notes
+
+CLASSES = {
+    ReportClass.COMPREHENSIVE_3D: Comprehensive3DSRStorage,
+    ReportClass.COMPREHENSIVE: ComprehensiveSRStorage,
+    ReportClass.ENHANCED: EnhancedSRStorage,
+}
+"""Nothing in the tree needs more than the least of them: regions are SCOORD, no item refers to another."""
 
 
 def report(
@@ -40,21 +49,30 @@ def report(
     others: Sequence[EncodedObject],
     cover: Envelope,
     request: Request,
+    segments: Mapping[tuple[str, int], Segment] = NO_SEGMENTS,
 ) -> Dataset:
     """The report of one run.
 
     Parameters
     ----------
     others
-        The SEG, GSPS and SC of the same run: named as evidence.
+        The objects of the same run that come before: named as evidence.
+    segments
+        What lesions refer to instead of carrying their outlines, see node/report/segment_sr.py.
     """
+    algorithm = _algorithm(findings.model)
+    lesions = [
+        lesion_group(subject, lesion, algorithm, segments.get((subject.key, lesion.number)))
+        for subject in subjects
+        for lesion in subject.lesions
+    ]
     first = subjects[0]
-    ds = _document(cover)
+    ds = _document(cover, request.profile.report)
     request = replace(request, previous=_replaced(request.previous, str(ds.SOPClassUID)))
     content = hd.MeasurementReport(
         observation_context=hd.ObservationContext(observer(cover)),
         procedure_reported=_procedure(first),
-        imaging_measurements=_groups(findings, subjects, cover, request),
+        imaging_measurements=[*lesions, *_answers(findings, subjects, cover, request)],
     )
     # before the measurements, where TID 1500 has it
     content[0].ContentSequence.insert(len(content[0].ContentSequence) - 1, image_library(subjects))
@@ -74,14 +92,14 @@ def _replaced(previous: Sequence[DocumentRef], sop_class_uid: str) -> tuple[Docu
     return tuple(each for each in previous if each.sop_class_uid == sop_class_uid) or tuple(previous)
 
 
-def _document(cover: Envelope) -> Dataset:
+def _document(cover: Envelope, report_class: ReportClass) -> Dataset:
     """SR Document Series, General Equipment and SR Document General (PS3.3 C.17.1, C.17.2), as far as always the same.
 
     Laid out here and not by highdicom's document class, which copies and checks the finished tree once more and so
     takes four times as long as the tree itself; its templates have made every item of that tree valid.
     """
     ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = Comprehensive3DSRStorage, cover.sop_instance_uid
+    ds.SOPClassUID, ds.SOPInstanceUID = CLASSES[report_class], cover.sop_instance_uid
     ds.Modality, ds.SeriesInstanceUID, ds.InstanceNumber = "SR", cover.series_instance_uid, 1
     ds.SeriesNumber, ds.SeriesDescription = cover.series_number, cover.series_description
     ds.ReferencedPerformedProcedureStepSequence = []
@@ -113,10 +131,10 @@ def _algorithm(model: ModelIdentity) -> hd.AlgorithmIdentification:
     )
 
 
-def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, request: Request) -> list[Group]:
-    """Lesions, then images where there are several, then the study."""
+def _answers(findings: Findings, subjects: Sequence[Subject], cover: Envelope, request: Request) -> list[Group]:
+    """What is said of images where there are several, then of the study."""
     algorithm = _algorithm(findings.model)
-    groups = [lesion_group(subject, lesion, algorithm) for subject in subjects for lesion in subject.lesions]
+    groups: list[Group] = []
     if len(subjects) > 1:
         groups += [_image_group(subject, number, cover, algorithm) for number, subject in enumerate(subjects, start=1)]
     assessed = [subject for subject in subjects if subject.findings.answer is not Answer.NOT_ASSESSED]
@@ -129,7 +147,7 @@ def _groups(findings: Findings, subjects: Sequence[Subject], cover: Envelope, re
     ]
     groups.append(
         answer_group(
-            ("AI answer for the study", uid_of("answer", cover.sop_instance_uid)),
+            ("AI answer for the study", uid_of("answer", cover.report_uid)),
             findings.answer,
             findings.probabilities,
             assessed or subjects,
@@ -149,7 +167,7 @@ def _image_group(subject: Subject, number: int, cover: Envelope, algorithm: hd.A
     return answer_group(
         (
             f"AI answer for {'image' if subject.is_projection else 'series'} {number}",
-            uid_of("answer", cover.sop_instance_uid, subject.key),
+            uid_of("answer", cover.report_uid, subject.key),
         ),
         found.answer,
         found.probabilities,

@@ -77,8 +77,14 @@ _SIZES = (
 )
 
 
-def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdentification) -> Group:
-    """What is said of one lesion, at its outline; at the border of its image when it has none."""
+def lesion_group(
+    subject: Subject,
+    lesion: Lesion,
+    algorithm: hd.AlgorithmIdentification,
+    segment: hd.ReferencedSegment | hd.ReferencedSegmentationFrame | None = None,
+) -> Group:
+    """What is said of one lesion, of its segment if one is given, else at its outline; at the border of its image when
+    it has neither."""
     outlines = _drawn(subject, lesion)
     identifier, uid = subject.tracking[lesion.number]
     regions = [
@@ -91,9 +97,13 @@ def lesion_group(subject: Subject, lesion: Lesion, algorithm: hd.AlgorithmIdenti
         "finding_type": finding_of(lesion.answer),
         "finding_sites": sites(subject.anatomy),
         "algorithm_id": algorithm,
-        "measurements": _lesion_measurements(lesion, None if regions else _shown([subject], LESIONS_LINE)),
+        "measurements": _lesion_measurements(lesion, None if regions or segment else _shown([subject], LESIONS_LINE)),
         "qualitative_evaluations": _evaluations(lesion.answer, lesion.kind),
     }
+    if isinstance(segment, hd.ReferencedSegment):
+        return VolumetricROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **common)
+    if segment is not None:
+        return PlanarROIMeasurementsAndQualitativeEvaluations(referenced_segment=segment, **common)
     if not regions:
         return MeasurementsAndQualitativeEvaluations(**common)
     if len(regions) == 1:
