@@ -46,6 +46,8 @@ def parts() -> tuple[str, ...]:
         "too: the first are kept, and the study lists the conflict. Elements are not coerced.",
         "### 5.2 Storage SCU (N.7-42)",
         table(("status", "words", "what follows"), _sent()),
+        "A class without presentation context, 0x0118, 0x0122 and 0xA9xx: what the result profile holds ready instead "
+        "goes; without such the object is parked.",
         "### 5.3 Result profiles",
         "Which objects a peer gets is a profile (`osteon peers add --profile`); what is in each: section 8.1.",
         "### 5.4 Proof of delivery (N.7-44, N.7-45)",
@@ -56,6 +58,7 @@ def parts() -> tuple[str, ...]:
                 "study that the peer accepted, under one Transaction UID.",
                 f"N-EVENT-REPORT of type {commitment.ALL_COMMITTED} or {commitment.SOME_FAILED} is taken on the same "
                 "association, or on a new one in which the PACS is SCP.",
+                "Without commitment (`find`, `auto`): C-FIND at level IMAGE, or QIDO-RS, for the instances of a series.",
                 "An object that is not kept is listed with its Failure Reason and sent again or parked; a request "
                 "without answer is made again.",
                 "Retry of sending ends as in section 4.2.2.",
@@ -63,7 +66,8 @@ def parts() -> tuple[str, ...]:
         ),
         "### 5.5 Query SCU (FIND)",
         "Study Root, level SERIES; keys StudyInstanceUID (matched), SeriesInstanceUID, Modality, "
-        "NumberOfSeriesRelatedInstances. Counted are series of "
+        "NumberOfSeriesRelatedInstances; and level IMAGE, keys StudyInstanceUID, SeriesInstanceUID (matched), "
+        "SOPInstanceUID, to prove a delivery. Counted are series of "
         f"{', '.join(sorted(IMAGE_MODALITIES))}; how long they are waited for is `settle.patience_s` "
         f"({SettleSection().patience_s:g} s). A failed query changes nothing: the study settles by quiet.",
         "### 5.6 STOW-RS and QIDO-RS user agent",

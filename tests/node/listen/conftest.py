@@ -1,5 +1,6 @@
 """A listener in this process, with a database and a journal of its own, and what it keeps."""
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -55,33 +56,41 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def new_house(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., House]]:
-    """Starts listeners; settings by keyword."""
-    stops: list[tuple[threading.Event, threading.Thread, Server, Engine]] = []
-
-    def start(**settings: Any) -> House:
-        folder = tmp_path / f"journal{len(stops)}"
-        folder.mkdir()
-        database = tmp_path / f"{len(stops)}.sqlite"
-        shutil.copy(migrated, database)
-        engine = open_engine(f"sqlite:///{database}")
-        with begin(engine) as conn:
-            peers.add(conn, peers.Peer(0, "sender", SENDER, "127.0.0.1", 104, addresses=("127.0.0.1/32",)), 1.0)
-            peers.add(conn, peers.Peer(0, "guest", "GUEST", "127.0.0.1", 104, may_send=False), 1.0)
-            peers.add(conn, peers.Peer(0, "far", "FAR", "10.0.0.1", 104, addresses=("10.0.0.0/8",)), 1.0)
-        defaults = {"port": 0, "reserve_bytes": 0, "stop_patience_s": 0.5}
-        server = Server(ListenSettings(OURS, folder, SUPPORTED_TRANSFER_SYNTAXES, **(defaults | settings)), engine)
-        server.start()
-        stop = threading.Event()
-        thread = threading.Thread(target=server.accept_until, args=(stop,))
-        thread.start()
-        stops.append((stop, thread, server, engine))
-        return House(server.port, engine, folder, server)
-
-    yield start
-    for stop, thread, server, engine in stops:
+@contextlib.contextmanager
+def served(server: Server, engine: Engine) -> Iterator[Server]:
+    """Run a listener in this process; it and its database are closed afterwards."""
+    server.start()
+    stop = threading.Event()
+    thread = threading.Thread(target=server.accept_until, args=(stop,))
+    thread.start()
+    try:
+        yield server
+    finally:
         stop.set()
         thread.join()
         server.stop()
         engine.dispose()
+
+
+@pytest.fixture
+def new_house(tmp_path: Path, migrated: Path) -> Iterator[Callable[..., House]]:
+    """Starts listeners; settings by keyword."""
+    with contextlib.ExitStack() as running:
+
+        def start(**settings: Any) -> House:
+            number = len(list(tmp_path.glob("journal*")))
+            folder = tmp_path / f"journal{number}"
+            folder.mkdir()
+            database = tmp_path / f"{number}.sqlite"
+            shutil.copy(migrated, database)
+            engine = open_engine(f"sqlite:///{database}")
+            with begin(engine) as conn:
+                peers.add(conn, peers.Peer(0, "sender", SENDER, "127.0.0.1", 104, addresses=("127.0.0.1/32",)), 1.0)
+                peers.add(conn, peers.Peer(0, "guest", "GUEST", "127.0.0.1", 104, may_send=False), 1.0)
+                peers.add(conn, peers.Peer(0, "far", "FAR", "10.0.0.1", 104, addresses=("10.0.0.0/8",)), 1.0)
+            defaults = {"port": 0, "reserve_bytes": 0, "stop_patience_s": 0.5}
+            server = Server(ListenSettings(OURS, folder, SUPPORTED_TRANSFER_SYNTAXES, **(defaults | settings)), engine)
+            running.enter_context(served(server, engine))
+            return House(server.port, engine, folder, server)
+
+        yield start
