@@ -19,7 +19,8 @@ from node.database import patiently
 from node.dimse import commitment, negotiate
 from node.dimse.client import Association, associate
 from node.dimse.commands import Command
-from node.errors import Answered, NotAccepted, PeerError
+from node.dimse.negotiate import STUDY_ROOT_FIND
+from node.errors import Answered, Disconnected, NotAccepted, PeerError
 from node.proof import Proof, proof_of
 from node.reports import ResendRules, take_report
 from node.retry import RetryRules, next_attempt
@@ -85,16 +86,23 @@ def _ask_for_commitment(desk: _Desk) -> bool:
     transaction_uid = f"2.25.{uuid.uuid4().int}"
     with begin(desk.engine) as conn:  # a report may be here before the answer to the request
         commitments.ask(conn, asked, transaction_uid, time.time())
+    contexts = (*negotiate.commitment_contexts(), *(negotiate.find_contexts() if desk.is_patient_with_less else ()))
     try:
         association = associate(
             desk.peer.host, desk.peer.port, calling=desk.config.node.ae_title, called=desk.peer.ae_title,
-            contexts=negotiate.commitment_contexts(), timeouts=timeouts_of(desk.config),
+            contexts=contexts, timeouts=timeouts_of(desk.config),
         )  # fmt: skip
+    except PeerError as exc:
+        return _failed(desk, str(exc), permanent=exc.permanent)
+    try:
         with association:
             status = _requested(desk, association, transaction_uid)
-    except NotAccepted as exc:
-        return _without_commitment(desk, str(exc))
     except PeerError as exc:
+        if isinstance(exc, NotAccepted) and desk.is_patient_with_less and not association.takes(STUDY_ROOT_FIND):
+            _believe_for_want_of_proof(desk, exc)
+            return True
+        if isinstance(exc, NotAccepted) or desk.is_patient_with_less:  # Orthanc aborts when it does not know us
+            return _without_commitment(desk, str(exc))
         return _failed(desk, str(exc), permanent=exc.permanent)
     if status == SUCCESS or is_warning(status):
         return True
@@ -133,18 +141,12 @@ def _ask_by_query(desk: _Desk) -> bool:
     asked = desk.asked
     try:
         there = held_of(desk.config, desk.peer, asked.study_instance_uid, [result for _, result in asked.items])
-    except (NotAccepted, Answered) as exc:
-        if isinstance(exc, Answered) and is_passing(exc.status):
-            return _failed(desk, str(exc), permanent=False)
-        if desk.is_patient_with_less and not asked.asks:
-            log.info(
-                "study %d: %s offers no proof, so its answers are believed. %s", asked.study_id, desk.peer.name, exc
-            )
-            _believe(desk)
-            return True
-        return _failed(desk, str(exc), permanent=True)
     except PeerError as exc:
-        return _failed(desk, str(exc), permanent=exc.permanent)
+        if desk.is_patient_with_less and not asked.asks and _is_refusal(exc, asked.tries):
+            _believe_for_want_of_proof(desk, exc)
+            return True
+        passing = isinstance(exc, Answered) and is_passing(exc.status)
+        return _failed(desk, str(exc), permanent=(isinstance(exc, Answered) or exc.permanent) and not passing)
     found = [delivery_id for delivery_id, result in asked.items if result.sop_instance_uid in there]
     words = f"{desk.peer.name} accepted it, and a query does not find it."
     lost = {delivery_id: words for delivery_id, result in asked.items if result.sop_instance_uid not in there}
@@ -158,6 +160,22 @@ def _ask_by_query(desk: _Desk) -> bool:
     log.info("study %d: a query finds %d of %d object(s) at %s",
              asked.study_id, len(found), len(asked.items), desk.peer.name)  # fmt: skip
     return True
+
+
+def _is_refusal(exc: PeerError, tries: int) -> bool:
+    """Whether a peer that is asked by query says that it answers none.
+
+    Some abort instead (Orthanc, asked by one whom it does not know); the second time it is no accident.
+    """
+    if isinstance(exc, Answered):
+        return not is_passing(exc.status)
+    return isinstance(exc, NotAccepted) or (isinstance(exc, Disconnected) and tries > 0)
+
+
+def _believe_for_want_of_proof(desk: _Desk, exc: PeerError) -> None:
+    said = "study %d: %s offers no proof, so its answers are believed. %s"
+    log.info(said, desk.asked.study_id, desk.peer.name, exc)
+    _believe(desk)
 
 
 def _believe(desk: _Desk) -> None:

@@ -1,7 +1,7 @@
 """An archive that commits: pynetdicom's SCP of storage commitment, answering in the way that a test asks for.
 
 `same` answers on the association of the request, `new` on one of its own to where the requestor listens, `never` not
-at all, `refuses` takes the request with a failure status, `none` does not offer the class.
+at all, `refuses` answers the request with a failure, `aborts` ends the association, `none` does not offer the class.
 """
 
 import threading
@@ -97,7 +97,9 @@ class CommittingArchive:
         what = event.action_information
         uids = tuple(str(one.ReferencedSOPInstanceUID) for one in what.ReferencedSOPSequence)
         self.asked.append((str(what.TransactionUID), uids))
-        if self.answers == "refuses":
+        if self.answers == "aborts":
+            event.assoc.abort()
+        if self.answers in ("refuses", "aborts"):
             return self.status, None
         event_type, report = self._report_of(what)
         if self.answers == "same":

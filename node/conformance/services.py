@@ -58,7 +58,7 @@ def parts() -> tuple[str, ...]:
                 "study that the peer accepted, under one Transaction UID.",
                 f"N-EVENT-REPORT of type {commitment.ALL_COMMITTED} or {commitment.SOME_FAILED} is taken on the same "
                 "association, or on a new one in which the PACS is SCP.",
-                "Without commitment (`find`, `auto`): C-FIND at level IMAGE, or QIDO-RS, for the instances of a series.",
+                "Without commitment (`find`, `auto`): C-FIND at level IMAGE, or QIDO-RS, for the instances.",
                 "An object that is not kept is listed with its Failure Reason and sent again or parked; a request "
                 "without answer is made again.",
                 "Retry of sending ends as in section 4.2.2.",

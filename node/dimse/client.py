@@ -87,6 +87,10 @@ class Association:
         """Whether an object of that class and encoding can travel."""
         return self._context_for(sop_class_uid, transfer_syntax_uid) is not None
 
+    def takes(self, sop_class_uid: str) -> bool:
+        """Whether the peer took the class at all."""
+        return self._context_for(sop_class_uid, None) is not None
+
     def echo(self) -> None:
         """C-ECHO; returns when the peer answers success.
 

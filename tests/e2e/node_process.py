@@ -20,7 +20,7 @@ DEFAULTS: Settings = {
     "node": {"ae_title": "OSTEON", "data_folder": "data", "log_level": "DEBUG"},
     "listen": {"host": HOST, "reserve_mb": 16},
     "work": {"provider": "cpu"},
-    "send": {"first_retry_s": 0.3},
+    "send": {"first_retry_s": 0.3, "find_wait_s": 0.2},
 }
 
 

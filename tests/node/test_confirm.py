@@ -159,7 +159,7 @@ def test_a_report_that_comes_after_all_mends_a_study_that_was_given_up(archive: 
     assert outbox.study().explanation == "found"
 
 
-@pytest.mark.parametrize("answers", ["none", "refuses"])
+@pytest.mark.parametrize("answers", ["none", "refuses", "aborts"])
 def test_without_commitment_a_query_confirms(archive: Archive, new_outbox: NewOutbox, answers: str) -> None:
     pacs = archive(answers=answers, status=0x0110, finds=True)
     outbox = new_outbox(pacs.port, confirm="auto", settings=IMPATIENT)

@@ -100,6 +100,8 @@ def test_a_report_comes_once_and_again_and_of_nothing_that_was_asked(
     pacs = archive(answers="never")
     settings = SendSection(connect_timeout_s=2, response_timeout_s=2, commit_hold_s=0)
     outbox = new_outbox(pacs.port, confirm="auto", settings=settings)
+    with begin(outbox.engine) as conn:
+        peers.add(conn, peers.Peer(0, "other", "OTHER", "127.0.0.1", 104, results="all", confirm="auto"), 1.0)
     port = listening(outbox)
     outbox.send()
     outbox.ask()
@@ -108,8 +110,6 @@ def test_a_report_comes_once_and_again_and_of_nothing_that_was_asked(
     assert reported(port, RetrieveAETitle="ARCHIVE") == 0x0115
     assert reported(port, 3, TransactionUID=transaction) == 0x0113
     assert outbox.states() == [DeliveryState.ACCEPTED] * 2
-    with begin(outbox.engine) as conn:
-        peers.add(conn, peers.Peer(0, "other", "OTHER", "127.0.0.1", 104, results="all", confirm="auto"), 1.0)
     assert reported(port, calling="OTHER", TransactionUID=transaction) == 0x0115, "another peer answered for it"
     pacs.node = (OURS, port)
     assert pacs.report(transaction, uid(1)) == 0
