@@ -25,6 +25,7 @@ from node.report.words import (
     number_line,
     percent,
     seconds_waited,
+    superseding_notes,
     tumour_probability,
     unit_line,
     used_and_left_out,
@@ -227,7 +228,8 @@ def _sections(
     findings: Findings, subjects: Sequence[Subject], request: Request
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     used, left_out, others = used_and_left_out(request.routing)
-    notes = [*findings.notes, *_notes(subjects), *others]
+    superseding = superseding_notes(request.run, len(request.previous))
+    notes = [*superseding, *findings.notes, *_notes(subjects), *others]
     notes += [PHANTOM] if findings.model.training_data == "phantom" else []
     return (
         ("Please note", tuple(dict.fromkeys(map(ascii_text, notes)))),

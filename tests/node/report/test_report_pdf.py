@@ -15,7 +15,9 @@ from node.report.kind import Kind
 from node.report.page import MARGIN, MAX_ROWS
 from node.report.pdffile import A4, Sheet, shortened, wrapped
 from node.report.profile import MapType, Profile
+from node.report.request import DocumentRef
 from node.report.summary import NOT_NORMAL
+from node.report.words import superseding_notes
 from tests.node.report import test_report_hand, test_report_spine
 from tests.node.report.made_cases import (
     CR,
@@ -223,6 +225,13 @@ def test_what_was_used_and_what_was_left_out_is_said() -> None:
     assert "series 1: left knee AP -> knee-unet 1.2." in lines[used:]
     assert "series 2: localizer, 3 images: a localizer, not used." in lines[left_out:used]
     assert "Series 1: 1 image." in words(page(stock("dx")))
+
+
+def test_a_page_of_a_later_run_says_that_it_replaces_another() -> None:
+    previous = (DocumentRef("1.2.3", "1.2.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.5"),)
+    first, second = page(stock("dx")), page(stock("dx"), run=2, previous=previous)
+    (said,) = set(words(second)) - set(words(first))
+    assert said == superseding_notes(2, 1)[0]
 
 
 def test_a_note_of_one_series_of_several_says_of_which() -> None:
