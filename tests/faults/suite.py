@@ -5,12 +5,21 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import hostile_files, hostile_pdus, kills, power
+from tests.faults import fuzz, hostile_files, hostile_pdus, kills, power
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
     check.name: check
-    for check in (hostile_files.CHECK, hostile_pdus.CHECK, kills.KILL, kills.PARTS, power.POWER, power.FULL)
+    for check in (
+        hostile_files.CHECK,
+        hostile_pdus.CHECK,
+        fuzz.DATA_SETS,
+        fuzz.PDUS,
+        kills.KILL,
+        kills.PARTS,
+        power.POWER,
+        power.FULL,
+    )
 }
 
 
