@@ -103,6 +103,47 @@ def test_a_peer_of_the_first_schema_gets_its_results_as_before(empty_url: str, o
     assert (peer.confirm, peer.transport, peer.url) == ("none", "dimse", "")
 
 
+def test_deliveries_of_the_first_schema_keep_their_rows_and_take_the_new_states(empty_url: str, opened: Opener) -> None:
+    engine = opened(empty_url)
+    with begin(engine) as conn:
+        command.upgrade(configuration(conn), "0001")
+        for statement in _A_STUDY_OF_THE_FIRST_SCHEMA:
+            conn.execute(text(statement), {"yes": True} if ":yes" in statement else {})
+    migrate(empty_url)
+    with begin(engine) as conn:
+        rows = conn.execute(text("SELECT id, state, error, accepted_at, resends FROM deliveries ORDER BY id")).all()
+        assert [tuple(row) for row in rows] == [
+            (1, "delivered", "", 7.0, 0),
+            (2, "pending", "nobody answers.", None, 0),
+        ]
+        conn.execute(text("UPDATE deliveries SET state = 'reserve' WHERE id = 2"))
+        new = (
+            "INSERT INTO deliveries (parcel_id, result_id, state, changed_at) VALUES (2, 1, 'accepted', 8) RETURNING id"
+        )
+        assert conn.execute(text(new)).scalar() == 3, "numbers go on where they were"
+    with pytest.raises(errors.Broken), begin(engine) as conn:
+        conn.execute(text("UPDATE deliveries SET state = 'lost' WHERE id = 2"))
+
+
+_A_STUDY_OF_THE_FIRST_SCHEMA = (
+    "INSERT INTO peers (name, ae_title, host, port, may_send, addresses, results, may_find, profile, added_at,"
+    " changed_at) VALUES ('pacs', 'PACS', 'pacs', 104, :yes, '[]', 'all', :yes, 'default', 1, 1)",
+    "INSERT INTO peers (name, ae_title, host, port, may_send, addresses, results, may_find, profile, added_at,"
+    " changed_at) VALUES ('other', 'OTHER', 'pacs', 104, :yes, '[]', 'all', :yes, 'default', 1, 1)",
+    "INSERT INTO studies (study_instance_uid, state, patient_key, has_patient_conflict, calling_ae, first_arrival,"
+    " last_arrival, receiving_since, changed_at, forced) SELECT '1.2', 'sending', 'k', may_find <> :yes, 'A', 1, 1, 1,"
+    " 1, may_find <> :yes FROM peers WHERE id = 1",
+    "INSERT INTO runs (study_id, state, owner, attempt, claimed_at, lease_until) VALUES (1, 'finished', 'w', 1, 1, 1)",
+    "INSERT INTO results (study_id, run_id, kind, position, sop_class_uid, sop_instance_uid, series_instance_uid,"
+    " transfer_syntax_uid, path, size, sha256, made_at) VALUES (1, 1, 'seg', 0, '1', '1.1', '1', '1', 'a', 1, 's', 1),"
+    " (1, 1, 'sr', 1, '1', '1.2', '1', '1', 'b', 1, 's', 1)",
+    "INSERT INTO parcels (study_id, run_id, peer_id, is_open, since, due_at) SELECT 1, 1, id, may_find = :yes, 1, 1"
+    " FROM peers ORDER BY id",
+    "INSERT INTO deliveries (parcel_id, result_id, state, error, changed_at) VALUES (1, 1, 'delivered', '', 7),"
+    " (1, 2, 'pending', 'nobody answers.', 7)",
+)
+
+
 def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     program = f"from storage.engine import migrate; migrate({empty_url!r})"
     running = [
