@@ -19,12 +19,14 @@ from models.findings import Answer, Findings
 from models.session import Device, SessionOptions
 from models.verdict import study_answer
 from node.cards import card_facts
+from node.errors import ResultRefused
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
 from node.inspection import inspected
 from node.job import Analysis, Inspected, Inspection, Job, Setup, Withdrawal, Withdrawn
 from node.report.earlier import EarlierLesion, lesions_of
 from node.report.encode import EncodedObject
+from node.report.guard import check
 from node.report.kind import Kind
 from node.report.objects import objects, warm_up
 from node.report.profile import profile_named
@@ -119,6 +121,9 @@ class Desk:
             return Analysis(Outcome.FAILED_RESOURCE, (str(exc),))
         except ModelsError as exc:
             return Analysis(Outcome(exc.outcome), (str(exc),))
+        except ResultRefused as exc:
+            log.error("study %d: %s", job.study_id, exc)
+            return Analysis(Outcome.FAILED_MODEL, (str(exc),))
         except MemoryError:
             words = "The analysis needed more memory than work.memory_limit_mb allows. Raise it, then retry."
             return Analysis(Outcome.FAILED_RESOURCE, (words,))
@@ -200,6 +205,7 @@ class Desk:
             tracking_uids=_tracking_uids(said.findings, images, work),
         )
         encoded = objects(said.findings, said.sources, request, profiles)
+        check(encoded, said.sources, _other_results(job, work))
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
         places = self._store.put_all([each.data for each in encoded])
@@ -246,6 +252,11 @@ class Desk:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds).astimezone()
+
+
+def _other_results(job: Job, work: _Work) -> set[str]:
+    """What results of this run may name beside each other: those of other models, and of earlier runs."""
+    return {file.sop_instance_uid for file in (*job.former_results, *job.earlier_reports, *work.results)}
 
 
 def _tracking_uids(findings: Findings, images: Mapping[str, Received], work: _Work) -> dict[tuple[str, int], str]:

@@ -3,6 +3,7 @@
 OsteonError
 ├── ConfigurationError      the admin: the configuration file must be mended before anything runs
 ├── ProfileUnknown          the admin: a peer has a result profile that this version does not know
+├── ResultRefused           us: a result that mixes patients or studies, or refers to what was not read, is not kept
 ├── AnalystDied             nobody: the attempt is counted and repeated; after two the admin (quarantine)
 └── PeerError               something between us and another DICOM system; `permanent` says whether trying again is idle
     ├── Unreachable         nobody (tried again); the admin of the network or the peer when it lasts
@@ -26,6 +27,10 @@ class ConfigurationError(OsteonError):
 
 class ProfileUnknown(OsteonError):
     """There is no result profile of that name."""
+
+
+class ResultRefused(OsteonError):
+    """A result that was made must not leave (node/report/guard.py)."""
 
 
 class AnalystDied(OsteonError):
