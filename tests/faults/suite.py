@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import fuzz, hostile_files, hostile_pdus, kills, power
+from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kills, power
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
@@ -13,6 +13,7 @@ CHECKS: dict[str, Check] = {
     for check in (
         hostile_files.CHECK,
         hostile_pdus.CHECK,
+        crowds.CHECK,
         fuzz.DATA_SETS,
         fuzz.PDUS,
         kills.KILL,
