@@ -23,7 +23,7 @@ PACKAGES = {
 class Volume(NamedTuple):
     """An image as dcmqi writes it: voxels `(slices, rows, columns)` and where they are."""
 
-    voxels: npt.NDArray[np.int16]
+    voxels: npt.NDArray[np.integer]
     origin: npt.NDArray[np.float64]
     directions: npt.NDArray[np.float64]
     """One vector per axis of columns, rows, slices, in mm, LPS."""
@@ -76,9 +76,10 @@ def volume_of(seg: Path, folder: Path) -> Volume:
 def _nrrd(data: bytes) -> Volume:
     head, _, body = data.partition(b"\n\n")
     fields = dict(line.split(": ", 1) for line in head.decode("ascii").splitlines() if ": " in line)
-    assert (fields["type"], fields["encoding"], fields["endian"]) == ("short", "gzip", "little")
+    cells = {"short": "<i2", "unsigned short": "<u2", "unsigned char": "u1"}[fields["type"]]
+    assert (fields["encoding"], fields.get("endian", "little")) == ("gzip", "little")
     sizes = [int(each) for each in fields["sizes"].split()]
-    voxels = np.frombuffer(gzip.decompress(body), "<i2").reshape(sizes[::-1])
+    voxels = np.frombuffer(gzip.decompress(body), cells).reshape(sizes[::-1])
     directions = np.array([_vector(each) for each in fields["space directions"].split()])
     return Volume(voxels, _vector(fields["space origin"]), directions)
 
