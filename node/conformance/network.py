@@ -92,7 +92,7 @@ def _rejections() -> Iterator[tuple[str, str, int, str]]:
 
 def _proposed() -> Iterator[tuple[str, str, str, str]]:
     for name, uid in classes_made():
-        yield name, uid, "that of the object: Explicit VR Little Endian unless a profile says otherwise", "SCU"
+        yield name, uid, "that of the object: Explicit VR Little Endian", "SCU"
     for context in (
         *negotiate.VERIFICATION_CONTEXTS,
         *negotiate.find_contexts(),
