@@ -25,7 +25,6 @@ from node.identity import VERSION, fingerprint
 from node.inspection import inspected
 from node.job import Analysis, Inspected, Inspection, Job, Setup, Withdrawal, Withdrawn
 from node.report.earlier import EarlierLesion, lesions_of
-from node.report.encode import EncodedObject
 from node.report.guard import check
 from node.report.kind import Kind
 from node.report.objects import objects, warm_up
@@ -209,7 +208,7 @@ class Desk:
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
         places = self._store.put_all([each.data for each in encoded])
-        work.results += [_kept(each, *place) for each, place in zip(encoded, places, strict=True)]
+        work.results += [each.kept_at(*place) for each, place in zip(encoded, places, strict=True)]
         work.took({"store": time.perf_counter() - started})
 
     def _earlier_lesions(self, job: Job) -> list[EarlierLesion]:
@@ -268,21 +267,6 @@ def _tracking_uids(findings: Findings, images: Mapping[str, Received], work: _Wo
     matched = set(kept.values())
     work.earlier = [lesion for lesion in work.earlier if lesion.tracking_uid not in matched]
     return kept
-
-
-def _kept(result: EncodedObject, path: str, sha256: str) -> ResultFile:
-    return ResultFile(
-        kind=result.kind.value,
-        order=result.order,
-        sop_class_uid=result.sop_class_uid,
-        sop_instance_uid=result.sop_instance_uid,
-        series_instance_uid=result.series_instance_uid,
-        transfer_syntax_uid=result.transfer_syntax_uid,
-        path=path,
-        size=len(result.data),
-        sha256=sha256,
-        roles=result.roles,
-    )
 
 
 def _told(base: Analysis, work: _Work) -> Analysis:

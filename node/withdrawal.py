@@ -24,7 +24,6 @@ from node.report.request import DocumentRef, Request
 from storage import journal
 from storage.errors import StorageError
 from storage.files import ResultStore
-from storage.results import ResultFile
 
 
 def withdrawn(withdrawal: Withdrawal, setup: Setup, folder: Path, store: ResultStore) -> Withdrawn:
@@ -38,19 +37,7 @@ def withdrawn(withdrawal: Withdrawal, setup: Setup, folder: Path, store: ResultS
         path, sha256 = store.put(note.data)
     except StorageError as exc:
         return Withdrawn(None, str(exc))
-    return Withdrawn(
-        ResultFile(
-            kind=note.kind.value,
-            order=note.order,
-            sop_class_uid=note.sop_class_uid,
-            sop_instance_uid=note.sop_instance_uid,
-            series_instance_uid=note.series_instance_uid,
-            transfer_syntax_uid=note.transfer_syntax_uid,
-            path=path,
-            size=len(note.data),
-            sha256=sha256,
-        )
-    )
+    return Withdrawn(note.kept_at(path, sha256))
 
 
 def _note(withdrawal: Withdrawal, setup: Setup, source: Dataset) -> EncodedObject:

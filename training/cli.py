@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--global-side", type=int, help="size the global network looks at (default: the recipe's)")
     export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
     export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")
-    export.add_argument("--kind", choices=("real", "phantom"), default="real", help="what it was trained on")
+    export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
     calibrate = _command(commands, "calibrate", "choose thresholds and calibration on the validation blocks")
     calibrate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; its card is rewritten")
     evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")

@@ -18,7 +18,7 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from node.part10 import file_head
 from node.report.kind import Kind
-from storage.results import Role
+from storage.results import ResultFile, Role
 
 _NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
 
@@ -38,6 +38,21 @@ class EncodedObject:
     """The data set as it goes over the wire, without preamble and file meta information."""
     roles: tuple[Role, ...] = ()
     """Which profiles get it, and how."""
+
+    def kept_at(self, path: str, sha256: str) -> ResultFile:
+        """The same as a row, its bytes on stable storage under that path."""
+        return ResultFile(
+            kind=self.kind.value,
+            order=self.order,
+            sop_class_uid=self.sop_class_uid,
+            sop_instance_uid=self.sop_instance_uid,
+            series_instance_uid=self.series_instance_uid,
+            transfer_syntax_uid=self.transfer_syntax_uid,
+            path=path,
+            size=len(self.data),
+            sha256=sha256,
+            roles=self.roles,
+        )
 
 
 def encoded(ds: Dataset, carried: Mapping[BaseTag, bytes]) -> bytes:

@@ -107,7 +107,7 @@ def test_a_folder_that_is_no_collection_is_named(tmp_path: Path, capsys: pytest.
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--data", str(tmp_path), "--run", str(tmp_path), "--bundle", str(tmp_path / "b")]
+    arguments = ["--data", str(tmp_path), "--run", str(tmp_path), "--bundle", str(tmp_path / "b"), "--kind", "real"]
     assert cli.main(["export", "knee", *arguments]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
 

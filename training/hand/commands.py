@@ -62,7 +62,7 @@ def run_fit(args: argparse.Namespace) -> str:
     net = fit.train(patients(args.data), RECIPES[args.preset], args.out, args.minutes)
     return (
         f"Trained a network of {parameters(net)} parameters into {args.out}. "
-        f"Next: osteon-train export hand --run {args.out} --data {args.data} --bundle BUNDLE"
+        f"Next: osteon-train export hand --run {args.out} --data {args.data} --bundle BUNDLE --kind real|phantom"
     )
 
 

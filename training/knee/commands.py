@@ -42,7 +42,7 @@ def run_fit(args: argparse.Namespace) -> str:
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
         f"Trained both networks of {parameters} parameters into {args.out}. "
-        f"Next: osteon-train export knee --run {args.out} --data {args.data} --bundle BUNDLE"
+        f"Next: osteon-train export knee --run {args.out} --data {args.data} --bundle BUNDLE --kind real|phantom"
     )
 
 

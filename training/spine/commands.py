@@ -37,7 +37,7 @@ def run_fit(args: argparse.Namespace) -> str:
     parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]
     return (
         f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
-        f"Next: osteon-train export spine --run {args.out} --data {args.data} --bundle BUNDLE"
+        f"Next: osteon-train export spine --run {args.out} --data {args.data} --bundle BUNDLE --kind real|phantom"
     )
 
 

@@ -45,7 +45,8 @@ def run_fit(system: System, args: argparse.Namespace) -> str:
     net = fit.train(system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes)
     return (
         f"Trained a network of {_parameters(net)} parameters into {args.out}. "
-        f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE"
+        f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE "
+        "--kind real|phantom"
     )
 
 
