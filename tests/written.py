@@ -44,6 +44,11 @@ _INVALID_VALUE = re.compile(r"Error - </(?P<keyword>\w+)\(.*Value invalid for th
 _UID = re.compile(r"(?:Illegal root for UID|Value invalid for this VR \[UI\]) = <(?P<value>[^>]*)>")
 _OWN_ROOTS = ("2.25.", "1.2.840.10008.")
 """Of every UID that a result does not have from its source."""
+_OF_SOURCE = re.compile(
+    r"LUTData\(.*LookupTableData bad .* maximum LUT Data value"
+    r"|WindowWidth\(.*Not permitted to be 0 when VOILUTFunction is SIGMOID = <(?!0*\.?0*>)"
+)
+"""A table of the source that does not use all its bits, and a width that is not 0: both are repeated as they are."""
 _SHOWN = 20
 _AT_ONCE = 4
 
@@ -89,7 +94,7 @@ def complaints_of(path: Path) -> list[Complaint]:
     found = [Complaint(8, f"{tag} is private or repeating") for tag in _strange_tags(ds)]
     if _ROOT_OF_HIGHDICOM in path.read_bytes():
         found.append(Complaint(9, "a UID under the root of highdicom"))
-    if ds.SOPClassUID != _LABEL_MAP:
+    if ds.SOPClassUID != _LABEL_MAP and not _names_a_segment_of_a_label_map(ds):
         said = said_of("dciodvfy", "-new", path)[1]
         found += [Complaint(1, line) for line in said if line.startswith("Error") and not is_inherited(line, ds)]
     if str(ds.SOPClassUID).startswith(_DOCUMENTS):
@@ -100,7 +105,9 @@ def complaints_of(path: Path) -> list[Complaint]:
 
 
 def is_inherited(line: str, ds: Dataset) -> bool:
-    """Whether a complaint of dciodvfy is about a text of the source that no result may change."""
+    """Whether a complaint of dciodvfy is about a value of the source that no result may change."""
+    if _OF_SOURCE.search(line):
+        return True
     uid = _UID.search(line)
     if uid is not None:
         return not uid["value"].startswith(_OWN_ROOTS)
@@ -115,7 +122,7 @@ def is_inherited(line: str, ds: Dataset) -> bool:
 def _of_document(ds: Dataset, path: Path) -> Iterator[Complaint]:
     status, lines = said_of("dsrdump", path)
     bad = [line for line in lines if line.startswith("E:")]
-    if (status or bad) and not _repeats_an_illegal_uid(ds):
+    if (status or bad) and not _repeats_an_illegal_uid(ds) and not _names_a_segment_of_a_label_map(ds):
         yield Complaint(2, f"dsrdump: {(bad or lines)[-1]}")
     if ds.SOPClassUID == _KEY_OBJECTS:
         return
@@ -140,6 +147,15 @@ def _repeats_an_illegal_uid(ds: Dataset) -> bool:
         for instance in series.ReferencedSOPSequence
     ]
     return any(not UID(uid).is_valid and not uid.startswith(_OWN_ROOTS) for uid in named)
+
+
+def _names_a_segment_of_a_label_map(ds: Dataset) -> bool:
+    """Whether a report refers to a class that dciodvfy and dsrdump do not know, and so take for no segmentation."""
+    return any(
+        each.get("ReferencedSOPClassUID") == _LABEL_MAP
+        for item in _items(ds)
+        for each in item.get("ReferencedSOPSequence", ())
+    )
 
 
 def _of_group(group: Dataset) -> Iterator[Complaint]:

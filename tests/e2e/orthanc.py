@@ -65,6 +65,7 @@ class Orthanc:
             "DicomAet": self.ae_title,
             "DicomPort": self.port,
             "HttpPort": self.http,
+            "JobsHistorySize": 1000,  # of ten, storage commitment takes half, and sendings are counted by their jobs
             "RemoteAccessAllowed": False,
             "AuthenticationEnabled": False,
         }

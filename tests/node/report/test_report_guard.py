@@ -137,17 +137,10 @@ def test_results_without_any_source_are_stopped() -> None:
 def test_sources_of_two_patients_or_studies_are_stopped(keyword: str) -> None:
     case = stock("mr")
     (source,) = case.sources
-    other = read_again(source.datasets[0])
+    other = copy.deepcopy(source.datasets[0])
     setattr(other, keyword, "1.2.3.4")
     with pytest.raises(ResultRefused, match="more than one patient or study"):
         check(stock_results("mr"), [replace(source, datasets=(*source.datasets[1:], other))])
-
-
-def read_again(ds: Dataset) -> Dataset:
-    copy = Dataset()
-    for element in ds:
-        copy.add(element)
-    return copy
 
 
 def test_a_result_of_an_earlier_run_may_be_named_only_when_it_is_known() -> None:
