@@ -43,7 +43,7 @@ def test_where_no_cell_reaches_the_threshold_the_mask_is_empty():
 @pytest.mark.parametrize("shape", [(97, 61), (11, 40), (2000, 1500)], ids=str)
 def test_a_map_is_spread_by_linear_interpolation(shape):
     probability = np.random.default_rng(4).random((20, 16)).astype(np.float32)
-    assert spread_on(probability, shape) == pytest.approx(interpolated(probability, shape), abs=1e-5)
+    assert np.abs(spread_on(probability, shape) - interpolated(probability, shape)).max() < 1e-5
 
 
 @pytest.mark.parametrize("shape", [(97, 61), (11, 40)], ids=str)

@@ -85,8 +85,11 @@ def examined_slices(cases: Sequence[Case], recipe: Recipe) -> list[Slice]:
     """Validation slices, evenly chosen, at least a third of them with a tumour where there are as many."""
     places = [(scan, place) for case in cases for scan in case.scans for place in range(len(scan.stack))]
     with_one = [(scan, place) for scan, place in places if scan.mask[place].any()]
-    chosen = [*_thinned(with_one, EXAMINED // 3), *_thinned(places, EXAMINED - EXAMINED // 3)]
-    return [slices_of(scan, recipe.preprocess, [place])[0] for scan, place in chosen]
+    chosen: dict[int, list[int]] = {}
+    scans = {id(scan): scan for scan, _ in places}
+    for scan, place in [*_thinned(with_one, EXAMINED // 3), *_thinned(places, EXAMINED - EXAMINED // 3)]:
+        chosen.setdefault(id(scan), []).append(place)
+    return [each for key, mine in chosen.items() for each in slices_of(scans[key], recipe.preprocess, mine)]
 
 
 def _thinned(places: list[tuple[Scan, int]], count: int) -> list[tuple[Scan, int]]:
