@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,12 @@ Value = TypeVar("Value")
 
 
 def system_tool(name: str) -> str:
-    """The path of a program of the system; pynetdicom puts its own storescp, storescu and echoscu on the PATH first."""
-    own = Path(sys.prefix).resolve() / "bin"
-    folders = [folder for folder in [*os.get_exec_path(), "/usr/sbin"] if Path(folder).resolve() != own]
+    """The path of a program of the system.
+
+    Virtual environments are passed over, ours and others on the PATH: pynetdicom puts its own storescp, storescu and
+    echoscu there.
+    """
+    folders = [each for each in [*os.get_exec_path(), "/usr/sbin"] if not (Path(each).parent / "pyvenv.cfg").is_file()]
     return shutil.which(name, path=os.pathsep.join(folders)) or name
 
 
