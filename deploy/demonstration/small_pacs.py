@@ -1,4 +1,4 @@
-"""A demonstration PACS: keeps what it is sent, counts when asked, and routes image studies on to the node.
+"""A demonstration PACS: keeps what it is sent, says what it has, and routes image studies on to the node.
 
 Enough to show a node at work on one machine; no archive: it knows no users, no deletion, no retrieval, and what it
 keeps is not synced to the disk.
@@ -6,7 +6,7 @@ keeps is not synced to the disk.
 
 import logging
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +51,7 @@ class Kept:
 
     is_result: bool
     """Whether the node that we route to sent it, rather than a modality."""
+    patient_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,32 @@ def _match(level: str, study_instance_uid: str) -> Dataset:
     answer.QueryRetrieveLevel = level
     answer.StudyInstanceUID = study_instance_uid
     return answer
+
+
+def _study(_asked: Dataset, found: list[Kept]) -> Iterator[Dataset]:
+    if found:
+        answer = _match("STUDY", found[0].study_instance_uid)
+        answer.PatientID = found[0].patient_id
+        answer.NumberOfStudyRelatedInstances = len(found)
+        yield answer
+
+
+def _series(_asked: Dataset, found: list[Kept]) -> Iterator[Dataset]:
+    for (series_instance_uid, modality), count in Counter((k.series_instance_uid, k.modality) for k in found).items():
+        answer = _match("SERIES", found[0].study_instance_uid)
+        answer.SeriesInstanceUID = series_instance_uid
+        answer.Modality = modality
+        answer.NumberOfSeriesRelatedInstances = count
+        yield answer
+
+
+def _images(asked: Dataset, found: list[Kept]) -> Iterator[Dataset]:
+    for kept in found:
+        if kept.series_instance_uid == asked.get("SeriesInstanceUID"):
+            answer = _match("IMAGE", kept.study_instance_uid)
+            answer.SeriesInstanceUID = kept.series_instance_uid
+            answer.SOPInstanceUID = kept.sop_instance_uid
+            yield answer
 
 
 class SmallPacs:
@@ -128,6 +155,7 @@ class SmallPacs:
                 self.folder / f"{number:05d}.dcm",  # a number of our own: a UID from outside never names a file
                 len(whole) - len(bare),
                 self.route_to is not None and event.assoc.requestor.ae_title == self.route_to.ae_title,
+                str(ds.get("PatientID", "")),
             )
             if sop_instance_uid in self._kept:
                 return SUCCESS
@@ -141,24 +169,11 @@ class SmallPacs:
         return SUCCESS
 
     def _find(self, event: evt.Event) -> Iterator[tuple[int, Dataset | None]]:
-        """Study Root, STUDY or SERIES level, by StudyInstanceUID: how many objects are here."""
-        wanted = str(event.identifier.get("StudyInstanceUID", ""))
+        """Study Root, at the level asked for, by StudyInstanceUID: whose study, what series and objects are here."""
+        wanted, level = str(event.identifier.get("StudyInstanceUID", "")), event.identifier.get("QueryRetrieveLevel")
         found = self.kept(wanted) if wanted else []
-        if event.identifier.get("QueryRetrieveLevel") == "SERIES":
-            series: dict[tuple[str, str], int] = {}
-            for kept in found:
-                key = kept.series_instance_uid, kept.modality
-                series[key] = series.get(key, 0) + 1
-            for (series_instance_uid, modality), count in series.items():
-                answer = _match("SERIES", wanted)
-                answer.SeriesInstanceUID = series_instance_uid
-                answer.Modality = modality
-                answer.NumberOfSeriesRelatedInstances = count
-                yield PENDING, answer
-        elif found:
-            answer = _match("STUDY", wanted)
-            answer.NumberOfStudyRelatedInstances = len(found)
-            yield PENDING, answer
+        answers = {"SERIES": _series, "IMAGE": _images}.get(level, _study)(event.identifier, found)
+        yield from ((PENDING, answer) for answer in answers)
 
     def _released(self, event: evt.Event) -> None:
         """Route what one association brought, once the sender is done."""

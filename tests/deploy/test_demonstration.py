@@ -17,7 +17,7 @@ from deploy.demonstration.samples import REAL, Sample, samples
 from deploy.demonstration.small_pacs import Destination, SmallPacs, send
 from node.dimse import client
 from node.dimse.negotiate import VERIFICATION_CONTEXTS, find_contexts
-from node.dimse.query import images_in_study
+from node.dimse.query import held_instances, images_in_study, matching_studies
 from tests.models import spine_nets
 from training.phantoms.dicom import Header, compressed, image_dataset, save
 
@@ -90,6 +90,10 @@ def test_the_small_pacs_routes_images_on_and_leaves_results_where_they_are(pacs,
         assert [k.is_result for k in pacs.kept(study)] == [False, False, True]
         with _association(pacs, find_contexts()) as association:
             assert images_in_study(association, study) == 3  # the result says that it is a radiograph, too
+            held = held_instances(association, study, str(result.SeriesInstanceUID))
+            (told,) = matching_studies(association, study)
+        assert held == {str(result.SOPInstanceUID)}
+        assert told.PatientID == result.PatientID
         assert len(node.kept()) == 2
     finally:
         node.stop()
