@@ -9,6 +9,7 @@ from node.config import Config
 from node.errors import ConfigurationError
 from storage.engine import Connection, Engine, begin, migrate, open_engine
 from storage.errors import Busy, Unavailable
+from storage.rebuild import refuse_unfinished
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ def open_database(config: Config) -> Engine:
             f"node.data_folder: {config.data_folder} cannot be made: {exc.strerror}. Name a folder that the user of "
             "Osteon may write, or make it."
         ) from exc
+    refuse_unfinished(config.database_url, config.journal_folder)
     migrate(config.database_url)
     return open_engine(config.database_url)
 

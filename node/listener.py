@@ -9,6 +9,7 @@ from node.listen.server import run as run_server
 from node.listen.settings import ListenSettings, TlsFiles
 from node.reports import ResendRules
 from storage.engine import reading, verify
+from storage.occupied import shared
 
 _MB = 1024 * 1024
 
@@ -20,12 +21,15 @@ def run(config: Config, stop: threading.Event) -> None:
     ------
     storage.errors.Damaged
         The database is not what was written: nothing is received until a person has looked.
+    storage.errors.InUse
+        The data folder is being rebuilt or restored.
     """
-    engine = open_database(config)
-    with reading(engine) as conn:
-        verify(conn)
-    engine.dispose()
-    run_server(settings_from(config), config.database_url, stop)
+    with shared(config.data_folder):
+        engine = open_database(config)
+        with reading(engine) as conn:
+            verify(conn)
+        engine.dispose()
+        run_server(settings_from(config), config.database_url, stop)
 
 
 def settings_from(config: Config) -> ListenSettings:

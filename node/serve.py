@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from node import logs
 from node.config import Config
 from node.errors import ConfigurationError
-from storage.errors import Damaged, SchemaMismatch
+from storage.errors import Damaged, InUse, SchemaMismatch
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def _child_main(body: Body, config: Config, parent: int) -> None:
     logs.configure(config.node.log_level)
     try:
         body(config, stop)
-    except (ConfigurationError, Damaged, SchemaMismatch) as exc:
+    except (ConfigurationError, Damaged, InUse, SchemaMismatch) as exc:
         log.error("%s", exc)  # the sentence says it all; a traceback would hide it
         raise SystemExit(CONFIGURATION_EXIT) from exc
 

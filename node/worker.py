@@ -22,8 +22,9 @@ from node.settling import Settler
 from node.timers import expired_leases, start_timers
 from node.withdrawing import Withdrawer
 from storage import peers, runs, studies
-from storage.engine import Connection, Engine, begin, reading
+from storage.engine import Connection, Engine, begin, reading, verify
 from storage.errors import Busy, Unavailable
+from storage.occupied import shared
 from storage.states import StudyState, state_for
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,15 @@ _START_AGAIN_S = 10.0
 
 
 def run(config: Config, stop: threading.Event) -> None:
-    """Work until `stop` is set. Several workers may share one database."""
-    engine = open_database(config)
+    """Work until `stop` is set. Several workers may share one database; a damaged one is refused (Damaged)."""
+    with shared(config.data_folder):
+        engine = open_database(config)
+        with reading(engine) as conn:
+            verify(conn)
+        _run(engine, config, stop)
+
+
+def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
     owner = own_name()
     analyst = Analyst(_setup(config), Limits(config.work.time_limit_s, config.work.memory_limit_mb))
     settler = Settler(engine, config)

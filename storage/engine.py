@@ -209,9 +209,8 @@ def _meaning(exc: DBAPIError, engine: Engine) -> errors.StorageError:
 
 def _damaged(place: str) -> errors.Damaged:
     return errors.Damaged(
-        f"{place}: the database is damaged. Restore it from a copy. Without one: stop Osteon, move the file (and those "
-        "beside it that end in -wal and -shm) away and start again: the index of what was received is rebuilt from the "
-        "segments, peers are entered anew, and studies are analysed again."
+        f"{place}: the database is damaged. Stop Osteon and run osteon rebuild: the index of what was received is "
+        "rebuilt from the segments, and what else can be read is kept. Or restore a backup: osteon restore FOLDER."
     )
 
 

@@ -10,6 +10,7 @@ StorageError
 ├── ForbiddenMove       us (a bug): a move between states that `storage/states.py` does not allow
 ├── Broken              us (a bug): a rule of the database was violated
 ├── NotNow              the admin: the study is in a state in which this cannot be done
+├── InUse               the admin: the node runs, or a command works on its data folder; stop it first
 ├── Unknown             the admin: there is no study or peer of that number or name
 └── PeerRefused         the admin: a peer's value is wrong or taken
 """
@@ -53,6 +54,10 @@ class Broken(StorageError):
 
 class NotNow(StorageError):
     """The study is in a state in which this cannot be done."""
+
+
+class InUse(StorageError):
+    """The data folder is used by a process that must end first."""
 
 
 class Unknown(StorageError):

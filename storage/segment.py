@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -169,6 +170,21 @@ def read(folder: Path, place: Place) -> bytes:
             "Restore the file from a copy or send the study again."
         )
     return payload
+
+
+def first_received_at(path: Path) -> float:
+    """When the first record of a segment came, as its seal says (the payload is not read); infinity without one."""
+    fd = _open(path, os.O_RDONLY)
+    if fd is None:
+        return math.inf
+    try:
+        size = os.fstat(fd).st_size
+        sealed = _sealed_at(fd, ALIGNMENT, size, _nonce(fd, size))
+    except OSError:
+        return math.inf
+    finally:
+        os.close(fd)
+    return float(json.loads(sealed[0])["received_at"]) if sealed else math.inf
 
 
 def is_live(path: Path) -> bool:

@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from node.cli import assessments, bundles, conformance, examine, peers, running, studies
+from node.cli import assessments, bundles, conformance, examine, keeping, peers, running, studies
 from node.config import Config, config_path, read_config
 from node.errors import ConfigurationError, OsteonError
 from storage.errors import StorageError
@@ -45,6 +45,6 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", metavar="FILE", help="the TOML file of settings (default: $OSTEON_CONFIG)")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (running, peers, studies, assessments, bundles, examine, conformance):
+    for part in (running, peers, studies, assessments, bundles, examine, keeping, conformance):
         part.add_commands(commands, shared)
     return parser

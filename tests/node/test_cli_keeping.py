@@ -1,0 +1,91 @@
+"""What the command line does for the data of a node: rebuilding, and saying so when that is needed."""
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.cli import main
+from node.config import read_config
+from node.database import open_database
+from storage import intake, peers
+from storage.engine import begin
+from storage.journal import Journal, RecordMeta
+from storage.occupied import shared
+from storage.verdicts import Taken
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    """The configuration of a node that has received two studies and knows one peer."""
+    path = tmp_path / "node.toml"
+    path.write_text('[node]\ndata_folder = "data"\n[listen]\nport = 0\nhost = "127.0.0.1"\n', encoding="utf-8")
+    config = read_config(path)
+    engine = open_database(config)
+    segment = Journal(config.journal_folder, "first")
+    taken = [_received(segment, study, image) for study in (1, 2) for image in (1, 2, 3)]
+    segment.close()
+    with begin(engine) as conn:
+        peers.add(conn, peers.Peer(0, "pacs", "PACS", "127.0.0.1", 104, may_send=True, results="own"), 1.0)
+        intake.index(conn, taken, 2.0)
+    engine.dispose()
+    return path
+
+
+def _received(segment: Journal, study: int, image: int) -> Taken:
+    meta = RecordMeta(
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.1",
+        sop_instance_uid=f"1.2.{study}.{image}",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        study_instance_uid=f"1.2.{study}",
+        series_instance_uid=f"1.2.{study}.0",
+        patient_key="0" * 64,
+        calling_ae="PACS",
+        called_ae="OSTEON",
+        address="127.0.0.1",
+        association="a",
+        received_at=time.time() - 1000,
+        modality="DX",
+    )
+    segment.begin()
+    segment.write(f"{study} {image}".encode() * 999)
+    return Taken(meta, segment.commit(meta), segment.end)
+
+
+def said(capsys: Any, settings: Path, *words: str, code: int = 0) -> str:
+    """What a command printed, on either stream."""
+    found = main([*words, "--config", str(settings)])
+    printed = capsys.readouterr()
+    assert found == code, printed
+    return str(printed.out + printed.err)
+
+
+def test_a_damaged_database_stops_the_node_until_it_is_rebuilt(settings: Path, capsys: Any) -> None:
+    before = said(capsys, settings, "held")
+    assert len(before.splitlines()) == 6
+    path = settings.parent / "data" / "osteon.sqlite"
+    whole = path.read_bytes()
+    page = 4096 * 20
+    path.write_bytes(whole[:page] + random.Random(1).randbytes(4096) + whole[page + 4096 :])
+    for part in ("listen", "work"):
+        told = said(capsys, settings, part, code=1)
+        assert "damaged" in told
+        assert "osteon rebuild" in told
+    told = said(capsys, settings, "rebuild")
+    assert "6 object(s) of 2 studies" in told
+    assert said(capsys, settings, "held") == before
+
+
+def test_nothing_is_rebuilt_under_a_running_node(settings: Path, capsys: Any) -> None:
+    with shared(settings.parent / "data"):
+        assert "a node runs on it" in said(capsys, settings, "rebuild", code=1)
+
+
+def test_without_a_database_peers_are_entered_anew(settings: Path, capsys: Any) -> None:
+    before = said(capsys, settings, "held")
+    (settings.parent / "data" / "osteon.sqlite").unlink()
+    assert "osteon rebuild" in said(capsys, settings, "held", code=1)
+    assert "No peer could be read" in said(capsys, settings, "rebuild")
+    assert said(capsys, settings, "held") == before
