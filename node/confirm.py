@@ -30,6 +30,7 @@ from node.transport.opening import held_of
 from storage import commitments, confirmations, peers
 from storage.confirmations import Confirmation
 from storage.engine import Connection, Engine, begin, reading
+from storage.faultpoints import FaultPoint, reached
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +157,7 @@ def _ask_by_query(desk: _Desk) -> bool:
             confirmations.missing(conn, asked.parcel_id, lost, desk.rules.from_now(), time.time())
         confirmations.confirmed(conn, asked.parcel_id, found, "find", time.time())
 
+    reached(FaultPoint.PROOF_HEARD)
     patiently(desk.engine, change, _PATIENCE_S)
     log.info("study %d: a query finds %d of %d object(s) at %s",
              asked.study_id, len(found), len(asked.items), desk.peer.name)  # fmt: skip
@@ -185,6 +187,7 @@ def _believe(desk: _Desk) -> None:
     def change(conn: Connection) -> None:
         confirmations.confirmed(conn, desk.asked.parcel_id, numbers, "", time.time())
 
+    reached(FaultPoint.PROOF_HEARD)
     patiently(desk.engine, change, _PATIENCE_S)
 
 

@@ -23,6 +23,7 @@ from node.transport.protocol import Session
 from storage import closing, deliveries, fallbacks, parcels, peers
 from storage.engine import Connection, Engine, begin
 from storage.errors import StorageError
+from storage.faultpoints import FaultPoint, reached
 from storage.files import ResultStore
 from storage.results import ResultFile
 
@@ -62,6 +63,7 @@ def send_one_study(engine: Engine, config: Config, owner: str, peer: peers.Peer,
         parcel = parcels.claim_next(conn, peer.id, owner, LEASE_S, time.time())
     if parcel is None:
         return False
+    reached(FaultPoint.PARCEL_CLAIMED)
     desk = _Desk(engine, config, peer, ResultStore(config.results_folder), RetryRules.of(config.send))
     started = time.monotonic()
     try:
@@ -111,6 +113,7 @@ def _send_items(desk: _Desk, parcel: parcels.Parcel, session: Session) -> int:
             _end_rest(desk, parcel, left, _Tried(_later_or_stop(exc), words=str(exc)))
             raise
         if tried.verdict is Verdict.DELIVERED:
+            reached(FaultPoint.OBJECT_ANSWERED)
             taken.append((delivery_id, tried.status or 0))
             accepted += 1
             if result.kind not in closing.COMPANIONS:
@@ -157,9 +160,11 @@ def _accepted(desk: _Desk, taken: list[tuple[int, int]]) -> None:
                 deliveries.delivered(conn, delivery_id, status, time.time())
             else:
                 deliveries.accepted(conn, delivery_id, status, time.time() + wait_s, time.time())
+        reached(FaultPoint.ANSWER_WRITTEN)
 
     patiently(desk.engine, change, LEASE_S / 3)
     taken.clear()
+    reached(FaultPoint.ANSWER_RECORDED)
 
 
 def _replaced(desk: _Desk, parcel: parcels.Parcel, item: Item, tried: _Tried) -> fallbacks.Replacement | None:

@@ -24,6 +24,7 @@ from node.withdrawing import Withdrawer
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading, verify
 from storage.errors import Busy, Unavailable
+from storage.faultpoints import FaultPoint, reached
 from storage.occupied import shared
 from storage.states import StudyState, state_for
 
@@ -207,8 +208,11 @@ def _record(engine: Engine, claim: runs.Claim, job: Job, analysis: Analysis, pat
         strangers = [peer for peer in receivers if peer.profile not in job.profiles]
         if strangers:
             return runs.release(conn, claim, _not_made(strangers[0]), time.time())
-        return runs.finish(conn, claim, _ending(analysis, receivers), time.time())
+        is_kept = runs.finish(conn, claim, _ending(analysis, receivers), time.time())
+        reached(FaultPoint.RESULTS_RECORDED)
+        return is_kept
 
+    reached(FaultPoint.RESULTS_WRITTEN)
     kept = patiently(engine, change, patience_s)
     if not kept:
         log.warning(

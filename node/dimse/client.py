@@ -23,6 +23,7 @@ from node.dimse.negotiate import Agreement, Context
 from node.dimse.opening import Timeouts, abort, opened
 from node.errors import Answered, Disconnected, NotAccepted, PeerError, ProtocolBroken, TimedOut
 from node.statuses import SUCCESS, explain_status, is_pending, is_warning
+from storage.faultpoints import FaultPoint, reached
 
 __all__ = ["Association", "Timeouts", "associate"]
 
@@ -127,6 +128,7 @@ class Association:
             messages.send_data_set(
                 self._connection, context_id, _pieces(data), self._agreement.user.max_pdu, self._timeouts.idle_s
             )
+            reached(FaultPoint.OBJECT_SENT)
             return self._response(context_id, message_id)
 
     def find(self, identifier: Dataset, sop_class_uid: str = negotiate.STUDY_ROOT_FIND) -> list[Dataset]:

@@ -64,10 +64,10 @@ class Node:
         sending = ["--may-send"] if may_send else []
         self.run("peers", "add", name, "--ae", ae_title, "--host", HOST, "--port", port, "--results", results, *sending)
 
-    def start(self, part: str = "serve") -> Child:
+    def start(self, part: str = "serve", env: Mapping[str, str] | None = None) -> Child:
         """Start `osteon serve` (or listen, work); returns once it listens."""
         self.children = [child for child in self.children if child.is_running()]
-        child = Child([*OSTEON, part, "--config", self.config], self.folder / f"{part}.log")
+        child = Child([*OSTEON, part, "--config", self.config], self.folder / f"{part}.log", env=env)
         self.children.append(child)
         if part != "work":
             child.wait_for_port(self.port, 60)

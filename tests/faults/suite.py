@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kills, power
+from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kill_sending, kills, power
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
@@ -18,6 +18,7 @@ CHECKS: dict[str, Check] = {
         fuzz.PDUS,
         kills.KILL,
         kills.PARTS,
+        kill_sending.KILL_SENDING,
         power.POWER,
         power.FULL,
     )
