@@ -11,6 +11,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
+from node.dimse import shape
 from node.dimse.negotiate import IMPLICIT_LITTLE_ENDIAN
 from node.errors import ProtocolBroken
 
@@ -32,17 +33,17 @@ def decoded(pieces: Iterable[bytes | memoryview], transfer_syntax_uid: str) -> D
     Raises
     ------
     ProtocolBroken
-        It is longer than `IDENTIFIER_LIMIT` bytes, or no data set.
+        It is longer than `IDENTIFIER_LIMIT` bytes, too deep or of too many elements (shape.py), or no data set.
     """
     data = bytearray()
     for piece in pieces:
         data += piece
         if len(data) > IDENTIFIER_LIMIT:
             raise ProtocolBroken(f"An identifier is longer than {IDENTIFIER_LIMIT} bytes.")
+    is_implicit = transfer_syntax_uid == IMPLICIT_LITTLE_ENDIAN
+    shape.check(data, is_implicit=is_implicit)
     try:
-        identifier = read_dataset(
-            io.BytesIO(data), transfer_syntax_uid == IMPLICIT_LITTLE_ENDIAN, is_little_endian=True
-        )
+        identifier = read_dataset(io.BytesIO(data), is_implicit, is_little_endian=True)
         for _ in identifier.iterall():
             pass
     except Exception as exc:  # foreign bytes in a foreign parser, which raises what it likes

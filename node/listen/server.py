@@ -5,6 +5,7 @@ Connections that are no association yet wait in a room of limited size where the
 """
 
 import contextlib
+import errno
 import functools
 import gc
 import itertools
@@ -25,6 +26,7 @@ from node.errors import ConfigurationError, PeerError, ProtocolBroken
 from node.listen import admit
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
+from node.listen.descriptors import capacity
 from node.listen.indexer import Bookings, Indexer
 from node.listen.offer import offer_of
 from node.listen.room import Room
@@ -46,6 +48,8 @@ _FAREWELL_S = 2.0
 _FIRST_REPLAY_PAUSE_S, _LONGEST_REPLAY_PAUSE_S = 1.0, 60.0
 _INDEX_PATIENCE_S = 30.0
 _SWITCH_S = 0.001  # a thread that comes back from a read waits at most so long for one that computes
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_ROOM_S = 0.02
 _QUIET_S = 10.0  # between two lines of log about the same kind of rejection
 
 
@@ -91,7 +95,8 @@ class Server:
     def __init__(self, settings: ListenSettings, engine: Engine) -> None:
         self._settings = settings
         self._engine = engine
-        self._house = House(settings.ae_title, settings.allow_unknown, settings.max_associations)
+        room = capacity(settings)
+        self._house = House(settings.ae_title, settings.allow_unknown, room.associations)
         self._users = Users(settings.users, required=settings.user_required) if settings.users else None
         self._offers = {reports: offer_of(settings, reports=reports) for reports in (False, True)}
         self._tls = _tls_context(settings.tls) if settings.tls else None
@@ -100,8 +105,9 @@ class Server:
             settings.journal_folder, settings.reserve_bytes, settings.max_backlog, lambda: self._indexer.backlog
         )
         self._callers = Callers(engine)
-        self._waiting = WaitingRoom(settings.max_waiting_per_address, settings.max_waiting)
+        self._waiting = WaitingRoom(settings.max_waiting_per_address, room.waiting)
         self._numbers = itertools.count(1)
+        self._exhausted_at = float("-inf")
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._associations: Counter[str] = Counter()  # by caller, those that are open
@@ -171,10 +177,10 @@ class Server:
             sock, peer = self._socket.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return False
-        except OSError as exc:  # out of descriptors
-            log.warning("a connection could not be accepted: %s", exc.strerror)
-            time.sleep(_TICK_S)
-            return False
+        except OSError as exc:
+            if exc.errno in _EXHAUSTED:
+                self._make_room(exc)
+            return False  # else an error of that connection alone (accept(2)): the next is taken
         address = str(peer[0]).removeprefix("::ffff:")
         try:
             if self._tls is not None:
@@ -196,6 +202,14 @@ class Server:
             self._forget(thread, connection)
             connection.close()
         return True
+
+    def _make_room(self, exc: OSError) -> None:
+        """Out of descriptors or memory: whoever waits longest goes, and what is being closed gets a moment."""
+        if time.monotonic() - self._exhausted_at > _QUIET_S:
+            self._exhausted_at = time.monotonic()
+            log.warning("a connection could not be accepted: %s. Raise LimitNOFILE (or ulimit -n).", exc.strerror)
+        self._waiting.make_room()
+        time.sleep(_ROOM_S)
 
     def _forget(self, thread: threading.Thread, connection: wire.Connection) -> None:
         self._waiting.leave(connection)
@@ -281,6 +295,7 @@ class Server:
         finally:
             store.close()
             bookings.close()
+            self._waiting.enter(connection, caller.address)  # until it has read our last word: a limited place, too
 
     def _reject(self, connection: wire.Connection, rejection: Rejection, calling_ae: str, address: str) -> None:
         self._note(rejection, calling_ae, address)

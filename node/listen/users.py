@@ -27,6 +27,8 @@ UNREADABLE = Rejection(2, 1, 1, "the file of listen.users cannot be read")
 _SALT_BYTES = 16
 _COST = {"n": 1 << 14, "r": 8, "p": 1, "dklen": 32}  # RFC 7914; 16 MB and some 40 ms
 _LONGEST_NAME = 256
+_AT_ONCE = threading.BoundedSemaphore(2)
+"""Passcodes looked at together: each takes 16 MB, and whoever may call could ask for a hundred at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +150,5 @@ def _secret(parts: list[str]) -> Secret:
 
 
 def _hashed(passcode: bytes, salt: bytes) -> bytes:
-    return hashlib.scrypt(passcode, salt=salt, **_COST)
+    with _AT_ONCE:
+        return hashlib.scrypt(passcode, salt=salt, **_COST)

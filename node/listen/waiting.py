@@ -36,6 +36,16 @@ class WaitingRoom:
         if victim is not None:
             victim.cut()
 
+    def make_room(self) -> None:
+        """Cut the oldest off, of the address that has most: there is nothing left to let a newcomer in with."""
+        with self._lock:
+            place = crowded_out(list(self._waiting.values()), "", per_address=self._per_address, total=1)
+            victim = None if place is None else list(self._waiting)[place]
+            if victim is not None:
+                del self._waiting[victim]
+        if victim is not None:
+            victim.cut()
+
     def leave(self, connection: Connection) -> None:
         """It became an association, or is gone."""
         with self._lock:

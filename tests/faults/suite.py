@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kill_sending, kills, power
+from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kill_sending, kills, power, starved
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
@@ -14,6 +14,7 @@ CHECKS: dict[str, Check] = {
         hostile_files.CHECK,
         hostile_pdus.CHECK,
         crowds.CHECK,
+        starved.CHECK,
         fuzz.DATA_SETS,
         fuzz.PDUS,
         kills.KILL,

@@ -1,9 +1,13 @@
 """For whom a caller acts: by name, by name and passcode, or rejected."""
 
+import hashlib
 import io
 import subprocess
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pynetdicom import AE
@@ -163,3 +167,26 @@ def test_the_command_prints_a_line_that_lets_the_user_in(
 def test_an_identity_is_in_no_representation() -> None:
     assert PASSCODE not in repr(identity(NAME_AND_PASSCODE, "röntgen", PASSCODE))
     assert "röntgen" not in repr(identity(NAME_AND_PASSCODE, "röntgen", PASSCODE))
+
+
+def test_no_more_than_two_passcodes_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, most = threading.Lock(), [0, 0]
+    hashed = hashlib.scrypt
+
+    def counting(*args: Any, **kwargs: Any) -> bytes:
+        with counted:
+            most[0] += 1
+            most[1] = max(most)
+        try:
+            return hashed(*args, **kwargs)
+        finally:
+            with counted:
+                most[0] -= 1
+
+    known = users.users_in(users.line_for("röntgen", PASSCODE.encode()))
+    monkeypatch.setattr(hashlib, "scrypt", counting)
+    shown = identity(NAME_AND_PASSCODE, "röntgen", "guess")
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: users.judged(shown, known, required=True), range(6)))
+    assert answers == [users.UNKNOWN] * 6
+    assert most[1] <= 2
