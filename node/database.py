@@ -10,6 +10,7 @@ from node.errors import ConfigurationError
 from storage.engine import Connection, Engine, begin, migrate, open_engine
 from storage.errors import Busy, Unavailable
 from storage.rebuild import refuse_unfinished
+from storage.restore import refuse_half_restored
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ def open_database(config: Config) -> Engine:
             f"node.data_folder: {config.data_folder} cannot be made: {exc.strerror}. Name a folder that the user of "
             "Osteon may write, or make it."
         ) from exc
+    refuse_half_restored(config.data_folder)
     refuse_unfinished(config.database_url, config.journal_folder)
     migrate(config.database_url)
     return open_engine(config.database_url)

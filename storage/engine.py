@@ -29,6 +29,7 @@ __all__ = [
     "open_engine",
     "reading",
     "revision",
+    "sqlite_file",
     "verify",
 ]
 
@@ -60,6 +61,12 @@ def database_url(url: str) -> URL:
     raise errors.Unavailable(
         f"database url: {parsed.drivername!r} is not supported. Use sqlite:///FILE or postgresql://HOST/NAME."
     )
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for another."""
+    parsed = database_url(url)
+    return Path(parsed.database or "").absolute() if parsed.drivername == "sqlite" else None
 
 
 def open_engine(url: str, *, busy_s: float = BUSY_S) -> Engine:

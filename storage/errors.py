@@ -11,6 +11,7 @@ StorageError
 ├── Broken              us (a bug): a rule of the database was violated
 ├── NotNow              the admin: the study is in a state in which this cannot be done
 ├── InUse               the admin: the node runs, or a command works on its data folder; stop it first
+├── NotEmpty            the admin: a folder that is to be filled holds something; name another
 ├── Unknown             the admin: there is no study or peer of that number or name
 └── PeerRefused         the admin: a peer's value is wrong or taken
 """
@@ -58,6 +59,10 @@ class NotNow(StorageError):
 
 class InUse(StorageError):
     """The data folder is used by a process that must end first."""
+
+
+class NotEmpty(StorageError):
+    """Something lies where a backup or a restored data folder is to go; it is not overwritten."""
 
 
 class Unknown(StorageError):

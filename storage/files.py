@@ -16,9 +16,9 @@ from storage.disk import free_bytes, sync_folder, translated
 from storage.errors import Damaged
 from storage.tables import results
 
-__all__ = ["ResultStore", "free_bytes"]
+__all__ = ["RESULT_SUFFIX", "ResultStore", "free_bytes"]
 
-_SUFFIX = ".dcm"
+RESULT_SUFFIX = ".dcm"
 _TEMPORARY = ".part"
 _MANY = 500
 _AT_ONCE = 8
@@ -46,7 +46,7 @@ class ResultStore:
         """
         name = uuid.uuid4().hex
         folder = self._folder / name[:2]
-        path, temporary = folder / (name + _SUFFIX), folder / (name + _TEMPORARY)
+        path, temporary = folder / (name + RESULT_SUFFIX), folder / (name + _TEMPORARY)
         try:
             self._make(folder)
             with temporary.open("wb", buffering=0) as file:
@@ -59,7 +59,7 @@ class ResultStore:
             temporary.unlink(missing_ok=True)
             raise translated(exc, path, "written") from exc
         sync_folder(folder)
-        return f"{name[:2]}/{name}{_SUFFIX}", hashlib.sha256(data).hexdigest()
+        return f"{name[:2]}/{name}{RESULT_SUFFIX}", hashlib.sha256(data).hexdigest()
 
     def put_all(self, several: Sequence[bytes]) -> list[tuple[str, str]]:
         """The same for several at once, in their order: the disk syncs many as fast as a few.
@@ -99,7 +99,7 @@ class ResultStore:
         old = sorted(
             f"{path.parent.name}/{path.name}"
             for path in self._folder.glob("??/*")
-            if path.suffix in (_SUFFIX, _TEMPORARY) and path.stat().st_mtime < before
+            if path.suffix in (RESULT_SUFFIX, _TEMPORARY) and path.stat().st_mtime < before
         )
         removed = []
         for at in range(0, len(old), _MANY):

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 
 from storage import journal
 from storage.disk import sync_folder, translated
-from storage.engine import Engine, begin, database_url, migrate, open_engine, reading
+from storage.engine import Engine, begin, migrate, open_engine, reading, sqlite_file
 from storage.errors import Damaged, DiskFailed, Unavailable
 from storage.intake import Taken, index, unindexed
 from storage.replay import replay
@@ -53,7 +53,7 @@ def refuse_unfinished(url: str, journal_folder: Path) -> None:
     ------
     Damaged
     """
-    path = _sqlite_file(url)
+    path = sqlite_file(url)
     if path is None:
         return
     if _beside(path, _WHOLE).exists():
@@ -75,7 +75,7 @@ def rebuild(url: str, journal_folder: Path, now: float) -> Rebuilt:
     DiskFull, DiskFailed
         The old file is in its place still.
     """
-    path = _sqlite_file(url)
+    path = sqlite_file(url)
     if path is None:
         raise Unavailable(
             "database.url: only SQLite is rebuilt by this command. Restore PostgreSQL with pg_restore; what was "
@@ -167,11 +167,6 @@ def _records(path: Path) -> Iterator[Taken]:
         log.exception(
             "Segment %s cannot be read; what it holds behind this is tried again at the next start.", path.name
         )
-
-
-def _sqlite_file(url: str) -> Path | None:
-    parsed = database_url(url)
-    return Path(parsed.database or "").absolute() if parsed.drivername == "sqlite" else None
 
 
 def _beside(path: Path, ending: str) -> Path:

@@ -1,22 +1,93 @@
-"""`osteon rebuild`: what keeps the data of a node, or brings them back."""
+"""`osteon backup`, `osteon restore`, `osteon rebuild`: what keeps the data of a node, or brings them back."""
 
 import argparse
+import re
 import time
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from node.config import Config
+from node.config import Config, config_path
+from storage import backup, restore
 from storage.occupied import alone
 from storage.rebuild import Rebuilt, rebuild
 
-_REDONE = {"segments", "series", "instances", "arrivals", "conflicts", "returned", "assessments"}
+_PASSWORD = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']*@")
+_MB = 1_000_000
+LEFT_OUT = (
+    "Not in it, and to be kept where you keep secrets: TLS keys and certificates, the file of listen.users, the tokens "
+    "and passwords of [web.NAME]."
+)
 
 
 def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
     """Register the commands of this file."""
+    saving = commands.add_parser(
+        "backup", parents=[shared], help="copy database, images and results into a new folder, while the node runs"
+    )
+    saving.add_argument("folder", type=Path)
+    saving.add_argument("--dump", type=Path, help="PostgreSQL: the file that pg_dump has just written; it is included")
+    saving.set_defaults(command=_backup)
+
+    restoring = commands.add_parser(
+        "restore", parents=[shared], help="put a backup into an empty data folder, once it has been checked"
+    )
+    restoring.add_argument("folder", type=Path)
+    restoring.add_argument("--check", action="store_true", help="only read the backup and compare every SHA-256")
+    restoring.set_defaults(command=_restore)
+
     rebuilding = commands.add_parser(
         "rebuild", parents=[shared], help="make a lost or damaged SQLite database anew; the node is stopped"
     )
     rebuilding.set_defaults(command=_rebuild)
+
+
+def _backup(arguments: argparse.Namespace, config: Config) -> int:
+    named = config_path(arguments.config)
+    more = {"configuration.toml": without_passwords(named.read_text(encoding="utf-8")).encode()} if named else {}
+    made = backup.backup(
+        config.database_url,
+        config.journal_folder,
+        config.results_folder,
+        arguments.folder,
+        program=f"osteon {version('osteon')}",
+        dump=arguments.dump,
+        more=more,
+    )
+    print(f"{arguments.folder}: {len(made.files)} files, {made.size / _MB:.1f} MB, schema {made.schema or 'unknown'}.")
+    if made.database == "absent":
+        print(
+            "THE DATABASE IS NOT IN IT. PostgreSQL keeps it: first run pg_dump --format=custom --file=DUMP, then "
+            "osteon backup FOLDER --dump DUMP. The dump must be the older of the two."
+        )
+    for path in made.missing:
+        print(f"missing or too short, also in the data folder: {path}")
+    print(LEFT_OUT)
+    return 1 if made.missing else 0
+
+
+def without_passwords(text: str) -> str:
+    """A configuration with the passwords of its URLs blotted out."""
+    return _PASSWORD.sub(r"\1***@", text)
+
+
+def _restore(arguments: argparse.Namespace, config: Config) -> int:
+    if arguments.check:
+        whole = restore.check(arguments.folder)
+        print(f"{arguments.folder} is whole: {len(whole.files)} files, {whole.size / _MB:.1f} MB, of {whole.made_at}.")
+        return 0
+    with alone(config.data_folder):
+        made = restore.restore(arguments.folder, config.data_folder, config.database_url)
+    print(f"{len(made.files)} files of {made.made_at} lie in {config.data_folder}, each with its SHA-256 as recorded.")
+    if made.database != "sqlite":
+        print(
+            "The database is PostgreSQL's; if there is a dump: pg_restore --clean --if-exists --dbname=URL "
+            f"{arguments.folder / backup.DUMP}"
+        )
+    print("What was received after the backup is not in it. Results that were delivered since go once more, unchanged.")
+    print(f"The settings then in force: {arguments.folder / 'configuration.toml'}. {LEFT_OUT}")
+    print("Run osteon check. Never start two nodes from one backup: both would send.")
+    return 0
 
 
 def _rebuild(_arguments: argparse.Namespace, config: Config) -> int:
@@ -40,9 +111,7 @@ def _told(made: Rebuilt) -> list[str]:
         sentences.append("No peer could be read: enter them anew (osteon peers add). Until then nobody may send.")
     if made.damaged:
         tables = ", ".join(made.damaged)
-        sentences.append(
-            f"Rows that could not be read are lost in: {tables}. Look at the newest studies and at the peers."
-        )
+        sentences.append(f"Rows are lost in: {tables}. Look at the newest studies and at the peers.")
     if made.kept:
         sentences.append(f"The old database is kept as {made.kept}; it holds patients' study UIDs: remove it in time.")
     else:

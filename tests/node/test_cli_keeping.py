@@ -89,3 +89,23 @@ def test_without_a_database_peers_are_entered_anew(settings: Path, capsys: Any) 
     assert "osteon rebuild" in said(capsys, settings, "held", code=1)
     assert "No peer could be read" in said(capsys, settings, "rebuild")
     assert said(capsys, settings, "held") == before
+
+
+def test_a_backup_is_made_under_a_running_node_and_restored_elsewhere(settings: Path, capsys: Any) -> None:
+    before = said(capsys, settings, "held")
+    saved = settings.parent / "saved"
+    settings.write_text(settings.read_text() + '[database]\nurl = ""  # was postgresql://osteon:secret@host/osteon\n')
+    with shared(settings.parent / "data"):
+        told = said(capsys, settings, "backup", str(saved))
+        assert "Not in it" in told
+        assert "TLS keys" in told
+    assert "secret" not in (saved / "configuration.toml").read_text()
+    assert "is whole" in said(capsys, settings, "restore", "--check", str(saved))
+    assert "never overwrites" in said(capsys, settings, "restore", str(saved), code=1)
+    other = settings.parent / "other"
+    other.mkdir()
+    moved = other / "node.toml"
+    moved.write_text((saved / "configuration.toml").read_text())
+    told = said(capsys, moved, "restore", str(saved))
+    assert "Never start two nodes" in told
+    assert said(capsys, moved, "held") == before
