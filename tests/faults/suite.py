@@ -5,7 +5,18 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.faults import crowds, fuzz, hostile_files, hostile_pdus, kill_sending, kills, power, starved
+from tests.faults import (
+    crowds,
+    fuzz,
+    hostile_files,
+    hostile_pdus,
+    kill_sending,
+    kills,
+    misbehaving,
+    power,
+    side_by_side,
+    starved,
+)
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
 CHECKS: dict[str, Check] = {
@@ -20,6 +31,8 @@ CHECKS: dict[str, Check] = {
         kills.KILL,
         kills.PARTS,
         kill_sending.KILL_SENDING,
+        misbehaving.MISBEHAVING,
+        side_by_side.SIDE_BY_SIDE,
         power.POWER,
         power.FULL,
     )
