@@ -7,7 +7,9 @@ from typing import Self
 from node.config import SendSection
 
 JITTER_SHARE = 0.2
-"""How far chance moves a delay up or down, so that many deliveries to one peer do not come back together."""
+"""How far chance moves a delay up or down, so that many deliveries to one peer do not come back together.
+
+Never above the longest delay: a peer that is back has everything within that time."""
 _MAX_DOUBLINGS = 40
 
 
@@ -49,6 +51,6 @@ def next_attempt(
         return None
     delay_s = min(rules.first_s * 2.0 ** min(max(attempts - 1, 0), _MAX_DOUBLINGS), rules.max_s)
     chance = min(max(jitter, 0.0), 1.0) if math.isfinite(jitter) else 0.5
-    delay_s *= 1.0 + JITTER_SHARE * (2.0 * chance - 1.0)
-    due = now + delay_s
+    shortest, longest = delay_s * (1.0 - JITTER_SHARE), min(delay_s * (1.0 + JITTER_SHARE), rules.max_s)
+    due = now + shortest + chance * (longest - shortest)
     return min(due, end) if now >= first_try else due

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.faults import (
+    away,
     crowds,
     fuzz,
     hostile_files,
@@ -33,6 +34,7 @@ CHECKS: dict[str, Check] = {
         kill_sending.KILL_SENDING,
         misbehaving.MISBEHAVING,
         side_by_side.SIDE_BY_SIDE,
+        away.AWAY,
         power.POWER,
         power.FULL,
     )
