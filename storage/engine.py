@@ -136,17 +136,26 @@ def verify(conn: Connection) -> None:
 def migrate(url: str) -> None:
     """Bring the schema to this program's revision; does nothing when it is there; safe in several processes at once.
 
+    All revisions are one transaction: killed at any moment it leaves what was there. SQLite's file is copied before.
+
     Raises
     ------
     SchemaMismatch
         The database was made by a newer program.
+    Damaged, DiskFull, DiskFailed
+        It cannot be copied first, so nothing was changed.
     """
     engine = open_engine(url, busy_s=60.0)
     try:
         with reading(engine) as conn:
-            if revision(conn) == HEAD:
-                return
-        from storage.migrations.upgrade import upgrade  # Alembic: 8 MB that a node in service can do without
+            found = revision(conn)
+        if found == HEAD:
+            return
+        from storage.before_upgrade import keep_copy
+        from storage.migrations.upgrade import knows, upgrade  # Alembic: 8 MB that a node in service can do without
+
+        if found is not None and knows(found) and (path := sqlite_file(url)) is not None:
+            keep_copy(path, found)
 
         with begin(engine) as conn:
             upgrade(conn)

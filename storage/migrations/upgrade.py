@@ -18,6 +18,11 @@ def configuration(conn: Connection | None = None) -> Config:
     return config
 
 
+def knows(revision: str) -> bool:
+    """Whether there is a way from this revision to the newest."""
+    return any(script.revision == revision for script in ScriptDirectory.from_config(configuration()).walk_revisions())
+
+
 def upgrade(conn: Connection) -> None:
     """Bring the schema to the newest revision; the caller's transaction makes it all or nothing.
 
