@@ -12,7 +12,7 @@ SMALL = Recipe(
     name="small",
     channels=("t1",),
     net=UNetSpec(3, (24, 48, 96, 160), (2, 2, 2, 2), 1, stem_stride=2, is_residual=True, deep_levels=3),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=1_500, minutes=None, observe_every=500, ema=0.995),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=4_000, minutes=None, observe_every=500, ema=0.995),
     views=VIEWS,
     spacing_mm=1.0,
     neighbours=1,
