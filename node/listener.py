@@ -1,12 +1,14 @@
 """Wires the listening process: settings for node/listen from the configuration, and the database behind it."""
 
 import threading
+import time
 
 from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
+from node import certificates
 from node.config import Config
 from node.database import open_database
 from node.listen.server import run as run_server
-from node.listen.settings import ListenSettings, TlsFiles
+from node.listen.settings import ListenSettings, tls_files
 from node.reports import ResendRules
 from storage.engine import reading, verify
 from storage.occupied import shared
@@ -29,6 +31,7 @@ def run(config: Config, stop: threading.Event) -> None:
         with reading(engine) as conn:
             verify(conn)
         engine.dispose()
+        certificates.warn(config, time.time())
         run_server(settings_from(config), config.database_url, stop)
 
 
@@ -51,16 +54,8 @@ def settings_from(config: Config) -> ListenSettings:
         idle_timeout_s=section.idle_timeout_s,
         object_timeout_s=section.object_timeout_s,
         name=section.name,
-        tls=_tls_files(config),
+        tls=tls_files(config),
         resends=ResendRules.of(config.send),
         users=config.file(section.users) if section.users else None,
         user_required=section.user_required,
     )
-
-
-def _tls_files(config: Config) -> TlsFiles | None:
-    section = config.listen
-    if not section.tls_certificate:
-        return None
-    authority = config.file(section.tls_authority) if section.tls_authority else None
-    return TlsFiles(config.file(section.tls_certificate), config.file(section.tls_key), authority)

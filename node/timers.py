@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from node import certificates
 from node.config import Config
 from node.owner import is_dead
 from storage import confirmations, parcels, runs
@@ -21,6 +22,7 @@ _LEASE_SWEEP_S = 5
 _ORPHAN_SWEEP_S = 3600
 _ORPHAN_AGE_S = 86400.0
 _DISK_SWEEP_S = 60
+_DATES_SWEEP_S = 86400
 _MB = 1024 * 1024
 
 
@@ -31,6 +33,7 @@ def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
         (expired_leases, _LEASE_SWEEP_S),
         (orphaned_results, _ORPHAN_SWEEP_S),
         (disk_space, _DISK_SWEEP_S),
+        (certificate_dates, _DATES_SWEEP_S),
     )
     for sweep, seconds in sweeps:
         scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds, id=sweep.__name__)
@@ -73,3 +76,8 @@ def disk_space(_engine: Engine, config: Config) -> None:
             "The disk of the data folder has %d MB free; below %d MB images are refused (0xA700) until there is room. "
             "Make room, or lower listen.reserve_mb.", free // _MB, reserve // _MB,
         )  # fmt: skip
+
+
+def certificate_dates(_engine: Engine, config: Config) -> None:
+    """Tell the admin before a certificate ends, each day."""
+    certificates.warn(config, time.time())

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.card import Card, bundles
+from node import certificates
 from node.cli import port
 from node.cli.tables import show
 from node.config import Config
@@ -49,7 +51,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
 def _check(arguments: argparse.Namespace, config: Config) -> int:
     findings: list[Finding] = []
-    for check in (_data_folder, _disk, _database, _port, _peers, _models, _provider):
+    for check in (_data_folder, _disk, _database, _port, _certificates, _peers, _models, _provider):
         findings += _guarded(check, config)
     rows = [{"what": finding.what, "ok": finding.ok, "says": finding.says} for finding in findings]
     show(rows, ("what", "ok", "says"), as_json=arguments.json, empty="")
@@ -95,6 +97,11 @@ def _port(config: Config) -> Iterator[Finding]:
     yield Finding("port", *port.port(config))
     if (tried := port.tls(config)) is not None:
         yield Finding("tls", *tried)
+
+
+def _certificates(config: Config) -> Iterator[Finding]:
+    for each in certificates.judged(config, time.time()):
+        yield Finding("certificate", each.ok, f"{each.what}: {each.says}")
 
 
 def _peers(config: Config) -> Iterator[Finding]:

@@ -5,6 +5,9 @@ import socket
 import ssl
 
 from node.config import Config
+from node.errors import ConfigurationError
+from node.listen.settings import tls_files
+from node.listen.tls import context_for
 
 CALLING_NOT_RECOGNISED = (1, 3)
 """Source and reason of an A-ASSOCIATE-RJ (PS3.8 9.3.4): the answer of a node that does not list who asks."""
@@ -34,15 +37,13 @@ def port(config: Config) -> tuple[bool, str]:
 
 def tls(config: Config) -> tuple[bool, str] | None:
     """Whether the TLS files can be used; None when there are none."""
-    if not config.listen.tls_certificate:
+    files = tls_files(config)
+    if files is None:
         return None
     try:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        _load_own(context, config)
-        if config.listen.tls_authority:
-            context.load_verify_locations(config.file(config.listen.tls_authority))
-    except (OSError, ValueError) as exc:
-        return False, f"listen.tls_certificate, tls_key or tls_authority cannot be used: {exc}. Mend that file."
+        context_for(files)
+    except ConfigurationError as exc:
+        return False, str(exc)
     asked = "callers must show one of listen.tls_authority" if config.listen.tls_authority else "callers show none"
     return True, f"certificate and key fit, {asked}"
 

@@ -12,7 +12,6 @@ import itertools
 import logging
 import selectors
 import socket
-import ssl
 import sys
 import threading
 import time
@@ -23,14 +22,14 @@ from typing import Protocol
 
 from node.dimse import negotiate, wire
 from node.errors import ConfigurationError, PeerError, ProtocolBroken
-from node.listen import admit
+from node.listen import admit, tls
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
 from node.listen.descriptors import capacity
 from node.listen.indexer import Bookings, Indexer
 from node.listen.offer import offer_of
 from node.listen.room import Room
-from node.listen.settings import ListenSettings, TlsFiles
+from node.listen.settings import ListenSettings
 from node.listen.store import Caller, Store
 from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
@@ -99,7 +98,8 @@ class Server:
         self._house = House(settings.ae_title, settings.allow_unknown, room.associations)
         self._users = Users(settings.users, required=settings.user_required) if settings.users else None
         self._offers = {reports: offer_of(settings, reports=reports) for reports in (False, True)}
-        self._tls = _tls_context(settings.tls) if settings.tls else None
+        self._tls = tls.context_for(settings.tls) if settings.tls else None
+        self._refused = tls.Refused()
         self._indexer = Indexer(engine, settings.name)
         self._room = Room(
             settings.journal_folder, settings.reserve_bytes, settings.max_backlog, lambda: self._indexer.backlog
@@ -238,7 +238,11 @@ class Server:
         """Read the request, decide, and talk; how long to wait afterwards for the peer to close."""
         deadline = time.monotonic() + self._settings.request_timeout_s
         if self._tls is not None:
-            connection.handshake(deadline)
+            try:
+                connection.handshake(deadline)
+            except PeerError as exc:
+                self._refused.note(address, exc)
+                raise
         if connection.read_pdu(deadline) != wire.ASSOCIATE_RQ:
             raise ProtocolBroken("The first PDU is no association request.", wire.UNEXPECTED_PDU)
         body = connection.read_body()
@@ -344,17 +348,3 @@ def _listening_socket(settings: ListenSettings) -> socket.socket:
             "Choose another port, or stop the program that uses it."
         ) from exc
     return sock
-
-
-def _tls_context(files: TlsFiles) -> ssl.SSLContext:
-    """TLS 1.2 or newer (PS3.15 B.12, BCP 195)."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(files.certificate, files.key)
-        if files.authority is not None:
-            context.load_verify_locations(files.authority)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as exc:
-        raise ConfigurationError(f"listen.tls: {files.certificate} and its key cannot be used ({exc}).") from exc
-    return context

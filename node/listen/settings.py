@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node.config import Config
 from node.reports import ResendRules
 
 
@@ -13,6 +14,15 @@ class TlsFiles:
     certificate: Path
     key: Path
     authority: Path | None = None
+
+
+def tls_files(config: Config) -> TlsFiles | None:
+    """Those that the configuration names; None without TLS."""
+    section = config.listen
+    if not section.tls_certificate:
+        return None
+    authority = config.file(section.tls_authority) if section.tls_authority else None
+    return TlsFiles(config.file(section.tls_certificate), config.file(section.tls_key), authority)
 
 
 @dataclass(frozen=True, slots=True)
