@@ -19,6 +19,9 @@ from storage.results import ResultFile, as_file, keep, of_run
 from storage.states import Outcome, RunState, StudyState, state_for
 from storage.tables import results, runs, studies
 
+YIELDS_S = 600.0
+"""For so long after a study became ready its second attempt waits for the others; then it is a study like any."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -101,9 +104,13 @@ def is_any_due(conn: Connection, now: float) -> bool:
 
 
 def claim_ready(conn: Connection, owner: str, lease_s: float, now: float) -> Claim | None:
-    """Take the study that has been ready for longest; None when none is due. Commit before the work starts."""
+    """Take the study that has been ready for longest; None when none is due. Commit before the work starts.
+
+    One on which a process has died lets the others go first for a while: it may take as long the second time.
+    """
     due = and_(studies.c.state == StudyState.READY, or_(studies.c.not_before.is_(None), studies.c.not_before <= now))
-    oldest = select(studies).where(due).order_by(studies.c.ready_at, studies.c.id).limit(1)
+    yields = and_(studies.c.crashes > 0, studies.c.ready_at > now - YIELDS_S)
+    oldest = select(studies).where(due).order_by(yields, studies.c.ready_at, studies.c.id).limit(1)
     study = conn.execute(oldest.with_for_update(skip_locked=True)).one_or_none()
     if study is None:
         return None

@@ -1,6 +1,5 @@
 """What the bench sends: made images of the sizes that matter, as encoded data sets and as files for dcmtk's senders."""
 
-import hashlib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.uid import ExplicitVRLittleEndian
+
+from tests.bench.uids import uid
 
 EXPLICIT_LE = str(ExplicitVRLittleEndian)
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -73,11 +74,6 @@ def _item(kind: Kind, study: str, number: int, series: int, noise: np.ndarray) -
     dataset.PixelData = noise[start : start + kind.rows * kind.columns].tobytes()
     dataset["PixelData"].VR = "OW"
     return item_of(dataset)
-
-
-def uid(*parts: object) -> str:
-    """A UID of the root that needs no registration (PS3.5 B.2), the same for the same parts."""
-    return f"2.25.{int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:15], 'big')}"
 
 
 def item_of(dataset: Dataset) -> Item:

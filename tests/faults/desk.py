@@ -13,7 +13,7 @@ from node.job import Analysis, Inspected, Inspection, Job, Setup, Withdrawal, Wi
 from storage.files import ResultStore
 from storage.results import ResultFile
 from storage.states import Outcome
-from tests.bench.loads import uid
+from tests.bench.uids import uid
 from tests.faults.octets import EXPLICIT, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, Elements, encoded
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
@@ -21,7 +21,7 @@ HEALTHY, SEGFAULTS, HANGS, EATS, RAISES = range(1, 6)
 POISONS = (SEGFAULTS, HANGS, EATS, RAISES)
 _ROOT = "1.2.999"
 _SEG_BYTES = 60_000
-_EATEN_MB = 64
+_EATEN_MB = 150
 
 
 def study_uid(kind: int, *name: int) -> str:
@@ -77,6 +77,7 @@ def _harm(kind: int) -> None:
         eaten = []
         while True:
             eaten.append(os.urandom(1) * (_EATEN_MB << 20))
+            time.sleep(0.05)  # not faster than its parent looks: the machine has other users
     if kind == RAISES:
         raise RuntimeError("poison")
     time.sleep(3600)

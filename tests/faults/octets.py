@@ -6,7 +6,7 @@ An object is a dictionary tag → (VR, value); `encoded` puts it in order and wr
 import struct
 from collections.abc import Mapping
 
-from tests.bench.loads import uid
+from tests.bench.uids import uid
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"

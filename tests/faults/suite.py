@@ -14,6 +14,7 @@ from tests.faults import (
     kill_sending,
     kills,
     misbehaving,
+    poison,
     power,
     side_by_side,
     starved,
@@ -35,6 +36,7 @@ CHECKS: dict[str, Check] = {
         misbehaving.MISBEHAVING,
         side_by_side.SIDE_BY_SIDE,
         away.AWAY,
+        poison.POISON,
         power.POWER,
         power.FULL,
     )

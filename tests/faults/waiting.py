@@ -15,7 +15,7 @@ from storage.outbox import Delivery, deliveries_of
 from storage.results import ResultFile
 from storage.segment import Place, RecordMeta
 from storage.states import Outcome, StudyState
-from tests.bench.loads import uid
+from tests.bench.uids import uid
 from tests.e2e.processes import HOST
 from tests.faults.desk import SEG, SR, result_bytes
 from tests.faults.octets import DX_IMAGE, EXPLICIT

@@ -202,7 +202,20 @@ def test_a_crash_in_quarantine_stops_nobody(engine: Engine, sender: Any) -> None
         assert mine.study_id == 1
         with begin(engine) as conn:
             runs.crashed(conn, mine, "The process was killed by signal 11.", 121.0)
-    assert claimed(engine).study_id == 2
+        if mine.attempt == 1:
+            assert claimed(engine).study_id == 2, "the second attempt waits for those that harmed nobody"
+    assert claim(engine) is None
+
+
+def test_a_study_that_crashed_yields_to_others_for_ten_minutes(engine: Engine, sender: Any) -> None:
+    receive(engine, sender, 1)
+    mine = claimed(engine)
+    with begin(engine) as conn:
+        runs.crashed(conn, mine, "The process was killed by signal 11.", 121.0)
+    receive(engine, sender, 2, ready_at=700.0)
+    assert claimed(engine, 709.0).study_id == 2
+    receive(engine, sender, 3, ready_at=709.5)
+    assert claimed(engine, 711.0).study_id == 1
 
 
 def test_a_polite_stop_is_no_attempt(ready: Engine) -> None:
