@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from node import certificates
@@ -9,15 +10,15 @@ from node.config import Config
 from node.database import open_database
 from node.listen.server import run as run_server
 from node.listen.settings import ListenSettings, tls_files
-from node.reports import ResendRules
+from node.resends import ResendRules
 from storage.engine import reading, verify
 from storage.occupied import shared
 
 _MB = 1024 * 1024
 
 
-def run(config: Config, stop: threading.Event) -> None:
-    """Receive until `stop` is set.
+def run(config: Config, stop: threading.Event, on_listening: Callable[[], None] = lambda: None) -> None:
+    """Receive until `stop` is set; `on_listening` is called once callers are let in.
 
     Raises
     ------
@@ -32,7 +33,7 @@ def run(config: Config, stop: threading.Event) -> None:
             verify(conn)
         engine.dispose()
         certificates.warn(config, time.time())
-        run_server(settings_from(config), config.database_url, stop)
+        run_server(settings_from(config), config.database_url, stop, on_listening)
 
 
 def settings_from(config: Config) -> ListenSettings:

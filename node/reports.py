@@ -2,15 +2,13 @@
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Self
 
 from pydicom.dataset import Dataset
 
-from node.config import SendSection
 from node.dimse import commitment
 from node.dimse.commands import Command
 from node.errors import ProtocolBroken
+from node.resends import ResendRules
 from node.statuses import (
     DUPLICATE_TRANSACTION,
     INVALID_ARGUMENT,
@@ -20,29 +18,13 @@ from node.statuses import (
     explain_status,
 )
 from storage import commitments
-from storage.confirmations import Resend
 from storage.engine import Engine, begin
 from storage.errors import StorageError
 from storage.peers import Peer
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class ResendRules:
-    """What becomes of an object that a peer accepted and does not have."""
-
-    after_s: float = 60.0
-    limit: int = 3
-
-    @classmethod
-    def of(cls, section: SendSection) -> Self:
-        """The rules of the section [send]."""
-        return cls(section.resend_after_s, int(section.max_resends))
-
-    def from_now(self) -> Resend:
-        """The rules with the moment that they mean."""
-        return Resend(time.time() + self.after_s, self.limit)
+__all__ = ["ResendRules", "take_report"]
 
 
 def take_report(engine: Engine, peer: Peer, command: Command, what: Dataset, rules: ResendRules) -> int:

@@ -1,8 +1,10 @@
 """`osteon serve`: one listener and one worker as child processes, restarted when they die, ended together.
 
 Wiring only; each child opens its own database engine. The parent holds no study, so that nothing is lost with it.
+The listener has the machine to itself until it listens: senders must not wait while the worker loads its libraries.
 """
 
+import contextlib
 import ctypes
 import logging
 import multiprocessing
@@ -12,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from node import logs
@@ -27,7 +30,12 @@ _HEALTHY_S = 60.0
 _PR_SET_PDEATHSIG = 1
 CONFIGURATION_EXIT = 2
 
+_HEAD_START_S = 5.0
+"""So long at most does the worker wait for the listener."""
+
 Body = Callable[[Config, threading.Event], None]
+Part = Callable[[Config, threading.Event, Connection], None]
+"""The body of a child; it sends a word once it listens."""
 
 
 @dataclass(slots=True)
@@ -35,7 +43,7 @@ class _Child:
     """One supervised process and what is known of its health."""
 
     name: str
-    body: Body
+    body: Part
     process: BaseProcess | None = None
     started: float = 0.0
     failures: int = 0
@@ -45,26 +53,34 @@ class _Child:
 def serve(config: Config) -> int:
     """Run listener and worker until SIGTERM or SIGINT; returns the exit code."""
     stop = stop_on_signals()
+    told, says = multiprocessing.get_context("spawn").Pipe(duplex=False)  # no lock that a killed child could keep
     children = [_Child("listen", _listen), _Child("work", _work)]
     log.info("Osteon starts as %s with its data in %s; SIGTERM ends it", config.node.ae_title, config.data_folder)
-    code = 0
+    code, is_alone, alone_until = 0, True, time.monotonic() + _HEAD_START_S
     while not stop.is_set():
-        code = _watch(children, config)
+        if is_alone and (told.poll() or time.monotonic() > alone_until):
+            is_alone = False
+            told.close()
+        code = _watch(children[:1] if is_alone else children, config, says)
         if code:
             break
-        stop.wait(0.2)
+        stop.wait(0.05 if is_alone else 0.2)
     _end(children)
     log.info("Osteon has stopped")
     return code
 
 
-def _listen(config: Config, stop: threading.Event) -> None:
+def _listen(config: Config, stop: threading.Event, says: Connection) -> None:
     from node import listener  # loaded in the child alone: the parent stays small and starts at once
 
-    listener.run(config, stop)
+    def say() -> None:
+        with contextlib.suppress(OSError):  # later starts need not tell
+            says.send("listens")
+
+    listener.run(config, stop, say)
 
 
-def _work(config: Config, stop: threading.Event) -> None:
+def _work(config: Config, stop: threading.Event, _says: Connection) -> None:
     from node import worker
 
     worker.run(config, stop)
@@ -85,7 +101,7 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-def _watch(children: list[_Child], config: Config) -> int:
+def _watch(children: list[_Child], config: Config, says: Connection) -> int:
     """Start what should run and does not; returns an exit code when going on makes no sense."""
     now = time.monotonic()
     for child in children:
@@ -103,18 +119,18 @@ def _watch(children: list[_Child], config: Config) -> int:
                 "Process %s ended with %s; it is started again in %.1f s. See the lines above.", child.name, code, wait
             )
         if child.process is None and now >= child.next_start:
-            _start(child, config)
+            _start(child, config, says)
             child.started = now
     return 0
 
 
-def _start(child: _Child, config: Config) -> None:
+def _start(child: _Child, config: Config, says: Connection) -> None:
     context = multiprocessing.get_context("spawn")
-    child.process = context.Process(target=_child_main, args=(child.body, config, os.getpid()), name=child.name)
+    child.process = context.Process(target=_child_main, args=(child.body, config, os.getpid(), says), name=child.name)
     child.process.start()
 
 
-def _child_main(body: Body, config: Config, parent: int) -> None:
+def _child_main(body: Part, config: Config, parent: int, says: Connection) -> None:
     """A supervised process: it ends politely when told, and also when its parent dies."""
     stop = stop_on_signals()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -122,7 +138,7 @@ def _child_main(body: Body, config: Config, parent: int) -> None:
         return
     logs.configure(config.node.log_level)
     try:
-        body(config, stop)
+        body(config, stop, says)
     except (ConfigurationError, Damaged, InUse, SchemaMismatch) as exc:
         log.error("%s", exc)  # the sentence says it all; a traceback would hide it
         raise SystemExit(CONFIGURATION_EXIT) from exc

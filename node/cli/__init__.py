@@ -6,8 +6,9 @@ Exit codes: 0 done; 1 the thing asked for failed or was not found; 2 the command
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from node.cli import assessments, bundles, conformance, examine, keeping, peers, running, studies
+from node.cli import running
 from node.config import Config, config_path, read_config
 from node.errors import ConfigurationError, OsteonError
 from storage.errors import StorageError
@@ -17,8 +18,8 @@ Command = Callable[[argparse.Namespace, Config], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = _parser(words[0] if words else "").parse_args(words)
     try:
         config = read_config(config_path(arguments.config))
         command: Command = arguments.command
@@ -36,7 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Part(Protocol):
+    """A file with commands."""
+
+    def add_commands(self, commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
+        """Register them."""
+
+
+def _parser(first: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="osteon",
         description="A DICOM node that answers studies with SEG and SR objects of deep models. Research use only.",
@@ -45,6 +53,15 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--config", metavar="FILE", help="the TOML file of settings (default: $OSTEON_CONFIG)")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (running, peers, studies, assessments, bundles, examine, keeping, conformance):
+    for part in _parts(first):
         part.add_commands(commands, shared)
     return parser
+
+
+def _parts(first: str) -> Sequence[_Part]:
+    """The files of commands; for the node's own processes only theirs, so that it is there at once after a crash."""
+    if first in running.COMMANDS:
+        return [running]
+    from node.cli import assessments, bundles, conformance, examine, keeping, peers, studies
+
+    return [running, peers, studies, assessments, bundles, examine, keeping, conformance]

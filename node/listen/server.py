@@ -17,12 +17,13 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from node.dimse import negotiate, wire
 from node.errors import ConfigurationError, PeerError, ProtocolBroken
-from node.listen import admit, tls
+from node.listen import admit, events, tls
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
 from node.listen.descriptors import capacity
@@ -33,7 +34,6 @@ from node.listen.settings import ListenSettings
 from node.listen.store import Caller, Store
 from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
-from node.reports import take_report
 from storage.associations import close_stale_associations
 from storage.engine import Engine, begin, open_engine
 from storage.errors import StorageError
@@ -59,7 +59,9 @@ class StopSign(Protocol):
         """Whether the process is to stop."""
 
 
-def run(settings: ListenSettings, engine_url: str, stop: StopSign) -> None:
+def run(
+    settings: ListenSettings, engine_url: str, stop: StopSign, on_listening: Callable[[], None] = lambda: None
+) -> None:
     """Listen until `stop` is set, then end in order: the main function of the listening process.
 
     Raises
@@ -72,6 +74,7 @@ def run(settings: ListenSettings, engine_url: str, stop: StopSign) -> None:
     sys.setswitchinterval(_SWITCH_S)
     server = Server(settings, open_engine(engine_url))
     server.start()
+    on_listening()
     gc.collect()
     gc.freeze()  # what was imported lives as long as the process: never look at it again
     try:
@@ -286,7 +289,7 @@ class Server:
         """Takes the reports of a peer that may report."""
         if admission.reporter is None:
             return None
-        return functools.partial(take_report, self._engine, admission.reporter, rules=self._settings.resends)
+        return functools.partial(events.take, self._engine, admission.reporter, self._settings.resends)
 
     def _talk(self, connection: wire.Connection, terms: Terms, answer: negotiate.Answer, caller: Caller) -> None:
         self._waiting.leave(connection)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from node.config import Config
-from node.reports import ResendRules
+from node.resends import ResendRules
 
 
 @dataclass(frozen=True, slots=True)

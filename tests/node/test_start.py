@@ -1,0 +1,43 @@
+"""After a crash the node is there at once: nothing is loaded that the first caller does not need.
+
+Processor seconds are measured, not seconds: other work on the machine does not change them.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import cpu_s, until
+from tests.faults.targets import Osteon
+
+HEAVY = ("alembic", "gdcm", "highdicom", "numpy", "onnxruntime", "PIL", "psycopg", "pydicom", "pynetdicom", "scipy")
+PROGRAMS = {
+    "the listener": "import node.listener",
+    "the parent": "import node.cli, node.serve; node.cli._parser('serve')",
+}
+CPU_S = 1.5
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_receives_loads_nothing_that_reads_images_or_computes(name: str) -> None:
+    program = f"import sys\n{PROGRAMS[name]}\nprint([name for name in {HEAVY} if name in sys.modules])"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_node_that_was_killed_answers_again_for_little_and_then_works(tmp_path: Path) -> None:
+    target = Osteon(tmp_path / "node", part="serve")
+    try:
+        target.start()  # makes the database
+        target.kill()
+        target.start()
+        until(lambda: target.echo_s() is not None, 30, "no C-ECHO is answered")
+        assert target.child is not None
+        assert cpu_s(target.child.pid) < CPU_S
+        until(lambda: " analyst " in target.log(), 60, target.log)
+    finally:
+        target.close()
