@@ -18,6 +18,7 @@ from tests.faults import (
     power,
     side_by_side,
     starved,
+    traffic,
 )
 from tests.faults.checks import CannotRun, Check, Job, Outcome
 
@@ -28,6 +29,7 @@ CHECKS: dict[str, Check] = {
         hostile_pdus.CHECK,
         crowds.CHECK,
         starved.CHECK,
+        traffic.CHECK,
         fuzz.DATA_SETS,
         fuzz.PDUS,
         kills.KILL,
