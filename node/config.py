@@ -164,6 +164,14 @@ class SendSection:
 
 
 @dataclass(frozen=True, slots=True)
+class RetentionSection:
+    """When studies are deleted; off by default."""
+
+    days: float = _number(0.0, 0, 36500, "days")
+    """So long after a study was delivered, or found to be for no model, it is deleted for good; 0 keeps it for ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSection:
     """[web.NAME]: what a STOW-RS peer of that name is shown. Files, relative to the configuration file."""
 
@@ -191,6 +199,7 @@ class Config:
     results: ResultsSection = ResultsSection()
     assessments: AssessmentsSection = AssessmentsSection()
     send: SendSection = SendSection()
+    retention: RetentionSection = RetentionSection()
     web: Mapping[str, WebSection] = field(default_factory=dict)
     """By the name of the peer."""
     folder: Path = Path()

@@ -12,9 +12,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from node import certificates
 from node.config import Config
 from node.owner import is_dead
-from storage import confirmations, parcels, runs
+from storage import confirmations, parcels, retention, runs
 from storage.engine import Engine, begin
+from storage.errors import InUse
 from storage.files import ResultStore, free_bytes
+from storage.occupied import deleting
+from storage.retention import Store
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,7 @@ _ORPHAN_SWEEP_S = 3600
 _ORPHAN_AGE_S = 86400.0
 _DISK_SWEEP_S = 60
 _DATES_SWEEP_S = 86400
+_RETENTION_SWEEP_S = 3600
 _MB = 1024 * 1024
 
 
@@ -34,6 +38,7 @@ def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
         (orphaned_results, _ORPHAN_SWEEP_S),
         (disk_space, _DISK_SWEEP_S),
         (certificate_dates, _DATES_SWEEP_S),
+        (old_studies, _RETENTION_SWEEP_S),
     )
     for sweep, seconds in sweeps:
         scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds, id=sweep.__name__)
@@ -81,3 +86,20 @@ def disk_space(_engine: Engine, config: Config) -> None:
 def certificate_dates(_engine: Engine, config: Config) -> None:
     """Tell the admin before a certificate ends, each day."""
     certificates.warn(config, time.time())
+
+
+def old_studies(engine: Engine, config: Config) -> None:
+    """Delete what has been kept for as long as the configuration says."""
+    if not config.retention.days:
+        return
+    now = time.time()
+    try:
+        with deleting(config.data_folder):
+            store = Store(config.journal_folder, config.results_folder)
+            gone = retention.forget_old(engine, store, now - config.retention.days * 86400.0, now)
+    except InUse as exc:
+        log.info("Old studies are deleted later: %s", exc)
+        return
+    if gone:
+        log.info("Deleted %d studies that ended more than %g days ago; osteon forgotten lists them",
+                 len(gone), config.retention.days)  # fmt: skip

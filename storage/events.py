@@ -31,6 +31,8 @@ class EventKind(StrEnum):
     RETRIED = "retried"
     ASSESSED = "assessed"
     WITHDRAWN = "withdrawn"
+    FORGOTTEN = "forgotten"
+    """Belongs to no study: the study is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
 """Who uses a data folder: the parts of a node share it; what replaces its files has it alone.
+A backup and the deletion of studies keep out of each other's way in the same manner.
 
 Held by a lock on a file, which ends with the process; that the file exists says nothing.
 """
@@ -13,6 +14,8 @@ from storage.disk import translated
 from storage.errors import InUse
 
 FILE = ".in-use"
+COPYING = ".copying"
+FILES = frozenset({FILE, COPYING})
 
 
 @contextlib.contextmanager
@@ -44,12 +47,38 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, how: int, refusal: str) -> Iterator[None]:
+def copying(folder: Path) -> Iterator[None]:
+    """Copy the data folder; meanwhile nothing is deleted from it.
+
+    Raises
+    ------
+    InUse
+        Something is being deleted.
+    """
+    with _locked(folder, fcntl.LOCK_SH, f"{folder}: studies are being deleted. Try again in a moment.", COPYING):
+        yield
+
+
+@contextlib.contextmanager
+def deleting(folder: Path) -> Iterator[None]:
+    """Delete studies; meanwhile nothing is copied, and nobody else deletes.
+
+    Raises
+    ------
+    InUse
+        A backup is being made, or another process deletes.
+    """
+    with _locked(folder, fcntl.LOCK_EX, f"{folder}: a backup is being made, or studies are being deleted.", COPYING):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int, refusal: str, name: str = FILE) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as exc:
-        raise translated(exc, folder / FILE, "opened") from exc
+        raise translated(exc, folder / name, "opened") from exc
     try:
         fcntl.flock(fd, how | fcntl.LOCK_NB)
     except BlockingIOError as exc:

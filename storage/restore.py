@@ -8,7 +8,7 @@ from storage.backup import DATABASE, DUMP, MANIFEST, Manifest, copy, read_manife
 from storage.disk import sync_folder, translated
 from storage.engine import HEAD, sqlite_file
 from storage.errors import Damaged, NotEmpty, SchemaMismatch
-from storage.occupied import FILE
+from storage.occupied import FILES
 
 _UNDER_WAY = ".restoring"
 
@@ -92,7 +92,7 @@ def _refuse_to_overwrite(data_folder: Path, database: Path | None) -> None:
     data_folder.mkdir(parents=True, exist_ok=True)
     if (data_folder / _UNDER_WAY).exists():
         return
-    if any(path.name != FILE for path in data_folder.iterdir()):
+    if any(path.name not in FILES for path in data_folder.iterdir()):
         raise NotEmpty(
             f"{data_folder} is not empty: a restore never overwrites. Move it away, or name another node.data_folder."
         )

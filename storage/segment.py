@@ -37,6 +37,8 @@ ALIGNMENT = 4096
 BUFFER_BYTES = 1 << 20
 FILE_MAGIC = b"OSTEONJ1"
 RECORD_MAGIC = b"OREC"
+ERASED_MAGIC = b"OGON"
+"""In the place of the other, when all behind the head has been overwritten."""
 NONCE_BYTES = 16
 HEAD = struct.Struct("<4s16sIQ32s")
 _SEAL_BYTES = 32
@@ -129,10 +131,13 @@ def records(path: Path, start: int = 0) -> Iterator[tuple[RecordMeta, Place, int
 
 def _records(fd: int, path: Path, start: int) -> Iterator[tuple[RecordMeta, Place, int]]:
     size = os.fstat(fd).st_size
-    nonce = _nonce(fd, size)
+    nonce = nonce_of(fd, size)
     at, doubtful = next_head(start), 0
     while at + HEAD.size <= size:
         found = _record_at(fd, at, size, nonce, path.name)
+        if found is None and (end := erased_end(fd, at, size, nonce)):
+            at = aligned(end)
+            continue
         if found is None:
             doubtful = doubtful or at
             at += ALIGNMENT
@@ -179,7 +184,7 @@ def first_received_at(path: Path) -> float:
         return math.inf
     try:
         size = os.fstat(fd).st_size
-        sealed = _sealed_at(fd, ALIGNMENT, size, _nonce(fd, size))
+        sealed = sealed_at(fd, ALIGNMENT, size, nonce_of(fd, size))
     except OSError:
         return math.inf
     finally:
@@ -226,8 +231,8 @@ def trim(path: Path, end: int) -> bool:
 
 def _anything_sealed(fd: int, at: int) -> bool:
     size = os.fstat(fd).st_size
-    nonce = _nonce(fd, size)
-    return any(_sealed_at(fd, place, size, nonce) for place in range(at, size - HEAD.size + 1, ALIGNMENT))
+    nonce = nonce_of(fd, size)
+    return any(sealed_at(fd, place, size, nonce) for place in range(at, size - HEAD.size + 1, ALIGNMENT))
 
 
 def cut(fd: int, path: Path, end: int) -> None:
@@ -271,17 +276,17 @@ def seal(nonce: bytes, at: int, head: bytes, values: bytes) -> bytes:
     return hashlib.sha256(nonce + at.to_bytes(8, "little") + head + values).digest()
 
 
-def _nonce(fd: int, size: int) -> bytes:
+def nonce_of(fd: int, size: int) -> bytes:
     """The segment's nonce: from the first record when that is sealed, so that a damaged file head costs nothing."""
     head = os.pread(fd, HEAD.size, ALIGNMENT)
     if len(head) == HEAD.size:
         nonce: bytes = HEAD.unpack(head)[1]
-        if _sealed_at(fd, ALIGNMENT, size, nonce):
+        if sealed_at(fd, ALIGNMENT, size, nonce):
             return nonce
     return os.pread(fd, len(FILE_MAGIC) + NONCE_BYTES, 0)[len(FILE_MAGIC) :]
 
 
-def _sealed_at(fd: int, at: int, size: int, nonce: bytes) -> tuple[bytes, int, bytes, int] | None:
+def sealed_at(fd: int, at: int, size: int, nonce: bytes) -> tuple[bytes, int, bytes, int] | None:
     """What the sealed head at `at` says: values, length of the payload, its SHA-256, end. None without a seal."""
     head = os.pread(fd, HEAD.size, at)
     if len(head) < HEAD.size:
@@ -295,8 +300,18 @@ def _sealed_at(fd: int, at: int, size: int, nonce: bytes) -> tuple[bytes, int, b
     return (values, length, digest, end) if found == seal(nonce, at, head, values) else None
 
 
+def erased_end(fd: int, at: int, size: int, nonce: bytes) -> int:
+    """The end of the record at `at` that was erased (storage/erasing.py); 0 when there is none."""
+    head = os.pread(fd, HEAD.size, at)
+    if len(head) < HEAD.size:
+        return 0
+    magic, own_nonce, values_length, length, _ = HEAD.unpack(head)
+    end = at + HEAD.size + int(length) + int(values_length) + _SEAL_BYTES
+    return end if magic == ERASED_MAGIC and own_nonce == nonce and end <= size else 0
+
+
 def _record_at(fd: int, at: int, size: int, nonce: bytes, name: str) -> tuple[RecordMeta, Place, int] | None:
-    sealed = _sealed_at(fd, at, size, nonce)
+    sealed = sealed_at(fd, at, size, nonce)
     if sealed is None:
         return None
     values, length, digest, end = sealed

@@ -9,7 +9,7 @@ from typing import Any
 
 from node.config import Config, config_path
 from storage import backup, restore
-from storage.occupied import alone
+from storage.occupied import alone, copying
 from storage.rebuild import Rebuilt, rebuild
 
 _PASSWORD = re.compile(r"(://[^:/@\s\"']*:)[^@\s\"']*@")
@@ -45,15 +45,16 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 def _backup(arguments: argparse.Namespace, config: Config) -> int:
     named = config_path(arguments.config)
     more = {"configuration.toml": without_passwords(named.read_text(encoding="utf-8")).encode()} if named else {}
-    made = backup.backup(
-        config.database_url,
-        config.journal_folder,
-        config.results_folder,
-        arguments.folder,
-        program=f"osteon {version('osteon')}",
-        dump=arguments.dump,
-        more=more,
-    )
+    with copying(config.data_folder):
+        made = backup.backup(
+            config.database_url,
+            config.journal_folder,
+            config.results_folder,
+            arguments.folder,
+            program=f"osteon {version('osteon')}",
+            dump=arguments.dump,
+            more=more,
+        )
     print(f"{arguments.folder}: {len(made.files)} files, {made.size / _MB:.1f} MB, schema {made.schema or 'unknown'}.")
     if made.database == "absent":
         print(

@@ -2,18 +2,21 @@
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from node.cli import main
-from node.config import read_config
+from node.config import RetentionSection, read_config
 from node.database import open_database
-from storage import intake, peers
-from storage.engine import begin
+from node.timers import old_studies
+from storage import intake, peers, runs, studies
+from storage.engine import begin, reading
 from storage.journal import Journal, RecordMeta
-from storage.occupied import shared
+from storage.occupied import copying, shared
+from storage.states import Outcome
 from storage.verdicts import Taken
 
 
@@ -109,3 +112,39 @@ def test_a_backup_is_made_under_a_running_node_and_restored_elsewhere(settings: 
     told = said(capsys, moved, "restore", str(saved))
     assert "Never start two nodes" in told
     assert said(capsys, moved, "held") == before
+
+
+def test_a_study_is_deleted_by_hand_only_when_it_has_ended(settings: Path, capsys: Any) -> None:
+    assert "it is being received" in said(capsys, settings, "forget", "1", code=1)
+    assert "Nothing has been deleted" in said(capsys, settings, "forgotten")
+    with begin(open_database(read_config(settings))) as conn:
+        studies.mark_ready(conn, 1, "The sender is done.", 3.0)
+        claim = runs.claim_ready(conn, "worker", 60.0, 3.0)
+        assert claim
+        runs.finish(conn, claim, runs.Ending(Outcome.NOT_APPLICABLE_BODYPART, "No model is for it."), 4.0)
+    assert "is deleted here" in said(capsys, settings, "forget", "1")
+    assert "There is no study 1" in said(capsys, settings, "studies", "1", code=1)
+    assert "3 received objects" in said(capsys, settings, "forgotten")
+    assert len(said(capsys, settings, "held").splitlines()) == 3
+
+
+def test_studies_are_kept_for_ever_unless_the_configuration_says_otherwise(settings: Path) -> None:
+    config = read_config(settings)
+    with begin(open_database(config)) as conn:
+        for number in (1, 2):
+            studies.mark_ready(conn, number, "The sender is done.", 3.0)
+            claim = runs.claim_ready(conn, "worker", 60.0, 3.0)
+            assert claim
+            runs.finish(conn, claim, runs.Ending(Outcome.NOT_APPLICABLE_BODYPART, "No model is for it."), 4.0)
+    engine = open_database(config)
+    old_studies(engine, config)
+    with reading(engine) as conn:
+        assert len(studies.studies(conn)) == 2
+    with copying(config.data_folder):
+        old_studies(engine, replace(config, retention=RetentionSection(days=0.001)))
+    with reading(engine) as conn:
+        assert len(studies.studies(conn)) == 2, "while a backup is made"
+    old_studies(engine, replace(config, retention=RetentionSection(days=0.001)))
+    with reading(engine) as conn:
+        assert studies.studies(conn) == []
+    engine.dispose()
