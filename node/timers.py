@@ -3,13 +3,16 @@
 Each sweep is safe when run by several workers at once and when run twice.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node import certificates
+from node.clocks import Leases
 from node.config import Config
 from node.owner import is_dead
 from storage import confirmations, parcels, retention, runs
@@ -34,32 +37,48 @@ def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
     """Start all sweeps; the caller shuts the scheduler down."""
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
     sweeps: tuple[tuple[Callable[[Engine, Config], None], int], ...] = (
-        (expired_leases, _LEASE_SWEEP_S),
+        (functools.partial(expired_leases, leases=Leases(config.work.lease_s)), _LEASE_SWEEP_S),
         (orphaned_results, _ORPHAN_SWEEP_S),
         (disk_space, _DISK_SWEEP_S),
         (certificate_dates, _DATES_SWEEP_S),
         (old_studies, _RETENTION_SWEEP_S),
     )
     for sweep, seconds in sweeps:
-        scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds, id=sweep.__name__)
+        scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds)
     scheduler.start()
     return scheduler
+
+
+def sweep_now(scheduler: BackgroundScheduler) -> None:
+    """Take every turn at once: the scheduler counts by the wall clock, and would wait for an hour that was set back."""
+    for job in scheduler.get_jobs():
+        job.modify(next_run_time=datetime.now(UTC))
 
 
 def _guarded(sweep: Callable[[Engine, Config], None], engine: Engine, config: Config) -> None:
     try:
         sweep(engine, config)
     except Exception:  # a timer's turn: the next one is taken whatever happened
-        log.exception("The sweep %s failed and is tried again at its next turn", sweep.__name__)
+        log.exception("The sweep %s failed and is tried again at its next turn", _name(sweep))
 
 
-def expired_leases(engine: Engine, config: Config) -> None:
-    """Give back what workers that died had in hand: studies, parcels of results, and what peers were being asked."""
+def _name(sweep: Callable[[Engine, Config], None]) -> str:
+    return sweep.func.__name__ if isinstance(sweep, functools.partial) else sweep.__name__
+
+
+def expired_leases(engine: Engine, config: Config, leases: Leases) -> None:
+    """Give back what workers that died had in hand: studies, parcels of results, and what peers were being asked.
+
+    A worker of another machine counts as dead when its lease was not renewed for its length, by the monotonic clock.
+    """
     now = time.time()
     with begin(engine) as conn:
         parcels.free_dead(conn, is_dead, now)
         confirmations.free_dead(conn, is_dead, now)
-        lost = runs.expire_leases(conn, now, max_crashes=int(config.work.max_crashes), is_dead=is_dead)
+        leases.forget(but=runs.in_hand(conn))
+        lost = runs.expire_leases(
+            conn, now, max_crashes=int(config.work.max_crashes), is_dead=is_dead, has_run_out=leases.has_run_out
+        )
     for study_id, state in lost:
         log.warning("study %d: its worker died or went silent; the study is now %s", study_id, state.value)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
 from node.assessing import assess_one
+from node.clocks import ClockWatch, Leases
 from node.config import Config
 from node.database import open_database, patiently
 from node.dispatch import Dispatcher
@@ -19,7 +20,7 @@ from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
 from node.owner import own_name
 from node.settling import Settler
-from node.timers import expired_leases, start_timers
+from node.timers import expired_leases, start_timers, sweep_now
 from node.withdrawing import Withdrawer
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading, verify
@@ -34,6 +35,7 @@ _LOOK_S = 0.1
 """Between two looks for studies that have settled: nothing rings when an image arrives in another process."""
 _ROUND_S = 0.5
 """The same for work whose bell rings when this worker makes it: what others made (osteon retry) is found so."""
+_CLOCK_S = 1.0
 _AFTER_FAULT_S = 2.0
 _POSTPONE_S = 30.0
 _START_AGAIN_S = 10.0
@@ -53,7 +55,9 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
     analyst = Analyst(_setup(config), Limits(config.work.time_limit_s, config.work.memory_limit_mb))
     settler = Settler(engine, config)
     dispatcher = Dispatcher(engine, config, owner)
-    expired_leases(engine, config)  # what was in hand when this machine or node was killed goes on at once
+    expired_leases(
+        engine, config, Leases(config.work.lease_s)
+    )  # what was in hand when this machine or node was killed goes on at once
     scheduler = start_timers(engine, config)
     ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
     settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event(), _LOOK_S)
@@ -68,7 +72,9 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
 
     analysing = Loop("analysing", work, ready, _ROUND_S)
     sending = Loop("sending", dispatcher.turn, due, _ROUND_S)
-    threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in (settling, sending)]
+    clock = Loop("clock", ClockWatch(engine, config, lambda: sweep_now(scheduler)).turn, threading.Event(), _CLOCK_S)
+    loops = (settling, sending, clock)
+    threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in loops]
     for thread in threads:
         thread.start()
     try:

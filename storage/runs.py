@@ -231,10 +231,24 @@ def crashed(conn: Connection, claim: Claim, why: str, now: float, *, max_crashes
     return _crash(conn, claim.study_id, claim.run_id, why, now, max_crashes)
 
 
+def in_hand(conn: Connection) -> set[int]:
+    """The runs that are in some worker's hands."""
+    return set(conn.execute(select(runs.c.id).where(runs.c.state == RunState.RUNNING)).scalars())
+
+
 def expire_leases(
-    conn: Connection, now: float, max_crashes: int = 2, is_dead: Callable[[str], bool] = lambda _owner: False
+    conn: Connection,
+    now: float,
+    max_crashes: int = 2,
+    is_dead: Callable[[str], bool] = lambda _owner: False,
+    has_run_out: Callable[[int, float], bool] | None = None,
 ) -> list[tuple[int, StudyState]]:
     """Treat every run whose lease ran out, or whose owner is known to be dead, as a crash.
+
+    Parameters
+    ----------
+    has_run_out
+        Whether the lease of a run, given with its end, has run out; None compares its end with `now`.
 
     Returns
     -------
@@ -247,10 +261,11 @@ def expire_leases(
     moved = []
     for row in conn.execute(running.order_by(runs.c.study_id)).all():
         dead = is_dead(row.owner)
-        if not dead and row.lease_until > now:
+        is_late = row.lease_until <= now if has_run_out is None else has_run_out(row.id, row.lease_until)
+        if not dead and not is_late:
             continue
         why = "The worker's process ended." if dead else "The worker was not heard of any more."
-        after = _crash(conn, row.study_id, row.id, why, now, max_crashes, only_late=not dead)
+        after = _crash(conn, row.study_id, row.id, why, now, max_crashes, lease_until=None if dead else row.lease_until)
         if after is not None:
             moved.append((row.study_id, after))
     return moved
@@ -276,10 +291,18 @@ def earlier_reports(conn: Connection, study_id: int) -> tuple[ResultFile, ...]:
 
 
 def _crash(
-    conn: Connection, study_id: int, run_id: int, why: str, now: float, max_crashes: int, *, only_late: bool = False
+    conn: Connection,
+    study_id: int,
+    run_id: int,
+    why: str,
+    now: float,
+    max_crashes: int,
+    *,
+    lease_until: float | None = None,
 ) -> StudyState | None:
+    """As `crashed`; with `lease_until` only if the lease was not renewed meanwhile."""
     study = locked(conn, study_id)
-    if not _end(conn, run_id, RunState.CRASHED, now, only_late=only_late, explanation=why):
+    if not _end(conn, run_id, RunState.CRASHED, now, lease_until=lease_until, explanation=why):
         return None
     crashes = study.crashes + 1
     if crashes < max_crashes:
@@ -294,10 +317,12 @@ def _crash(
     return StudyState.QUARANTINED
 
 
-def _end(conn: Connection, run_id: int, state: RunState, now: float, *, only_late: bool = False, **values: Any) -> bool:
+def _end(
+    conn: Connection, run_id: int, state: RunState, now: float, *, lease_until: float | None = None, **values: Any
+) -> bool:
     condition = and_(runs.c.id == run_id, runs.c.state == RunState.RUNNING)
-    if only_late:
-        condition = and_(condition, runs.c.lease_until <= now)
+    if lease_until is not None:
+        condition = and_(condition, runs.c.lease_until == lease_until)
     return conn.execute(update(runs).where(condition).values(state=state, ended_at=now, **values)).rowcount == 1
 
 

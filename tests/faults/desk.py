@@ -17,11 +17,12 @@ from tests.bench.uids import uid
 from tests.faults.octets import EXPLICIT, SERIES, SOP_CLASS, SOP_INSTANCE, STUDY, Elements, encoded
 
 SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
-HEALTHY, SEGFAULTS, HANGS, EATS, RAISES = range(1, 6)
+HEALTHY, SEGFAULTS, HANGS, EATS, RAISES, SLOW = range(1, 7)
 POISONS = (SEGFAULTS, HANGS, EATS, RAISES)
 _ROOT = "1.2.999"
 _SEG_BYTES = 60_000
 _EATEN_MB = 150
+_SLOW_S = 8.0
 
 
 def study_uid(kind: int, *name: int) -> str:
@@ -40,7 +41,9 @@ class Desk:
 
     def analyse(self, job: Job) -> Analysis:
         kind = int(job.study_instance_uid.split(".")[3])
-        if kind != HEALTHY:
+        if kind == SLOW:
+            time.sleep(_SLOW_S)
+        elif kind != HEALTHY:
             _harm(kind)
         made = tuple(self._made(job, order, name) for order, name in enumerate(("seg", "sr")))
         return Analysis(Outcome.OK_FINDINGS, ("Made for a test.",), fingerprint=job.study_instance_uid, results=made)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.faults import (
     away,
+    clock_jumps,
     crowds,
     fuzz,
     hostile_files,
@@ -39,6 +40,7 @@ CHECKS: dict[str, Check] = {
         side_by_side.SIDE_BY_SIDE,
         away.AWAY,
         poison.POISON,
+        clock_jumps.CLOCK_JUMPS,
         power.POWER,
         power.FULL,
     )
