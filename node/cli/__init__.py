@@ -62,6 +62,6 @@ def _parts(first: str) -> Sequence[_Part]:
     """The files of commands; for the node's own processes only theirs, so that it is there at once after a crash."""
     if first in running.COMMANDS:
         return [running]
-    from node.cli import assessments, bundles, conformance, examine, forgetting, keeping, peers, studies
+    from node.cli import assessments, bundles, conformance, examine, forgetting, inventory, keeping, peers, studies
 
-    return [running, peers, studies, assessments, bundles, examine, keeping, forgetting, conformance]
+    return [running, peers, studies, assessments, bundles, examine, keeping, forgetting, inventory, conformance]
