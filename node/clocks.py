@@ -17,16 +17,17 @@ log = logging.getLogger(__name__)
 
 JUMP_S = 5.0
 """A clock that is off by less is a clock; time servers move it by less than that at once."""
+_DISTRUST_S = 86400.0
 EVENT = "clock_set"
 
 
 class ClockWatch:
     """Notices that the wall clock was set, and puts right what depends on it; a turn of a worker's loop."""
 
-    def __init__(self, engine: Engine, config: Config, sweep_now: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, config: Config, on_jump: Callable[[], None]) -> None:
         self._engine = engine
         self._longest = longest_waits(config)
-        self._sweep_now = sweep_now
+        self._on_jump = on_jump
         self._offset = _offset()
         self._is_first = True
 
@@ -45,7 +46,7 @@ class ClockWatch:
             count = clocks.bring_back(conn, now, self._longest)
         if jumped:
             log.warning("The clock was set by %+.0f s. Waiting times go on as if it had not been.", jump_s)
-            self._sweep_now()
+            self._on_jump()
         if count:
             log.warning("%d waiting piece(s) of work lay further ahead than the clock allows; they are due now", count)
         return False
@@ -77,6 +78,21 @@ class Leases:
     def forget(self, but: set[int]) -> None:
         """Drop what is known of runs that have ended."""
         self._seen = {run_id: seen for run_id, seen in self._seen.items() if run_id in but}
+
+
+class Distrust:
+    """Whether the wall clock was set lately, for whoever deletes by age."""
+
+    def __init__(self) -> None:
+        self._offset = _offset()
+        self._until = time.monotonic()
+
+    def holds(self) -> bool:
+        """Whether it was set since this was last asked, or less than a day ago."""
+        jump_s, self._offset = _offset() - self._offset, _offset()
+        if abs(jump_s) > JUMP_S:
+            self._until = time.monotonic() + _DISTRUST_S
+        return time.monotonic() < self._until
 
 
 def _offset() -> float:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node import certificates
-from node.clocks import Leases
+from node.clocks import Distrust, Leases
 from node.config import Config
 from node.owner import is_dead
 from storage import confirmations, parcels, retention, runs
@@ -32,37 +32,53 @@ _DATES_SWEEP_S = 86400
 _RETENTION_SWEEP_S = 3600
 _MB = 1024 * 1024
 
+Sweep = Callable[[Engine, Config], None]
+
 
 def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
     """Start all sweeps; the caller shuts the scheduler down."""
     scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
-    sweeps: tuple[tuple[Callable[[Engine, Config], None], int], ...] = (
+    sweeps: tuple[tuple[Sweep, int], ...] = (
         (functools.partial(expired_leases, leases=Leases(config.work.lease_s)), _LEASE_SWEEP_S),
-        (orphaned_results, _ORPHAN_SWEEP_S),
+        (trusting(orphaned_results), _ORPHAN_SWEEP_S),
         (disk_space, _DISK_SWEEP_S),
         (certificate_dates, _DATES_SWEEP_S),
-        (old_studies, _RETENTION_SWEEP_S),
+        (trusting(old_studies), _RETENTION_SWEEP_S),
     )
     for sweep, seconds in sweeps:
-        scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds)
+        scheduler.add_job(_guarded, "interval", (sweep, engine, config), seconds=seconds, id=_name(sweep))
     scheduler.start()
     return scheduler
 
 
-def sweep_now(scheduler: BackgroundScheduler) -> None:
+def clock_was_set(scheduler: BackgroundScheduler) -> None:
     """Take every turn at once: the scheduler counts by the wall clock, and would wait for an hour that was set back."""
     for job in scheduler.get_jobs():
         job.modify(next_run_time=datetime.now(UTC))
 
 
-def _guarded(sweep: Callable[[Engine, Config], None], engine: Engine, config: Config) -> None:
+def _guarded(sweep: Sweep, engine: Engine, config: Config) -> None:
     try:
         sweep(engine, config)
     except Exception:  # a timer's turn: the next one is taken whatever happened
         log.exception("The sweep %s failed and is tried again at its next turn", _name(sweep))
 
 
-def _name(sweep: Callable[[Engine, Config], None]) -> str:
+def trusting(sweep: Sweep) -> Sweep:
+    """The sweep, but for a day after the clock was set: a clock that is a year ahead makes everything old."""
+    distrust = Distrust()
+
+    @functools.wraps(sweep)
+    def guarded(engine: Engine, config: Config) -> None:
+        if distrust.holds():
+            log.warning("The clock was set less than a day ago; %s deletes nothing until then", sweep.__name__)
+        else:
+            sweep(engine, config)
+
+    return guarded
+
+
+def _name(sweep: Sweep) -> str:
     return sweep.func.__name__ if isinstance(sweep, functools.partial) else sweep.__name__
 
 

@@ -20,7 +20,7 @@ from node.errors import AnalystDied
 from node.job import Analysis, Job, Setup
 from node.owner import own_name
 from node.settling import Settler
-from node.timers import expired_leases, start_timers, sweep_now
+from node.timers import clock_was_set, expired_leases, start_timers
 from node.withdrawing import Withdrawer
 from storage import peers, runs, studies
 from storage.engine import Connection, Engine, begin, reading, verify
@@ -72,7 +72,9 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
 
     analysing = Loop("analysing", work, ready, _ROUND_S)
     sending = Loop("sending", dispatcher.turn, due, _ROUND_S)
-    clock = Loop("clock", ClockWatch(engine, config, lambda: sweep_now(scheduler)).turn, threading.Event(), _CLOCK_S)
+    clock = Loop(
+        "clock", ClockWatch(engine, config, lambda: clock_was_set(scheduler)).turn, threading.Event(), _CLOCK_S
+    )
     loops = (settling, sending, clock)
     threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in loops]
     for thread in threads:

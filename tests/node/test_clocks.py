@@ -8,7 +8,7 @@ import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node.clocks import EVENT, ClockWatch, Leases
-from node.timers import sweep_now
+from node.timers import clock_was_set, trusting
 from storage.engine import begin, reading
 from storage.states import DeliveryState
 from tests.e2e.processes import free_port, until
@@ -114,15 +114,33 @@ def test_a_lease_runs_out_by_the_clock_that_nobody_sets(hands: Hands) -> None:
     assert not leases.has_run_out(1, renewed), "a run that has ended is forgotten"
 
 
-def test_sweeps_that_wait_for_an_hour_that_was_set_back_are_taken_at_once() -> None:
+def test_a_sweep_that_waits_for_an_hour_that_was_set_back_is_taken_at_once() -> None:
     turns: list[bool] = []
     scheduler = BackgroundScheduler(timezone="UTC")
     later = datetime.now(UTC) + timedelta(hours=1)
-    scheduler.add_job(lambda: turns.append(True), "interval", seconds=5, next_run_time=later)
+    scheduler.add_job(lambda: turns.append(True), "interval", seconds=3600, next_run_time=later)
     scheduler.start()
     try:
         assert not turns
-        sweep_now(scheduler)
+        clock_was_set(scheduler)
         until(lambda: turns, 5, "the sweep was not taken")
     finally:
         scheduler.shutdown()
+
+
+def test_nothing_is_deleted_by_age_for_a_day_after_the_clock_was_set(waiting: Outbox, hands: Hands) -> None:
+    deleted: list[float] = []
+
+    def old(_engine: object, _config: object) -> None:
+        deleted.append(hands.steady)
+
+    sweep = trusting(old)
+    sweep(waiting.engine, waiting.config)
+    hands.pass_on(3600, set_by=YEAR_S)
+    sweep(waiting.engine, waiting.config)
+    hands.pass_on(3600, set_by=-YEAR_S)
+    sweep(waiting.engine, waiting.config)
+    assert len(deleted) == 1
+    hands.pass_on(86400)
+    sweep(waiting.engine, waiting.config)
+    assert len(deleted) == 2
