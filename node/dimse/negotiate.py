@@ -3,11 +3,14 @@
 Pure: bytes and values in, bytes and values out. Whether a caller may come in at all is node/listen/admit.py.
 """
 
+import functools
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from node.dimse import classes, items
+from pynetdicom import AllStoragePresentationContexts
+
+from node.dimse import items
 from node.dimse.wire import ASSOCIATE_AC, ASSOCIATE_RJ, ASSOCIATE_RQ, INVALID_PARAMETER, control_pdu
 from node.errors import ProtocolBroken
 
@@ -25,6 +28,13 @@ ACCEPTANCE = 0
 USER_REJECTION = 1
 ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+
+# Below 1.2.840.10008.5.1.4.1.1, PS3.6 Table A-1: ultrasound, nuclear medicine, standalone overlays, curves and tables,
+# biplane, PET curves, and the trial versions of waveforms, visible light and structured reports.
+_RETIRED_STORAGE = (
+    *("3", "5", "6", "8", "9", "10", "11", "12.3", "129"),
+    *("9.1", "77.1", "77.2", "88.1", "88.2", "88.3", "88.4"),
+)
 
 MAX_CONTEXTS = 128  # the identifiers are the odd numbers of one byte
 _FIXED = struct.Struct(">H2x16s16s32x")  # version, called, calling
@@ -94,12 +104,14 @@ class Agreement:
     user: items.UserInformation
 
 
+@functools.cache
 def storage_classes() -> frozenset[str]:
     """All composite storage classes of the standard, retired ones included, for archives still hold them.
 
     Not those without a study (hanging protocols, palettes), nor private ones.
     """
-    return classes.CURRENT | classes.RETIRED
+    current = (str(context.abstract_syntax) for context in AllStoragePresentationContexts)
+    return frozenset(current) | {f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in _RETIRED_STORAGE}
 
 
 VERIFICATION_CONTEXTS = (Context(VERIFICATION, _PLAIN),)

@@ -1,8 +1,10 @@
-"""Takes what a peer reports on an association of its own; what that needs is loaded when the first report comes."""
+"""Takes what a peer reports on an association of its own."""
 
 from collections.abc import Iterable
 
 from node.dimse.commands import Command
+from node.dimse.identifiers import decoded
+from node.reports import take_report
 from node.resends import ResendRules
 from storage.engine import Engine
 from storage.peers import Peer
@@ -18,7 +20,4 @@ def take(
     PeerError
         What the peer sends is no data set, or the connection broke.
     """
-    from node.dimse.identifiers import decoded  # pydicom: half a second that a listener starts without
-    from node.reports import take_report
-
     return take_report(engine, peer, command, decoded(pieces, syntax), rules)

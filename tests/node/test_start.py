@@ -13,7 +13,8 @@ import pytest
 from tests.e2e.processes import cpu_s, until
 from tests.faults.targets import Osteon
 
-HEAVY = ("alembic", "gdcm", "highdicom", "numpy", "onnxruntime", "PIL", "psycopg", "pydicom", "pynetdicom", "scipy")
+HEAVY = ("alembic", "highdicom", "onnxruntime", "psycopg", "scipy", "torch")
+"""pydicom, which pynetdicom brings, loads numpy and the decoders that it finds."""
 PROGRAMS = {
     "the listener": "import node.listener",
     "the parent": "import node.cli, node.serve; node.cli._parser('serve')",
