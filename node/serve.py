@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
-from node import logs
+from node import fitness, logs
 from node.config import Config
 from node.errors import ConfigurationError
 from storage.errors import Damaged, InUse, SchemaMismatch
@@ -51,7 +51,14 @@ class _Child:
 
 
 def serve(config: Config) -> int:
-    """Run listener and worker until SIGTERM or SIGINT; returns the exit code."""
+    """Run listener and worker until SIGTERM or SIGINT; returns the exit code.
+
+    Raises
+    ------
+    ConfigurationError
+        The data folder cannot be written, or the port cannot be had.
+    """
+    fitness.ensure(config, listens=True)
     stop = stop_on_signals()
     told, says = multiprocessing.get_context("spawn").Pipe(duplex=False)  # no lock that a killed child could keep
     children = [_Child("listen", _listen), _Child("work", _work)]
@@ -86,8 +93,9 @@ def _work(config: Config, stop: threading.Event, _says: Connection) -> None:
     worker.run(config, stop)
 
 
-def run_alone(config: Config, body: Body) -> int:
+def run_alone(config: Config, body: Body, *, listens: bool = False) -> int:
     """Run one part in this process (`osteon listen`, `osteon work`) until SIGTERM or SIGINT; returns the exit code."""
+    fitness.ensure(config, listens=listens)
     stop = stop_on_signals()
     body(config, stop)
     return 0

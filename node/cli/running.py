@@ -35,7 +35,7 @@ def _listen(_arguments: argparse.Namespace, config: Config) -> int:
     from node import listener, serve
 
     logs.configure(config.node.log_level)
-    return serve.run_alone(config, listener.run)
+    return serve.run_alone(config, listener.run, listens=True)
 
 
 def _work(_arguments: argparse.Namespace, config: Config) -> int:

@@ -110,6 +110,7 @@ class Indexer:
         self._thread.join(patience_s)
 
     def _run(self) -> None:
+        self._close_stale(time.time())
         pause = _SHORTEST_PAUSE_S
         while True:
             group = self._next_group(pause)
@@ -121,6 +122,27 @@ class Indexer:
             self._in_work = 0
             # Larger groups under load: at most an eleventh of the time goes into transactions, which hold up receiving.
             pause = min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, 10 * (time.monotonic() - started)))
+
+    def _close_stale(self, started: float) -> None:
+        """Close what a former life left open, before rows of this one are made; callers need not wait for it."""
+        wait = _FIRST_RETRY_S
+        while True:
+            try:
+                with begin(self._engine) as conn:
+                    left = intake.close_stale_associations(conn, self._listener, started)
+            except StorageError as exc:
+                if self._ending.is_set():
+                    return
+                log.warning("The rows of this listener wait; tried again in %.1f s: %s", wait, exc)
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_RETRY_S)
+            except Exception:  # the thread must live
+                log.exception("What a former run left open could not be closed; rows are made nevertheless")
+                return
+            else:
+                if left:
+                    log.info("%d association(s) that a former run left open are closed", left)
+                return
 
     def _next_group(self, pause: float) -> list[Event]:
         """Wait for an event, then a little for others; empty when ending, or when stuck ones are due."""

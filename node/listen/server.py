@@ -11,7 +11,6 @@ import gc
 import itertools
 import logging
 import selectors
-import socket
 import sys
 import threading
 import time
@@ -22,7 +21,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from node.dimse import negotiate, wire
-from node.errors import ConfigurationError, PeerError, ProtocolBroken
+from node.errors import PeerError, ProtocolBroken
+from node.fitness import bound
 from node.listen import admit, events, tls
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
@@ -34,8 +34,7 @@ from node.listen.settings import ListenSettings
 from node.listen.store import Caller, Store
 from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
-from storage.associations import close_stale_associations
-from storage.engine import Engine, begin, open_engine
+from storage.engine import Engine, open_engine
 from storage.errors import StorageError
 from storage.replay import replay
 
@@ -116,7 +115,7 @@ class Server:
         self._associations: Counter[str] = Counter()  # by caller, those that are open
         self._threads: dict[threading.Thread, wire.Connection] = {}
         self._rejected: dict[tuple[str, Rejection], _Rejected] = {}
-        self._socket = _listening_socket(settings)
+        self._socket = bound(settings.host, settings.port)
 
     @property
     def port(self) -> int:
@@ -124,11 +123,7 @@ class Server:
         return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
-        """Close what a former life left open, and begin to make rows; connections queue up from here on."""
-        with begin(self._engine) as conn:
-            left = close_stale_associations(conn, self._settings.name, time.time())
-        if left:
-            log.info("%d association(s) that a former run left open are closed", left)
+        """Begin to make rows; connections queue up from here on."""
         self._indexer.start()
         threading.Thread(target=self._replay, name="replay", daemon=True).start()
         self._socket.listen(_BACKLOG)
@@ -167,12 +162,18 @@ class Server:
         while not self._stopping.is_set():
             try:
                 replay(self._engine, self._settings.journal_folder, time.time())
-            except Exception:  # a database that is away, or a fault: objects without rows must not be forgotten
-                log.exception("What a former run left unindexed waits for its rows; tried again in %.0f s", pause_s)
-                self._stopping.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_REPLAY_PAUSE_S)
+            except StorageError as exc:
+                self._replay_later(pause_s, str(exc))
+            except Exception:  # a fault: objects without rows must not be forgotten
+                log.exception("What a former run left unindexed met a fault")
+                self._replay_later(pause_s, "see above")
             else:
                 return
+            pause_s = min(2 * pause_s, _LONGEST_REPLAY_PAUSE_S)
+
+    def _replay_later(self, pause_s: float, why: str) -> None:
+        log.warning("What a former run left unindexed waits for its rows; tried again in %.0f s: %s", pause_s, why)
+        self._stopping.wait(pause_s)
 
     def _accept(self) -> bool:
         """Take one connection from the queue and give it a thread; False when none waits."""
@@ -332,22 +333,3 @@ def _objection(request: negotiate.Request) -> Rejection | None:
     if request.application_context != negotiate.APPLICATION_CONTEXT_NAME:
         return admit.APPLICATION_CONTEXT_NOT_SUPPORTED
     return None if request.contexts else admit.NO_CONTEXTS
-
-
-def _listening_socket(settings: ListenSettings) -> socket.socket:
-    """Bound, not listening yet."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(settings.host != "::"))
-        sock.setblocking(False)
-        sock.bind((settings.host, settings.port))
-    except OSError as exc:
-        sock.close()
-        raise ConfigurationError(
-            f"listen: {settings.host} port {settings.port} cannot be listened on ({exc.strerror}). "
-            "Choose another port, or stop the program that uses it."
-        ) from exc
-    return sock

@@ -25,6 +25,7 @@ from tests.faults.targets import KINDS, Osteon, Target
 _IMAGE_MB = 256
 _SENDERS = 2
 _DISK_MB = 48
+_RESERVE_MB = 8
 _BACK_S = 5.0
 
 
@@ -131,7 +132,8 @@ def fill_disk(job: Job) -> Outcome:
     """Fill the disk under a receiver, look at its answers, make room, and see whether it comes back by itself."""
     outcome = Outcome()
     disk = job.folder / "mnt"
-    settings = {"listen": {"reserve_mb": 0 if job.seed % 2 else 8}} if job.against == "osteon" else None
+    reserve_mb = 0 if job.seed % 2 else _RESERVE_MB
+    settings = {"listen": {"reserve_mb": reserve_mb}} if job.against == "osteon" else None
     target = KINDS[job.against](job.folder / "target", settings=settings)
     with mounted("tmpfs", disk, "-t", "tmpfs", "-o", f"size={_DISK_MB}m"):
         _on(disk, target)
@@ -139,6 +141,8 @@ def fill_disk(job: Job) -> Outcome:
             target.start()
             until(lambda: target.echo_s() is not None, 60, "it does not answer")
             _fill_and_free(target, disk, job, outcome)
+            if reserve_mb and job.against == "osteon":
+                _never_full(target, outcome)
         finally:
             target.close()
     outcome.count = max(1, job.count)
@@ -150,7 +154,7 @@ def _fill_and_free(target: Target, disk: Path, job: Job, outcome: Outcome) -> No
     senders.start(_SENDERS)
     until(lambda: len(senders.acknowledged) > 5, 30, "nothing was acknowledged")
     ballast = disk / "ballast"
-    _fill(ballast)
+    _fill(ballast, leave_mb=0 if job.seed % 2 else _RESERVE_MB // 2)
     with contextlib.suppress(AssertionError):
         until(lambda: len(senders.refused) >= 15, 20, "it refuses nothing")
     answers = sorted({f"0x{status:04X}" for status in senders.refused})
@@ -184,10 +188,20 @@ def _fill_and_free(target: Target, disk: Path, job: Job, outcome: Outcome) -> No
     }
 
 
-def _fill(ballast: Path) -> None:
+def _never_full(target: Target, outcome: Outcome) -> None:
+    """With a reserve it refuses before the disk is full: neither a write nor the database ever met the end of it."""
+    met = [line for line in target.log().splitlines() if "the disk is full" in line or "disk of the database" in line]
+    outcome.figures["errors of a full disk"] = str(len(met))
+    if met:
+        outcome.fail(f"the reserve was not kept, {len(met)} writes met a full disk, the first: {met[0]}")
+
+
+def _fill(ballast: Path, leave_mb: int) -> None:
     with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
+        while shutil.disk_usage(ballast.parent).free > leave_mb << 20:
             file.write(bytes(65536))
+        while not leave_mb:
+            file.write(bytes(512))
 
 
 def _files(folder: Path) -> Iterator[Path]:

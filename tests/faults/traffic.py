@@ -127,11 +127,12 @@ def _store(association: Association, owner: Study, objects: Iterable[tuple[str, 
 
 
 def run(job: Job) -> Outcome:
-    """So many rounds of all ways; in full also a study of 5000 images."""
+    """So many rounds of all ways; in full also a study of 5000 images. The short form does without models."""
     outcome = Outcome()
     models = job.folder / "no-models"
     models.mkdir()
-    target = Osteon(job.folder / "target", settings={"work": {"models_folder": str(models)}}, part="serve")
+    settings = {"work": {"models_folder": str(models)}} if job.short else None
+    target = Osteon(job.folder / "target", settings=settings, part="serve")
     with running(target):
         for number in range(job.count):
             _round(target, Traffic(target, job, number), outcome, f"round {number}, seed {job.seed}")
@@ -180,7 +181,7 @@ def _huge(target: Osteon, job: Job, outcome: Outcome) -> None:
         association.release()
         target.node.wait(huge.uid, 600, FINAL)
     rows = _rows(target)
-    outcome.figures["5000 images"] = f"{target.node.state(huge.uid)}, memory +{memory.grown_mb:.0f} MB"
+    outcome.figures["5000 images"] = f"{target.node.outcome(huge.uid)[0]}, memory +{memory.grown_mb:.0f} MB"
     if memory.grown_mb > _MEMORY_MB:
         outcome.fail(f"a study of {_HUGE} images took {memory.grown_mb:.0f} MB; {_MEMORY_MB:.0f} MB are allowed")
     if sum(owner == huge.uid for owner in rows.owners.values()) != _HUGE or rows.runs[huge.uid] != 1:
