@@ -16,7 +16,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from models.findings import ImageRef, Measurement, MeasurementKind, Outline, Spacing, SpacingSource, Unit
-from models.regions import Region, axes, outline, regions, without_holes
+from models.regions import SLICE_TOLERANCE_PX, Region, axes, outline, regions, without_holes
 from models.volume import Grid
 
 MAX_MASSES = 255
@@ -119,7 +119,7 @@ def _row_ends(mask: Mask) -> npt.NDArray[np.float64]:
 def outlines(mass: Mass, images: Sequence[ImageRef], shape: tuple[int, int]) -> tuple[Outline, ...]:
     """Its outline on every slice, in their order; the parts of a slice the largest first."""
     return tuple(
-        Outline(images[index].sop_instance_uid, images[index].frame, outline(region))
+        Outline(images[index].sop_instance_uid, images[index].frame, outline(region, tolerance_px=SLICE_TOLERANCE_PX))
         for index in range(mass.box[0].start, mass.box[0].stop)
         for region in mass.plane(index, shape)
     )

@@ -28,8 +28,10 @@ MAX_REGIONS = 255
 MAX_POINTS = 300
 """Of an outline: what a viewer drags along without pain."""
 TOLERANCE_PX = 1.0
+SLICE_TOLERANCE_PX = 0.5
 THIN_TOLERANCE_PX = 0.4
-"""By how much an outline may leave the traced one; below 0.5 a line one pixel wide keeps its surface."""
+"""By how much an outline may leave the traced one: of a radiograph a pixel is less than one of the screen, of a slice
+it is four; below 0.5 a line one pixel wide keeps its surface."""
 
 Points = npt.NDArray[np.float64]
 
@@ -104,18 +106,21 @@ def axes(region: Region, spacing: Spacing) -> tuple[float, float]:
     return long_axis, float(across.max() - across.min())
 
 
-def outline(region: Region, max_points: int = MAX_POINTS) -> npt.NDArray[np.float32]:
+def outline(
+    region: Region, max_points: int = MAX_POINTS, tolerance_px: float = TOLERANCE_PX
+) -> npt.NDArray[np.float32]:
     """The outer border as a closed polygon, clockwise on the screen, the first point not repeated.
 
     Returns
     -------
     (points, 2) float32, `(column, row)`. It runs through the middles of the pixel edges and leaves them by at most
-    one pixel; only where that would take more than `max_points` does it leave them further, by as little as it can.
+    `tolerance_px`; only where that would take more than `max_points` does it leave them further, by as little as it
+    can.
     """
     corners = _trace(region.mask)
     middles = (corners + np.roll(corners, -1, axis=0)) / 2.0
     is_thin = region.pixels < 2 * len(corners)
-    points = _simplified(middles, THIN_TOLERANCE_PX if is_thin else TOLERANCE_PX, max_points)
+    points = _simplified(middles, THIN_TOLERANCE_PX if is_thin else tolerance_px, max_points)
     points += np.array([region.column, region.row], dtype=np.float64)
     return points.astype(np.float32)
 

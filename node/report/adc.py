@@ -21,6 +21,7 @@ from node.report.encode import EncodedObject, elements, result_of
 from node.report.envelope import Envelope, finish
 from node.report.header import decimal, numbers
 from node.report.kind import Kind
+from node.report.naming import with_description
 from node.report.patient import text_of
 from node.report.request import AdcSeries
 from node.report.subject import Subject
@@ -48,7 +49,7 @@ def adc_images(subject: Subject, adc: AdcSeries, series: Envelope) -> Iterator[E
         Of the first image; the others follow it in order, in its series.
     """
     first = adc_image(subject, adc, 0, series)
-    alike = elements(first, subject.carried)
+    alike = elements(first, with_description(subject.carried, series.description))
     for keyword in OF_A_SLICE:
         alike.pop(first.data_element(keyword).tag)  # type: ignore[union-attr]  # adc_image has set each of them
     for index in range(len(adc.values)):

@@ -9,6 +9,7 @@ from node.report.adc import adc_images
 from node.report.encode import EncodedObject
 from node.report.envelope import Envelope
 from node.report.gsps import presentation_state
+from node.report.header import numbers
 from node.report.kind import Kind
 from node.report.kos import key_images
 from node.report.map import level_map, level_parts, probability_map
@@ -29,9 +30,9 @@ def segmentations(making: Making) -> Iterator[Part]:
     model, profile = making.findings.model, making.request.profile
     for each in making.subjects:
         for lesions in parts(each, profile.segmentation):
-            yield of_source(
-                each, segmentation_name(each, lesions), partial(segmentation, each, lesions, model, profile)
-            )
+            name = segmentation_name(each, lesions)
+            build = partial(segmentation, each, lesions, model, profile)
+            yield of_source(each, name, build, f"lesion {lesions[0].number}" if name else "")
 
 
 def adc_maps(making: Making) -> Iterator[Part]:
@@ -50,7 +51,8 @@ def maps(making: Making) -> Iterator[Part]:
         yield of_source(each, "", build)
         for levels in level_parts(each):
             name = f"#level{levels[0]}"
-            yield of_source(each, name, partial(level_map, each, levels, model, profile.nominal_plane))
+            build_levels = partial(level_map, each, levels, model, profile.nominal_plane)
+            yield of_source(each, name, build_levels, "distance" if len(levels) > 1 else f"distance {levels[0]}")
 
 
 def presentation_states(making: Making) -> Iterator[Part]:
@@ -62,9 +64,11 @@ def presentation_states(making: Making) -> Iterator[Part]:
 def secondary_captures(making: Making) -> Iterator[Part]:
     """One per plane that is shown of a source."""
     for each in making.subjects:
-        for number, plane in enumerate(planes_to_show(each)):
+        planes = planes_to_show(each)
+        for number, plane in enumerate(planes):
             name = f"#{plane}" if number else ""
-            yield of_source(each, name, partial(secondary_capture, each, plane, making.findings.model))
+            build = partial(secondary_capture, each, plane, making.findings.model)
+            yield of_source(each, name, build, _slice(each, plane) if len(planes) > 1 else "")
 
 
 def summaries(making: Making) -> Iterator[Part]:
@@ -111,6 +115,13 @@ BUILDERS: dict[Kind, Builder] = {
     Kind.SR: reports,
 }
 """A kind that is missing here is made for nobody."""
+
+
+def _slice(subject: Subject, plane: int) -> str:
+    """Which plane of a source, as viewers number it."""
+    shown = subject.findings.images[plane]
+    number = numbers(subject.headers[shown.sop_instance_uid], "InstanceNumber")
+    return f"frame {shown.frame}" if shown.frame is not None else f"I{number[0]:.0f}" if len(number) == 1 else ""
 
 
 def _adc_map(subject: Subject, adc: AdcSeries, cover: Envelope) -> list[EncodedObject]:

@@ -12,6 +12,7 @@ from node.report.codes import ACQUISITION, PAIRED
 from node.report.encode import ascii_text
 from node.report.header import Anatomy
 from node.report.kind import Kind
+from node.report.naming import STUDY, About, series_description
 from node.report.patient import text_of, timezone_of
 from node.report.request import Request
 
@@ -21,11 +22,6 @@ SERIES_PER_RUN = 1000
 _EQUIPMENT = {"Manufacturer": 64, "StationName": 16, "ManufacturerModelName": 64, "DeviceSerialNumber": 64}
 """Of the source, with the longest value of their kind (PS3.5 6.2); software versions are several, and tell no more."""
 _ONLY_SOME = ("Content", "PresentationCreation")  # moments that not every kind of object knows
-_DESCRIPTIONS = {
-    Kind.SEG: "segmentation", Kind.MAP: "probability map", Kind.ADC: "ADC map", Kind.GSPS: "outlines",
-    Kind.SC: "overlay", Kind.PDF: "summary", Kind.KOS: "key images", Kind.SEGMENT_SR: "segment report",
-    Kind.SR: "report", Kind.REJECTION: "rejection note",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +35,9 @@ class Envelope:
     sop_instance_uid: str
     series_number: int
     series_description: str
+    """In ASCII."""
+    description: bytes
+    """The same with the words of the source, in the character set of the source."""
     moment: datetime
     serial_number: str
     device_uid: str
@@ -49,7 +48,9 @@ class Envelope:
     """SOP Instance UID of the report that everybody gets: what is said of the study has one tracking UID everywhere."""
 
 
-def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdentity, request: Request) -> Envelope:
+def envelope(
+    kind: Kind, order: int, key: str, run_hash: str, model: ModelIdentity, request: Request, of: About = STUDY
+) -> Envelope:
     """The envelope of one object.
 
     Parameters
@@ -61,16 +62,18 @@ def envelope(kind: Kind, order: int, key: str, run_hash: str, model: ModelIdenti
     run_hash
         The fingerprint of the inputs: with the number of the run, kind and key it decides the UIDs, so that they are
         the same after a crash and others when a result replaces one.
+    of
+        What it is about, for its description.
     """
+    text, raw = series_description(kind, request.run, model, of)
     return Envelope(
         kind=kind,
         order=order,
         series_instance_uid=uid_of(run_hash, str(request.run), kind, key, "series"),
         sop_instance_uid=uid_of(run_hash, str(request.run), kind, key, "instance"),
         series_number=FIRST_SERIES_NUMBER + (request.run - 1) * SERIES_PER_RUN + order,
-        series_description=ascii_text(
-            f"AI {_DESCRIPTIONS[kind]}{_run_words(request.run)} ({model.name} {model.version})", 64
-        ),
+        series_description=text,
+        description=raw,
         moment=request.now,
         serial_number=serial_number(request.installation),
         device_uid=device_uid(request.installation, model.weights_sha256),
@@ -140,11 +143,6 @@ def acquisition(source: Dataset) -> Dataset | None:
     purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning = ACQUISITION[:3]
     item.PurposeOfReferenceCodeSequence = [purpose]
     return item
-
-
-def _run_words(run: int) -> str:
-    """Which of several series of one kind is the newest; nothing where there is but one."""
-    return f", run {run}" if run > 1 else ""
 
 
 def moment_in(now: datetime, offset: str) -> tuple[str, str]:

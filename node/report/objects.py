@@ -23,6 +23,7 @@ from node.report.chain import Serving, in_form, servings, variant_of
 from node.report.encode import EncodedObject
 from node.report.envelope import envelope
 from node.report.kind import Kind
+from node.report.naming import STUDY, about
 from node.report.parts import Making, Part
 from node.report.profile import Form, Profile
 from node.report.request import Request, Source
@@ -113,6 +114,7 @@ class _Shelf:
         self.request = request
         self._run_hash = run_hash
         self._projections = {each.key: each.is_projection for each in subjects}
+        self._about = {each.key: about(each, subjects) for each in subjects}
         self._made: list[EncodedObject] = []
         self._places: dict[tuple[Kind, str, str], range] = {}
         self._roles: dict[int, list[Role]] = {}
@@ -125,7 +127,8 @@ class _Shelf:
             key = f"{part.key}@{variant}" if variant else part.key
             order = self.request.first_order + len(self._made)
             request = replace(self.request, profile=profile)
-            cover = envelope(form.kind, order, key, self._run_hash, self.findings.model, request)
+            of = self._about.get(part.source, STUDY).part(part.detail)
+            cover = envelope(form.kind, order, key, self._run_hash, self.findings.model, request, of)
             start = len(self._made)
             self._made += part.make(cover)
             self._places[name] = range(start, len(self._made))

@@ -13,6 +13,7 @@ from models.findings import Findings
 from node.report.encode import EncodedObject, result_of
 from node.report.envelope import Envelope
 from node.report.kind import Kind
+from node.report.naming import with_description
 from node.report.request import Request
 from node.report.subject import Subject
 
@@ -41,20 +42,24 @@ class Part:
     """The key of the subject that it shows; empty for the study."""
     make: Callable[[Envelope], Sequence[EncodedObject]]
     """Empty when there is nothing to make after all."""
+    detail: str = ""
+    """For people, what tells it from the others about the same source."""
 
 
 Builder = Callable[[Making], Iterable[Part]]
 
 
-def of_source(subject: Subject, name: str, build: Callable[[Envelope], Dataset | None]) -> Part:
+def of_source(subject: Subject, name: str, build: Callable[[Envelope], Dataset | None], detail: str = "") -> Part:
     """A part that is one object about one source.
 
     Parameters
     ----------
     name
         Tells it from the others about the same source; empty for the first.
+    detail
+        The same for people.
     """
-    return Part(subject.key + name, subject.key, lambda cover: _encoded(subject, cover, build(cover)))
+    return Part(subject.key + name, subject.key, lambda cover: _encoded(subject, cover, build(cover)), detail)
 
 
 def of_study(making: Making, build: Callable[[Envelope], Dataset | None]) -> Part:
@@ -64,4 +69,6 @@ def of_study(making: Making, build: Callable[[Envelope], Dataset | None]) -> Par
 
 
 def _encoded(subject: Subject, cover: Envelope, ds: Dataset | None) -> list[EncodedObject]:
-    return [] if ds is None else [result_of(cover.kind, cover.order, ds, subject.carried)]
+    if ds is None:
+        return []
+    return [result_of(cover.kind, cover.order, ds, with_description(subject.carried, cover.description))]

@@ -73,14 +73,25 @@ def carried(source: Dataset) -> dict[BaseTag, bytes]:
         if element is not None:
             elements[_tag(keyword)] = element
         elif keyword in REQUIRED:
-            elements[_tag(keyword)] = _short(_tag(keyword), dictionary_VR(_tag(keyword)), b"")
+            elements[_tag(keyword)] = short_element(_tag(keyword), dictionary_VR(_tag(keyword)), b"")
     character_set = _declared(source)
     if character_set.strip(b" \0"):
-        elements[CHARACTER_SET] = _short(CHARACTER_SET, "CS", character_set)
+        elements[CHARACTER_SET] = short_element(CHARACTER_SET, "CS", character_set)
     offset = timezone_of(source)
     if offset:
-        elements[TIMEZONE] = _short(TIMEZONE, "SH", offset.encode("ascii"))
+        elements[TIMEZONE] = short_element(TIMEZONE, "SH", offset.encode("ascii"))
     return elements
+
+
+def bytes_of(source: Dataset, keyword: str) -> bytes:
+    """The bytes of a text element as they stood in the source; empty when absent or unreadable."""
+    return _raw_value(source, _tag(keyword)) or b""
+
+
+def character_sets(source: Dataset) -> tuple[str, ...]:
+    """The values of *Specific Character Set* (0008,0005) of a source; empty when undeclared."""
+    declared = _declared(source).decode("ascii", errors="replace").strip(" \0")
+    return tuple(each.strip() for each in declared.split("\\")) if declared else ()
 
 
 def text_of(source: Dataset, keyword: str) -> str:
@@ -152,7 +163,7 @@ def _element(source: Dataset, keyword: str) -> bytes | None:
         if repaired is None:
             return None
         value = repaired
-    return _short(tag, vr, value) if len(value) < 0xFFFE else None
+    return short_element(tag, vr, value) if len(value) < 0xFFFE else None
 
 
 def _repaired(keyword: str, vr: str, value: bytes, source: Dataset) -> bytes | None:
@@ -251,11 +262,11 @@ def _declared(source: Dataset) -> bytes:
 
 def _encodings(source: Dataset) -> list[str]:
     """Python's names for the declared character sets; what is unknown counts as Latin 1, byte for byte."""
-    names = _declared(source).decode("ascii", errors="replace").strip(" \0").split("\\")
+    names = character_sets(source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return list(convert_encodings([name.strip() for name in names]))
+            return list(convert_encodings(list(names) or [""]))
         except LookupError:
             return ["iso8859"]
 
@@ -270,7 +281,7 @@ def _encoded(element: DataElement, encodings: list[str]) -> bytes:
     return bytes(buffer.getvalue())
 
 
-def _short(tag: BaseTag, vr: str, value: bytes) -> bytes:
+def short_element(tag: BaseTag, vr: str, value: bytes) -> bytes:
     """An element with a 16-bit length (PS3.5 7.1.2), padded to even length."""
     if len(value) % 2:
         value += b"\0" if vr == "UI" else b" "

@@ -48,6 +48,8 @@ class Caption:
     label: str
     lines: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    shown: str = ""
+    """Which image it is."""
 
 
 def picture(
@@ -173,7 +175,8 @@ def _write(
     texts = [(caption.label, _LABEL), *((text, _WHITE) for text in caption.lines)]
     for number, (text, colour) in enumerate(texts):
         draw.text((indent, number * line + size // 5), text, font=_fitting(draw, text, size, widest), fill=colour)
-    for x, text in zip(panels, ("original", "with outlines"), strict=True):
+    original = f"original: {caption.shown}" if caption.shown else "original"
+    for x, text in zip(panels, (original, "with outlines"), strict=True):
         draw.text((x + indent, above - line + size // 6), text, font=_font(size), fill=_GREY)
     for number, text in enumerate(caption.notes):
         draw.text((indent, end + number * line + size // 4), text, font=_fitting(draw, text, size, widest), fill=_GREY)

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from models.findings import ImageRef, ModelIdentity
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
+from node.report.naming import place_line
 from node.report.patient import text_of
 from node.report.picture import Caption, Mark, picture
 from node.report.subject import Subject, largest_plane
@@ -39,7 +40,7 @@ def secondary_capture(subject: Subject, plane: int, model: ModelIdentity, cover:
         raise ValueError(f"the display is {display.shape}, its image is {(int(header.Rows), int(header.Columns))}")
     spacing = subject.findings.spacing
     pixels = picture(
-        display, _marks(subject, shown), _caption(subject, model, cover), spacing.row_mm / spacing.column_mm
+        display, _marks(subject, shown), _caption(subject, plane, model, cover), spacing.row_mm / spacing.column_mm
     )
     ds = SCImage(
         pixel_array=np.ascontiguousarray(pixels),
@@ -85,7 +86,7 @@ def _marks(subject: Subject, shown: ImageRef) -> list[Mark]:
     return marks
 
 
-def _caption(subject: Subject, model: ModelIdentity, cover: Envelope) -> Caption:
+def _caption(subject: Subject, plane: int, model: ModelIdentity, cover: Envelope) -> Caption:
     found = subject.findings
     lines = [*headlines(found, subject.study, subject.is_projection)]
     lines += [
@@ -95,4 +96,9 @@ def _caption(subject: Subject, model: ModelIdentity, cover: Envelope) -> Caption
     if len(subject.lesions) > MAX_LINES:
         lines.append(f"and {len(subject.lesions) - MAX_LINES} more")
     notes = (*standing_notes(model, cover.content_qualification), *notes_of(found))
-    return Caption(f"{LABEL}   {model_line(model)}", tuple(lines), tuple(ascii_text(note) for note in notes))
+    return Caption(
+        label=f"{LABEL}   {model_line(model)}",
+        lines=tuple(lines),
+        notes=tuple(ascii_text(note) for note in notes),
+        shown=place_line(subject, plane),
+    )

@@ -26,11 +26,11 @@ from node.report.profile import Profile, SegmentationType
 from node.report.subject import Subject, name_of
 
 COLOURS: dict[Answer, tuple[float, float, float]] = {  # CIELab (PS3.3 C.10.7.1.1) of the colours in picture.py
-    Answer.MALIGNANT: (60.0, 66.0, 47.0),
-    Answer.BENIGN: (80.0, -30.0, -20.0),
-    Answer.TUMOUR: (73.0, 33.0, 60.0),
+    Answer.MALIGNANT: (59.4, 65.4, 43.8),
+    Answer.BENIGN: (77.6, -27.4, -26.7),
+    Answer.TUMOUR: (71.8, 32.9, 61.6),
 }
-OTHER_COLOUR = (83.0, 12.0, 76.0)
+OTHER_COLOUR = (83.3, 6.5, 75.8)
 
 
 def parts(subject: Subject, encoding: SegmentationType = SegmentationType.BINARY) -> tuple[tuple[Lesion, ...], ...]:

@@ -8,6 +8,7 @@ from node.report.codes import KINDS
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, moment_in
 from node.report.header import numbers
+from node.report.naming import place_line
 from node.report.page import Bar, Page, Row, Views
 from node.report.patient import timezone_of
 from node.report.person import NOT_DRAWABLE, day_line, name_line, text_line
@@ -168,20 +169,7 @@ def _view(subject: Subject, plane: int) -> Views | None:
         if (outline.sop_instance_uid, outline.frame) == (shown.sop_instance_uid, shown.frame)
     ]
     plain, outlined = panels(display, marks, spacing.row_mm / spacing.column_mm, LABELS_PER_PANEL)
-    return Views(plain, outlined, _place(subject, plane), bool(marks))
-
-
-def _place(subject: Subject, plane: int) -> str:
-    """Which plane this is, as a viewer numbers it."""
-    shown = subject.findings.images[plane]
-    header = subject.headers[shown.sop_instance_uid]
-    series, image = numbers(header, "SeriesNumber"), numbers(header, "InstanceNumber")
-    parts = [f"series {series[0]:.0f}"] if series else []
-    if shown.frame is not None:
-        parts.append(f"frame {shown.frame}")
-    elif image:
-        parts.append(f"image {image[0]:.0f}")
-    return ", ".join(parts)
+    return Views(plain, outlined, place_line(subject, plane), bool(marks))
 
 
 def _table(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[Row, ...]]:
@@ -201,7 +189,7 @@ def _table(found: Sequence[Found]) -> tuple[tuple[str, ...], tuple[Row, ...]]:
             cells.append(f"{told} {_unit(mine[0].unit)}" if mine else "")
         columns.append((head, cells))
     columns.append(
-        ("largest on", [_place(subject, largest_plane(subject.findings, lesion)) for subject, lesion in found])
+        ("largest on", [place_line(subject, largest_plane(subject.findings, lesion)) for subject, lesion in found])
     )
     kept = [(head, cells) for head, cells in columns if any(cells)]
     heads = tuple(head for head, _ in kept)

@@ -169,6 +169,19 @@ class Ohif:
         shown = self.browser.ask(f"{SHOWN}.map(v => v.getCurrentImageId()).find(i => i)")
         return str(shown).split("/instances/")[1].split("/")[0]
 
+    def go_to(self, sop_instance_uid: str) -> None:
+        """Scroll to an image of the series that is shown."""
+        uid = json.dumps(f"/instances/{sop_instance_uid}/")
+        self.browser.ask(
+            f"(v => window.cornerstone.utilities.jumpToSlice(v.element, {{imageIndex: v.getImageIds()"
+            f".findIndex(i => i.includes({uid}))}}))({SHOWN}.find(v => v.getCurrentImageId()))"
+        )
+        self.shows(sop_instance_uid)
+
+    def shows(self, sop_instance_uid: str) -> None:
+        """Wait until an image is shown."""
+        self._until(lambda: self.image() == sop_instance_uid, "the image is not shown")
+
     def own_words(self, shape: tuple[int, ...]) -> Mask:
         """Where OHIF writes and draws its own over the image: all that is small and neither image nor annotation."""
         mask, viewport = np.zeros(shape[:2], dtype=bool), self.viewport()

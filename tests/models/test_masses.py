@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from scipy import ndimage
 from scipy.spatial.distance import pdist
 
@@ -67,6 +68,19 @@ def test_outlines_name_their_slices_in_order():
     for each in made:
         assert each.points.min(axis=0) == pytest.approx([5, 4], abs=0.5)
         assert each.points.max(axis=0) == pytest.approx([10, 8], abs=0.5)
+
+
+def test_an_outline_on_a_slice_follows_the_mask_within_half_a_pixel():
+    rows, columns = np.mgrid[:40, :40]
+    shape = (1, 40, 40)
+    mask = (np.hypot(rows - 21.3, columns - 18.2) < 15)[None]
+    (found,) = masses(mask, 1)
+    (made,) = outlines(found, [ImageRef("0")], shape[1:])
+    image = Image.new("1", (400, 400))
+    ImageDraw.Draw(image).polygon([(10 * float(x), 10 * float(y)) for x, y in made.points], fill=1)
+    shares = np.asarray(image).reshape(40, 10, 40, 10).mean(axis=(1, 3))
+    overlap = np.minimum(shares, mask[0]).sum() / np.maximum(shares, mask[0]).sum()
+    assert overlap > 0.97
 
 
 def test_a_body_of_two_parts_on_a_slice_has_two_outlines_there():

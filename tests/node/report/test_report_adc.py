@@ -15,6 +15,7 @@ from node.report.adc import adc_image
 from node.report.encode import encoded, part10
 from node.report.envelope import envelope
 from node.report.kind import Kind
+from node.report.naming import about
 from node.report.objects import run_hash_of
 from node.report.profile import Profile
 from node.report.request import AdcSeries
@@ -68,7 +69,7 @@ def test_it_says_what_it_is_and_that_we_made_it(images: list[Dataset]) -> None:
     for number, ds in enumerate(images, start=1):
         assert list(ds.ImageType) == ["DERIVED", "SECONDARY", "DIFFUSION MAP", "ADC"]
         assert (ds.Modality, ds.Manufacturer, ds.InstanceNumber) == ("MR", "Osteon", number)
-        assert ds.SeriesDescription == "AI ADC map (knee-unet 1.2)"
+        assert ds.SeriesDescription == "AI ADC map S1 (knee-unet 1.2)"
         assert ds.DerivationCodeSequence[0].CodeValue == "113041"
         assert "b = 0, 800 s/mm2" in ds.DerivationDescription
         assert facts_of(ds).is_own_result, "it must never start a run"
@@ -128,7 +129,7 @@ def test_the_images_are_what_they_would_be_if_each_were_made_alone(case: Case) -
     assert source.adc is not None
     run = run_hash_of(case.findings, case.sources, case.request)
     each = subject(case.findings.sources[0], source, case.findings.model, run, case.request)
-    series = envelope(Kind.ADC, 1, each.key, run, case.findings.model, case.request)
+    series = envelope(Kind.ADC, 1, each.key, run, case.findings.model, case.request, about(each, [each]))
     made = [one for one in case.made() if one.kind is Kind.ADC]
     alone = [encoded(adc_image(each, source.adc, index, series), each.carried) for index in range(len(made))]
     assert [one.data for one in made] == alone
