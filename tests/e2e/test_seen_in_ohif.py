@@ -186,7 +186,7 @@ def test_the_report_opens_with_its_outline_where_it_is_and_its_numbers(name: str
     sight = found.report
     assert sight is not None
     lesion = groups(found.study.results["SR"][0])[0]
-    assert sight.likeness(found.study.images[sight.image]) > LEAST_LIKE, "the image beneath is not the one that was sent"
+    assert sight.likeness(found.study.images[sight.image]) > LEAST_LIKE, "the image beneath is another than was sent"
     numbers = as_ohif_writes(lesion)
     assert any(all(line in text for line in numbers) for text in sight.texts), (numbers, sight.texts)
     outline = items(lesion, "region")[0]
