@@ -258,7 +258,10 @@ def read_config(path: Path | None) -> Config:
     config, faults = config_from(tables, path.resolve().parent)
     if faults:
         lines = "\n  ".join(faults)
-        raise ConfigurationError(f"configuration {path} has {len(faults)} fault(s):\n  {lines}")
+        raise ConfigurationError(
+            f"configuration {path} has {len(faults)} fault(s):\n  {lines}\n"
+            "Correct them there; deploy/node.example.toml shows every key with its default."
+        )
     return config
 
 
@@ -348,6 +351,8 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
             f"node.ae_title: {title!r} has {len(title)} characters; DICOM allows 1 to {AE_TITLE_LIMIT} printable ASCII "
             "characters without backslash. Shorten it here and in the PACS."
         )
+    if "\0" in config.node.data_folder:
+        faults.append(f"node.data_folder: {config.node.data_folder!r} holds a zero byte, which no path has.")
     _check_listen(config.listen, faults)
     if config.node.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         faults.append(f"node.log_level: {config.node.log_level!r} is none of DEBUG, INFO, WARNING, ERROR.")
@@ -363,7 +368,11 @@ def _check_meaning(config: Config, faults: list[str]) -> None:
     if url and not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
         faults.append("database.url: it must start with sqlite:/// or postgresql://.")
     if config.settle.cap_s < config.settle.patience_s:
-        faults.append("settle.cap_s: it must not be shorter than settle.patience_s.")
+        settle = config.settle
+        faults.append(
+            f"settle.cap_s: {settle.cap_s} is shorter than settle.patience_s ({settle.patience_s}). Raise the one or "
+            "lower the other."
+        )
 
 
 def _check_listen(section: ListenSection, faults: list[str]) -> None:
