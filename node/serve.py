@@ -24,7 +24,8 @@ from storage.errors import Damaged, InUse, SchemaMismatch
 
 log = logging.getLogger(__name__)
 
-STOP_LIMIT_S = 20.0
+STOP_LIMIT_S = 15.0
+"""For the parts; the whole node has stopped within 20 s."""
 _RESTART_S = (0.2, 1.0, 5.0, 15.0, 60.0)
 _HEALTHY_S = 60.0
 _PR_SET_PDEATHSIG = 1

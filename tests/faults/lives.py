@@ -28,13 +28,15 @@ _BUNDLE = PROJECT / "models" / "bundles" / "knee"
 class Life(ABC):
     """A node in a folder of its own, whose PACS are the peers named."""
 
-    def __init__(self, folder: Path, ports: Mapping[str, int], settings: Settings | None = None):
+    def __init__(
+        self, folder: Path, ports: Mapping[str, int], settings: Settings | None = None, *, confirm: str = "auto"
+    ):
         self.node = Node(folder, settings)
         self.order = folder / "fault-point"
         """Where the product looks for the fault point at which it has to die (storage/faultpoints.py)."""
         self.engine = open_database(read_config(self.node.config))
         with begin(self.engine) as conn:
-            waiting.add_peers(conn, ports, confirm="auto", may_send=False)
+            waiting.add_peers(conn, ports, confirm=confirm, may_send=False)
             waiting.add_peers(conn, {waiting.SENDER.lower(): 104}, results="none")
 
     @abstractmethod
@@ -84,7 +86,7 @@ class Whole(Life):
         models.mkdir(parents=True)
         (models / "knee").symlink_to(_BUNDLE)
         own = {"work": {"models_folder": str(models)}}
-        super().__init__(folder, ports, own | dict(settings or {}))
+        super().__init__(folder, ports, own | dict(settings or {}), confirm="auto")
 
     def start(self) -> Child:
         return self.node.start(env=self.env)

@@ -18,6 +18,7 @@ from tests.faults import (
     misbehaving,
     poison,
     power,
+    restarts,
     side_by_side,
     starved,
     traffic,
@@ -43,6 +44,8 @@ CHECKS: dict[str, Check] = {
         away.AWAY,
         poison.POISON,
         clock_jumps.CLOCK_JUMPS,
+        restarts.RESTART,
+        restarts.STOP,
         power.POWER,
         power.FULL,
     )

@@ -61,7 +61,7 @@ class Waiting:
 
     def _peer(self, name: str) -> peers.Peer:
         with reading(self.engine) as conn:
-            return peers.by_name(conn, name)
+            return peer_named(conn, name)
 
 
 def opened(folder: Path, section: SendSection = QUICK) -> Waiting:
@@ -77,6 +77,11 @@ def add_peers(conn: Connection, ports: Mapping[str, int], **more: object) -> dic
         name: peers.add(conn, replace(peers.Peer(0, name, name.upper(), HOST, port), **usual), time.time())  # type: ignore[arg-type]
         for name, port in ports.items()
     }
+
+
+def peer_named(conn: Connection, name: str) -> peers.Peer:
+    """A peer as it is stored."""
+    return peers.by_name(conn, name)
 
 
 def arrive(conn: Connection, study: str, now: float) -> int:
