@@ -19,7 +19,7 @@ import numpy.typing as npt
 from models import masses, verdict
 from models.card import Bundle, Card, of_kind
 from models.findings import Answer, Findings, Lesion, Maps, ModelIdentity, SourceFindings, Spacing, SpacingSource
-from models.hand_card import CLASSES, ROLE, HandCard
+from models.hand_card import CLASSES, ROLE, HandCalibration, HandCard
 from models.hand_input import plan_of, prepared
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
@@ -149,7 +149,7 @@ class HandModel:
             Between rows and between columns, mm.
         """
         said = self.look(voxels, spacing)
-        return classes(said.way, said.logits, self.card.calibration.temperature)
+        return classes(said.way, said.logits, self.card.calibration)
 
     def look(self, voxels: Float, spacing: tuple[float, float]) -> Network:
         """Run the network over every slice."""
@@ -165,7 +165,7 @@ class HandModel:
         marks = [time.perf_counter()]
         spacing = volume.grid.spacing
         said = self.look(volume.voxels, (spacing[1], spacing[2]))
-        probabilities = classes(said.way, said.logits, self.card.calibration.temperature)
+        probabilities = classes(said.way, said.logits, self.card.calibration)
         marks.append(time.perf_counter())
         answer = examine(probabilities, volume.grid.voxel_mm3, self.card)
         answer = replace(answer, strangeness=said.strangeness, tumour=probabilities.tumour if with_maps else None)
@@ -209,9 +209,10 @@ class Classes:
         return self.way.restored(self.values[number])
 
 
-def classes(way: Plan, logits: Float, temperature: float) -> Classes:
-    """Probabilities from logits, both on the padded grid."""
-    grown = logits / np.float32(temperature)
+def classes(way: Plan, logits: Float, asked: HandCalibration) -> Classes:
+    """Calibrated probabilities from logits, both on the padded grid."""
+    grown = logits / np.float32(asked.temperature)
+    grown[0] += np.float32(asked.background_bias)
     grown -= grown.max(axis=0)
     np.exp(grown, out=grown)
     grown /= grown.sum(axis=0)

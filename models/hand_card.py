@@ -47,13 +47,16 @@ class HandThresholds(Limits):
 
 @dataclass(frozen=True, slots=True)
 class HandCalibration(Scaling):
-    """`temperature` is of the logits of a pixel; the others are of a study, over all its series."""
+    """`temperature` and `background_bias` are of the logits of a pixel; the others of a study, over all its series."""
 
     study_temperature: float
     study_bias: float
     """sigmoid(logit / study_temperature + study_bias) of the mean logit of the series: that there is a tumour."""
     kind_temperature: float
     """softmax(mean logarithm over the series / kind_temperature) of the kinds of the largest lesions."""
+    background_bias: float = 0.0
+    """Added to a pixel's logit of `normal` after the temperature: a training in which pixels of tumours weigh more than
+    others sees too many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,8 @@ class HandCard(Card):
         place.within("thresholds.kind", self.thresholds.kind, 0.0, 1.0)
         for name in ("study_temperature", "kind_temperature"):
             place.within(f"calibration.{name}", getattr(self.calibration, name), 0.01, 100.0)
-        place.within("calibration.study_bias", self.calibration.study_bias, -100.0, 100.0)
+        for name in ("study_bias", "background_bias"):
+            place.within(f"calibration.{name}", getattr(self.calibration, name), -100.0, 100.0)
         if set(self.files) != {ROLE}:
             raise place.refused("files", sorted(self.files), f"it is {ROLE}")
         if self.classes != CLASSES:

@@ -188,9 +188,17 @@ def test_a_temperature_flattens_the_softmax():
     logits = np.zeros((6, 1, 1, 1), dtype=np.float32)
     logits[2] = 2.0
     way = plan((1, 1), (1.0, 1.0), 1.0, (1, 1))
-    said = classes(way, logits, 2.0).values[:, 0, 0, 0]
+    said = classes(way, logits, replace(CARD.calibration, temperature=2.0)).values[:, 0, 0, 0]
     assert said[2] == pytest.approx(np.e / (np.e + 5))
     assert said[0] == pytest.approx(1 / (np.e + 5))
+
+
+def test_a_bias_of_the_background_makes_every_kind_rarer():
+    logits = np.zeros((6, 1, 1, 1), dtype=np.float32)
+    way = plan((1, 1), (1.0, 1.0), 1.0, (1, 1))
+    said = classes(way, logits, replace(CARD.calibration, background_bias=float(np.log(5.0)))).values[:, 0, 0, 0]
+    assert said.tolist() == pytest.approx([0.5, *[0.1] * 5])
+    assert not logits.any(), "what the network said stays as it was"
 
 
 def test_a_region_has_the_mean_of_what_its_voxels_say():

@@ -11,12 +11,12 @@ import numpy.typing as npt
 
 from models.card import Bundle, Card, FileEntry, Stage, contract_of, of_kind
 from models.hand import contract
-from models.hand_card import CLASSES, ROLE, SYSTEM, HandCalibration, HandCard, HandThresholds
+from models.hand_card import CLASSES, ROLE, SYSTEM, HandCard, HandThresholds
 from models.stack_card import NeedSpec, StackInput
 from training import card_writer
 from training.export import export, prove
 from training.hand.calibrate import Choice
-from training.hand.evaluate import Figures
+from training.hand.evaluate import UNCALIBRATED, Figures
 from training.hand.recipe import Recipe
 from training.hand.serving import Known, Served
 
@@ -109,7 +109,7 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> HandCard:
         files={},
         classes=CLASSES,
         thresholds=HandThresholds(mask=0.5, region_min_mm3=40.0, tumour=0.5, kind=0.5, unlike=ANYTHING),
-        calibration=HandCalibration(1.0, 1.0, 0.0, 1.0),
+        calibration=UNCALIBRATED,
         measured={},
         training={**facts, "recipe_sha256": recipe.digest(), "preset": recipe.name, "paper": PAPER},
     )

@@ -1,8 +1,10 @@
 """Chooses what the card of a hand bundle decides by, on the validation patients, through the node's own pipeline.
 
-First one temperature of the pixels' logits (least negative log-likelihood over contested pixels). Then the mask
-threshold with the highest IoU of any tumour. Then, on whole studies, temperature and bias of "there is a tumour", and
-the temperature of the kinds.
+First the pixels' logits: one temperature, and a bias of the background. Then the mask threshold with the highest IoU of
+any tumour. Then, on whole studies, temperature and bias of "there is a tumour", and the temperature of the kinds.
+
+What is fitted has the least negative log-likelihood; what is kept, of that and of nothing at all, has the least
+calibration error. A fit follows the few answers that are surely wrong, and can be worse for all the others than none.
 """
 
 import logging
@@ -16,7 +18,7 @@ from models.hand import conclude
 from models.hand_card import HandCalibration, HandCard, HandThresholds
 from models.metrics import expected_calibration_error
 from training.familiarity import FAMILIAR, SLACK
-from training.hand.evaluate import Floats, Looked, Patient, contested, judge, softmax, study_probabilities
+from training.hand.evaluate import UNCALIBRATED, Floats, Looked, Patient, contested, judge, softmax, study_probabilities
 from training.hand.scores import Ints
 
 log = logging.getLogger(__name__)
@@ -24,7 +26,13 @@ log = logging.getLogger(__name__)
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
+GAIN = 0.005
+"""Of the calibration error: what is fitted must save so much of it, else nothing is scaled."""
 _HELD = 1e-6
+
+Scale = tuple[float, float]
+"""A temperature, and what is added to the logit of the background after it."""
+AS_IT_IS: Scale = (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +50,56 @@ class Choice:
 def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
     """Thresholds and calibration from what the network says of the validation patients."""
     logits, truth = contested(looked)
-    temperature = pixel_temperature(logits, truth)
-    card = replace(card, calibration=HandCalibration(temperature, 1.0, 0.0, 1.0))
-    card = replace(card, thresholds=replace(card.thresholds, mask=_mask_threshold(looked, temperature)))
+    scale = pixel_scale(logits, truth)
+    card = replace(card, calibration=replace(UNCALIBRATED, temperature=scale[0], background_bias=scale[1]))
+    card = replace(card, thresholds=replace(card.thresholds, mask=_mask_threshold(looked, card.calibration)))
     patients = judge(looked, card)
-    calibration = study_calibration(patients, temperature)
-    after = [
-        replace(each, study=conclude([series.answer for series in each.series], replace(card, calibration=calibration)))
-        for each in patients
+    calibration = study_calibration(patients, card)
+    before, now = (round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
+    errors = [
+        round(study_error(patients, replace(card, calibration=each)), 4) for each in (card.calibration, calibration)
     ]
-    kinds = np.array([patient.case.kind for patient in patients])
-    errors = [round(expected_calibration_error(study_probabilities(each), kinds), 4) for each in (patients, after)]
-    before, now = (round(expected_calibration_error(softmax(logits, each), truth), 4) for each in (1.0, temperature))
     thresholds, strange = card.thresholds, tuple[float, ...]()
     if thresholds.unlike is not None:
         strange = tuple(np.quantile([one.strangeness for one in looked], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
         thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
     return Choice(thresholds, calibration, (before, now), (errors[0], errors[1]), strange)
+
+
+def pixel_scale(logits: Floats, truth: Ints) -> Scale:
+    """Temperature and bias of pixels: the best of a temperature alone, of both together, and of neither.
+
+    Parameters
+    ----------
+    logits
+        `(n, classes)`, the background first.
+    truth
+        `(n,)` class numbers.
+    """
+
+    def loss(parameters: Floats) -> float:
+        said = softmax(logits, float(np.exp(parameters[0])), float(parameters[1]))[np.arange(truth.size), truth]
+        return float(-np.log(np.maximum(said, _HELD)).mean())
+
+    found = scipy.optimize.minimize(loss, np.zeros(2), method="Nelder-Mead", bounds=((-1.6, 3.0), (-20.0, 20.0)))
+    fitted = [
+        (pixel_temperature(logits, truth), 0.0),
+        (round(float(np.exp(found.x[0])), 4), round(float(found.x[1]), 4)),
+    ]
+    errors = [pixel_error(logits, truth, each) for each in fitted]
+    best = int(np.argmin(errors))
+    return fitted[best] if errors[best] < pixel_error(logits, truth, AS_IT_IS) - GAIN else AS_IT_IS
+
+
+def pixel_error(logits: Floats, truth: Ints, scale: Scale) -> float:
+    """The calibration error of pixels, scaled so."""
+    return expected_calibration_error(softmax(logits, *scale), truth)
+
+
+def study_error(patients: Sequence[Patient], card: HandCard) -> float:
+    """The calibration error of studies, concluded by a card from series that were examined before."""
+    said = [replace(each, study=conclude([one.answer for one in each.series], card)) for each in patients]
+    return expected_calibration_error(study_probabilities(said), np.array([each.case.kind for each in patients]))
 
 
 def pixel_temperature(logits: Floats, truth: Ints) -> float:
@@ -79,8 +120,31 @@ def pixel_temperature(logits: Floats, truth: Ints) -> float:
     return _least(loss)
 
 
-def study_calibration(patients: Sequence[Patient], temperature: float) -> HandCalibration:
-    """Temperature and bias of a study's tumour, and the temperature of its kinds, from uncalibrated answers."""
+def study_calibration(patients: Sequence[Patient], card: HandCard) -> HandCalibration:
+    """The card's calibration with temperature and bias of a study's tumour, and the temperature of its kinds.
+
+    Each is kept only where it makes the calibration error of studies less.
+
+    Parameters
+    ----------
+    patients
+        As judged by `card`, which scales pixels and not yet studies.
+    """
+    tumour, bias = _tumour_scale(patients)
+    kinds = _kind_temperature(patients)
+    plain = card.calibration
+    fitted = [
+        replace(plain, kind_temperature=kinds),
+        replace(plain, study_temperature=tumour, study_bias=bias),
+        replace(plain, study_temperature=tumour, study_bias=bias, kind_temperature=kinds),
+    ]
+    errors = [study_error(patients, replace(card, calibration=each)) for each in fitted]
+    best = int(np.argmin(errors))
+    return fitted[best] if errors[best] < study_error(patients, card) - GAIN else plain
+
+
+def _tumour_scale(patients: Sequence[Patient]) -> Scale:
+    """Temperature and bias of the chance that a study has a tumour."""
     sick = np.array([patient.case.kind > 0 for patient in patients])
     chance = np.clip([patient.study.chance for patient in patients], _HELD, 1.0 - _HELD)
     logits = np.log(chance / (1.0 - chance))
@@ -91,19 +155,23 @@ def study_calibration(patients: Sequence[Patient], temperature: float) -> HandCa
         return float(-np.log(np.maximum(right, _HELD)).mean() + TIMID * np.square(parameters).sum())
 
     found = scipy.optimize.minimize(loss, np.zeros(2), method="Nelder-Mead")
+    return round(float(np.exp(found.x[0])), 4), round(float(found.x[1]), 4)
+
+
+def _kind_temperature(patients: Sequence[Patient]) -> float:
+    """The temperature of the kinds, over the patients with a tumour of whom a kind was said."""
     told = [(patient.study.kinds, patient.case.kind - 1) for patient in patients if patient.case.kind]
     known = [(np.log(kinds), kind) for kinds, kind in told if kinds is not None]
-    kinds = 1.0
-    if known:
-        kinds = pixel_temperature(np.array([logs for logs, _ in known]), np.array([kind for _, kind in known]))
-    return HandCalibration(temperature, round(float(np.exp(found.x[0])), 4), round(float(found.x[1]), 4), kinds)
+    if not known:
+        return 1.0
+    return pixel_temperature(np.array([logs for logs, _ in known]), np.array([kind for _, kind in known]))
 
 
-def _mask_threshold(looked: Sequence[Looked], temperature: float) -> float:
+def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
     """The threshold with the highest IoU of any tumour over all voxels."""
     both, either = np.zeros(len(MASK_THRESHOLDS)), np.zeros(len(MASK_THRESHOLDS))
     for each in looked:
-        tumour, truth = each.said(temperature).tumour, each.scan.mask > 0
+        tumour, truth = each.said(asked).tumour, each.scan.mask > 0
         for place, threshold in enumerate(MASK_THRESHOLDS):
             found = tumour >= threshold
             both[place] += float((found & truth).sum())

@@ -119,10 +119,10 @@ def run_calibrate(args: argparse.Namespace) -> str:
     choice = calibrated(read_bundle(args.bundle), patients(args.data), args.threads)
     asked = choice.calibration
     return (
-        f"Mask {choice.thresholds.mask}; temperatures {asked.temperature} of pixels, {asked.study_temperature} (bias "
-        f"{asked.study_bias}) of studies, {asked.kind_temperature} of kinds; calibration error of pixels "
-        f"{choice.pixel_ece[0]} before, {choice.pixel_ece[1]} after, of studies {choice.study_ece[0]} before, "
-        f"{choice.study_ece[1]} after. "
+        f"Mask {choice.thresholds.mask}; temperatures {asked.temperature} (bias {asked.background_bias}) of pixels, "
+        f"{asked.study_temperature} (bias {asked.study_bias}) of studies, {asked.kind_temperature} of kinds; "
+        f"calibration error of pixels {choice.pixel_ece[0]} before, {choice.pixel_ece[1]} after, of studies "
+        f"{choice.study_ece[0]} before, {choice.study_ece[1]} after. "
         f"Next: osteon-train evaluate hand --bundle {args.bundle} --data {args.data} --write"
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.hand import Classes, HandModel, SeriesAnswer, StudyAnswer, classes, conclude, examine
-from models.hand_card import CLASSES, HandCard
+from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.metrics import Estimate, bootstrap, confusion, expected_calibration_error
 from models.slices import Plan
 from training.hand.dataset import Case, Scan
@@ -23,7 +23,9 @@ from training.hand.scores import Ints, binary, ious, mean_iou
 log = logging.getLogger(__name__)
 
 CONTESTED = 0.05
-"""A pixel is contested when it is a tumour, or has this probability of one: elsewhere calibration is easy."""
+"""A pixel is contested when the network, uncalibrated, gives it this probability of a tumour: elsewhere calibration is
+easy. What the pixel truly is has no say: a choice by the truth makes the best calibrated network look too sure."""
+UNCALIBRATED = HandCalibration(temperature=1.0, study_temperature=1.0, study_bias=0.0, kind_temperature=1.0)
 SAMPLED = 2000
 """Contested pixels of each sequence that calibration looks at."""
 STRANGERS = 8
@@ -45,9 +47,9 @@ class Looked:
     logits: npt.NDArray[np.float16]
     strangeness: float = 0.0
 
-    def said(self, temperature: float) -> Classes:
-        """The probabilities at a temperature."""
-        return classes(self.way, self.logits.astype(np.float32), temperature)
+    def said(self, asked: HandCalibration) -> Classes:
+        """The probabilities under a calibration."""
+        return classes(self.way, self.logits.astype(np.float32), asked)
 
     @property
     def voxel_mm3(self) -> float:
@@ -123,7 +125,7 @@ def judge(looked: Sequence[Looked], card: HandCard) -> list[Patient]:
 
 
 def _examined(each: Looked, card: HandCard) -> Examined:
-    said = each.said(card.calibration.temperature)
+    said = each.said(card.calibration)
     answer = replace(examine(said, each.voxel_mm3, card), strangeness=each.strangeness)
     truth = each.scan.mask.astype(np.int64)
     best, likeliest = said.of(0), np.zeros(truth.shape, dtype=np.int64)
@@ -143,14 +145,14 @@ def _examined(each: Looked, card: HandCard) -> Examined:
 
 
 def contested(looked: Sequence[Looked]) -> tuple[Floats, Ints]:
-    """Logits `(n, 6)` and true classes `(n,)` of pixels on the network's grid that are not plainly background."""
+    """Logits `(n, 6)` and true classes `(n,)` of pixels on the network's grid that it does not call plainly normal."""
     logits, truths = [], []
     for number, each in enumerate(looked):
         truth = np.zeros(each.logits.shape[1:], dtype=np.int64)
         for kind in np.unique(each.scan.mask):
             if kind:
                 truth[each.way.resampled((each.scan.mask == kind).astype(np.float32)) >= 0.5] = kind
-        places = np.flatnonzero((truth > 0) | (1.0 - each.said(1.0).values[0] >= CONTESTED))
+        places = np.flatnonzero(1.0 - each.said(UNCALIBRATED).values[0] >= CONTESTED)
         if places.size > SAMPLED:
             places = np.random.default_rng((7, number)).choice(places, SAMPLED, replace=False)
         logits.append(each.logits.reshape(len(CLASSES), -1)[:, places].T.astype(np.float64))
@@ -158,9 +160,11 @@ def contested(looked: Sequence[Looked]) -> tuple[Floats, Ints]:
     return np.concatenate(logits), np.concatenate(truths)
 
 
-def softmax(logits: Floats, temperature: float = 1.0) -> Floats:
-    """Over the last axis."""
-    grown = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
+def softmax(logits: Floats, temperature: float = 1.0, bias: float = 0.0) -> Floats:
+    """Over the last axis, of logits divided by the temperature; `bias` is added to the first."""
+    moved = logits / temperature
+    moved[..., 0] += bias
+    grown = np.exp(moved - moved.max(axis=-1, keepdims=True))
     return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
@@ -185,7 +189,7 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
         return known if known.size else np.array([np.nan])
 
     logits, truth = contested(looked)
-    temperature = card.calibration.temperature
+    scaled = softmax(logits, card.calibration.temperature, card.calibration.background_bias)
     return {
         "patients": len(patients),
         "sequences": len(looked),
@@ -207,7 +211,7 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
         "study_accuracy_6": interval(lambda i: float((answered[i] == kinds[i]).mean())),
         "study_ece_6": round(expected_calibration_error(said, kinds), 4),
         "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),
-        "pixel_ece_after": round(expected_calibration_error(softmax(logits, temperature), truth), 4),
+        "pixel_ece_after": round(expected_calibration_error(scaled, truth), 4),
     }
 
 

@@ -14,13 +14,13 @@ from training.report import Confusion, Told
 def told_of(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCard) -> Told:
     """Of studies, and of pixels."""
     said, kinds = study_probabilities(patients), np.array([patient.case.kind for patient in patients])
-    logits, truth = contested(looked)
+    (logits, truth), asked = contested(looked), card.calibration
     overlaps = [each.overlap for patient in patients if patient.case.kind for each in patient.series]
     return Told(
         rocs={"study with a tumour": (1.0 - said[:, 0], kinds > 0)},
         calibrations={
             "studies": (said, kinds),
-            "contested pixels": (softmax(logits, card.calibration.temperature), truth),
+            "contested pixels": (softmax(logits, asked.temperature, asked.background_bias), truth),
             "the same before calibration": (softmax(logits), truth),
         },
         confusion=Confusion(confusion(kinds, said.argmax(axis=1), len(CLASSES)), CLASSES, CLASSES),
