@@ -20,7 +20,7 @@ from models import masses, verdict
 from models.card import Bundle, Card, of_kind
 from models.findings import Answer, Findings, Lesion, Maps, ModelIdentity, SourceFindings, Spacing, SpacingSource
 from models.hand_card import CLASSES, ROLE, HandCalibration, HandCard
-from models.hand_input import plan_of, prepared
+from models.hand_input import plan_of, prepared, with_neighbours
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, Plan, has_tissue
@@ -175,15 +175,15 @@ class HandModel:
         return answer
 
     def _slices(self, way: Plan, channels: Float, strange: list[float]) -> Iterator[tuple[int, Float]]:
-        """Slice by slice the logits `(classes, *way.padded)`; how strange each tile is goes into `strange`."""
+        """Slice by slice the logits `(classes, *way.padded)`; how strange each inner tile is goes into `strange`."""
         answers: dict[int, list[tuple[tuple[int, int], Float]]] = {}
-        tiles = list(way.inputs(channels, 0))
+        tiles, asked = list(way.inputs(channels, 0)), with_neighbours(channels.shape[1])
         for first in range(0, len(tiles), BATCH):
             batch = tiles[first : first + BATCH]
             said = self._net.run(np.stack([tile for _, _, tile in batch]))
             if self.card.thresholds.unlike is not None:
                 pairs = zip(batch, said["strangeness"], strict=True)
-                strange += [float(value[0]) for (_, _, tile), value in pairs if has_tissue(tile)]
+                strange += [float(value[0]) for (place, _, tile), value in pairs if place in asked and has_tissue(tile)]
             for (index, corner, _), answer in zip(batch, said["mask_logits"], strict=True):
                 answers.setdefault(index, []).append((corner, answer))
                 if len(answers[index]) == len(way.tiles):

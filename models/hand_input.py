@@ -44,6 +44,14 @@ def prepared(asked: HandPreprocess, volume: Float, placed: Plan) -> Float:
     return np.stack([_channel(name, asked, moved, placed) for name in asked.channels])
 
 
+def with_neighbours(slices: int) -> range:
+    """The slices of a stack that have one on either side; all of a stack without such.
+
+    How strange the others are is not asked: in place of the neighbour that they lack they see themselves.
+    """
+    return range(1, slices - 1) if slices > 2 else range(slices)
+
+
 def _channel(name: str, asked: HandPreprocess, moved: Float, placed: Plan) -> Float:
     """One channel of every slice; beyond the ends of the stack the outermost slice is repeated."""
     if name == CLAHE:

@@ -18,6 +18,8 @@ SHRINKAGE = 0.01
 """Of the mean variance, added to each: features that never varied while training would make every image strange."""
 TISSUE = 0.02
 """Pixels below are air or padding, which say how much was imaged and not what: they do not count."""
+_GOLDEN = (5.0**0.5 - 1.0) / 2.0
+"""Steps of so much of a whole fill it evenly, however many there are."""
 FAMILIAR, SLACK = 0.99, 1.5
 """The limit of strangeness: so many times that which this share of validation patients or images stays below."""
 
@@ -47,6 +49,15 @@ class Familiarity(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """`(batch, 1)` for features `(batch, width)`."""
         return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
+
+
+def spread(places: Sequence[int], count: int, turn: int) -> list[int]:
+    """`count` of the places, or as many as there are, evenly spread; other ones in each turn.
+
+    Where many stacks give one slice each, these are of all parts of a stack and not its first.
+    """
+    count = min(count, len(places))
+    return [places[int((turn * _GOLDEN % 1.0 + number) * len(places) / count)] for number in range(count)]
 
 
 def familiar_with(tiles: Sequence[npt.NDArray[np.float32]], features_of: Callable[[Tensor], Tensor]) -> Familiarity:

@@ -159,6 +159,29 @@ def test_a_series_that_is_too_strange_has_no_say_and_makes_no_study_normal(tmp_p
     assert found.probabilities == known.answer([plain]).probabilities
 
 
+class Strange(Session):
+    """A network that finds nothing, and calls the slices as strange as it was told, one after the other."""
+
+    def __init__(self, *told):
+        self._told = np.array(told, dtype=np.float32)[:, None]
+
+    def run(self, images):
+        logits = np.zeros((len(images), 6, *images.shape[2:]), dtype=np.float32)
+        return {"mask_logits": logits, "strangeness": self._told[: len(images)]}
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [((9, 1, 9), 1.0), ((9, 1, 2, 9), 1.5), ((9, 3), 6.0)],
+    ids=["three slices", "four slices", "none in the middle"],
+)
+def test_the_outermost_slices_of_a_stack_lack_a_neighbour_and_do_not_say_how_strange_it_is(told, wanted):
+    card = replace(CARD, thresholds=replace(CARD.thresholds, unlike=50.0))
+    model = hand.HandModel(card, ModelIdentity("hand-deep-ht", "hand", "1", "", "", "phantom"), Strange(*told))
+    stack = np.random.default_rng(1).random((len(told), 64, 64)).astype(np.float32) + 1
+    assert model.look(stack, (CARD.preprocess.spacing_mm,) * 2).strangeness == wanted
+
+
 def test_an_enhanced_object_gets_the_answer_of_its_twin(model):
     single = single_frames(STORED)
     one, other = model.answer([volume(single)]), model.answer([volume([enhanced(single, (5, 2, 0, 4, 1, 3))])])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.familiarity import Familiarity, moments
+from training.familiarity import Familiarity, moments, spread
 
 
 def test_the_training_is_about_one_strange_and_what_is_far_is_more() -> None:
@@ -18,6 +18,13 @@ def test_a_direction_that_never_varied_does_not_make_everything_strange() -> Non
     drawn = torch.randn((500, 2), generator=torch.Generator().manual_seed(2))
     drawn[:, 1] = 5.0
     assert float(Familiarity(drawn)(torch.tensor([[0.0, 5.05]]))) < 1.0
+
+
+def test_stacks_that_give_one_slice_each_give_all_parts_of_a_stack() -> None:
+    turns = [spread(range(1, 8), 1, turn)[0] for turn in range(700)]
+    assert [turns.count(place) for place in range(9)] == pytest.approx([0, *[100] * 7, 0], abs=3)
+    assert spread(range(1, 8), 3, 0) == [1, 3, 5]
+    assert spread(range(1, 8), 50, 4) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_moments_by_hand_are_of_tissue_alone() -> None:

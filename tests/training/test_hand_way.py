@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from PIL import Image
 
 from models.card import read_bundle
@@ -15,7 +16,7 @@ from models.hand_card import HandCard
 from models.session import Device, SessionOptions
 from models.slices import plan
 from training.cli import main
-from training.hand import calibrate, commands, evaluate, fit
+from training.hand import calibrate, commands, evaluate, fit, serving
 from training.hand.batches import BatchSpec, Drawer, slices_of
 from training.hand.dataset import Case, Scan, case_of, folds, read, split, write
 from training.hand.recipe import SMALL
@@ -72,9 +73,7 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
     assert said.logits.shape == (6, len(scan.stack), *said.way.padded)
     assert 0.0 < said.strangeness < card.thresholds.unlike
-    assert measured["reversed_not_assessed"] == 1.0
-    noise = np.random.default_rng(1).uniform(0, 255, scan.stack.shape).astype(np.float32)
-    assert model.look(noise, (scan.spacing_mm, scan.spacing_mm)).strangeness > said.strangeness
+    assert (measured["noise_not_assessed"], measured["reversed_not_assessed"]) == (1.0, 1.0)
     assert measured["sequences_not_assessed"] < 0.2
     assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
 
@@ -166,6 +165,17 @@ def test_neighbours_are_the_slices_on_either_side_also_of_a_chosen_one() -> None
     assert np.array_equal(last.image[3], last.image[1])
     (alone,) = slices_of(scan, TINY.preprocess, [1])
     assert np.array_equal(alone.image, second.image)
+
+
+def test_roughness_by_hand_is_the_step_between_neighbours_over_the_deviation() -> None:
+    """Columns of 0.2 and 0.6: steps of 0 down and 0.4 across, a deviation of 0.2; the other slice is 0.3 away."""
+    plain = torch.tensor([[0.2, 0.6], [0.2, 0.6]])
+    image = torch.stack([plain, plain, plain + 0.3])[None]
+    deviation = np.hypot(0.2, serving.SMOOTH)
+    wanted = [np.log(0.2 / deviation + serving.SMOOTH)] * 3 + [np.log(0.3 / deviation + serving.SMOOTH)]
+    assert serving.roughness(image).tolist()[0] == pytest.approx(wanted, abs=1e-5)
+    padded = torch.nn.functional.pad(image, (2, 2, 2, 2))
+    assert torch.allclose(serving.roughness(padded), serving.roughness(image), atol=1e-6)
 
 
 def drawn() -> tuple[evaluate.Floats, npt.NDArray[np.int64]]:

@@ -1,22 +1,28 @@
 """What is exported around a trained network of hands: its answer, and how strange a slice is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
 
+from models.hand_input import plan_of, with_neighbours
 from models.slices import has_tissue
-from training.familiarity import Familiarity, familiar_with, moments
+from training.familiarity import TISSUE, Familiarity, familiar_with, moments, spread
 from training.hand.batches import slices_of
-from training.hand.dataset import Case
+from training.hand.dataset import Case, Scan
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
 
+Array = npt.NDArray[np.float32]
+
 LEARNED = 600
-"""Slices of the training patients, evenly chosen, that tell what is familiar."""
+"""Tiles of the training patients, evenly chosen, that tell what is familiar."""
+SMOOTH = 0.02
+"""Below this share of the deviation, or this deviation, neighbours are equal."""
 
 
 class Known(NamedTuple):
@@ -42,30 +48,64 @@ class Served(nn.Module):
 
 
 def seen(net: DeepLab, image: Tensor) -> Tensor:
-    """What the first layers make of it: the moments of the stem, which onnxruntime computes once for both answers."""
+    """What the first layers make of it, and how rough it is; onnxruntime computes the stem once for both answers."""
     encoder, given = net.encoder, net.rooted(image)
-    return moments(image, [encoder.stem(F.pixel_unshuffle(given, 2) if encoder.shuffles else given)])
+    stem = encoder.stem(F.pixel_unshuffle(given, 2) if encoder.shuffles else given)
+    return torch.cat([moments(image, [stem]), roughness(image)], dim=1)
+
+
+def roughness(image: Tensor) -> Tensor:
+    """How much neighbours differ within each channel, and from slice to slice, as shares of the channel's deviation.
+
+    Anatomy goes on from pixel to pixel and from slice to slice, and noise does not, whatever its grey values. As
+    logarithms, over tissue alone.
+
+    Parameters
+    ----------
+    image
+        `(batch, channels, rows, columns)`; from the third channel on, other slices of what the second shows.
+    """
+    tissue = (image.mean(dim=1, keepdim=True) > TISSUE).to(image.dtype)
+    mean = _over(image, tissue)
+    deviation = _over((image - mean[:, :, None, None]).square(), tissue).add(SMOOTH**2).sqrt()
+    down = _over((image[:, :, 1:] - image[:, :, :-1]).abs(), tissue[:, :, 1:] * tissue[:, :, :-1])
+    across = _over((image[..., 1:] - image[..., :-1]).abs(), tissue[..., 1:] * tissue[..., :-1])
+    shares = [(down + across) / (2.0 * deviation)]
+    if image.shape[1] > 2:
+        shares.append(_over((image[:, 2:] - image[:, 1:2]).abs(), tissue) / deviation[:, 1:2])
+    return (torch.cat(shares, dim=1) + SMOOTH).log()
+
+
+def _over(values: Tensor, weight: Tensor) -> Tensor:
+    """The weighted mean of every channel, `(batch, channels)`."""
+    return (values * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3)).clamp(min=1.0)
 
 
 @torch.no_grad()
 def learned(net: DeepLab, cases: Sequence[Case], recipe: Recipe) -> Familiarity:
-    """What slices of these patients look like to the network, prepared as the node prepares them.
+    """What slices of these patients look like to the network, prepared and cut as the node does it.
 
     Raises
     ------
     DataFault
         None of them shows tissue.
     """
-    scans = [scan for case in cases for scan in case.scans]
-    each = max(1, LEARNED // max(1, len(scans)))
-    rows, columns = recipe.preprocess.size
-    tiles = []
-    for scan in scans:
-        places = np.unique(np.linspace(0, len(scan.stack) - 1, min(each, len(scan.stack))).round().astype(int))
-        for one in slices_of(scan, recipe.preprocess, places.tolist()):
-            top, left = (one.image.shape[1] - rows) // 2, (one.image.shape[2] - columns) // 2
-            tile = one.image[:, top : top + rows, left : left + columns].astype(np.float32) / np.float32(255.0)
-            if has_tissue(tile):
-                tiles.append(tile)
     net.eval()
+    tiles = [tile for tile in _tiles([scan for case in cases for scan in case.scans], recipe) if has_tissue(tile)]
     return familiar_with(tiles, lambda batch: seen(net, batch))
+
+
+def _tiles(scans: Sequence[Scan], recipe: Recipe) -> Iterator[Array]:
+    """From each scan, or from so many of them, the same number of slices, and of each slice one of the node's tiles.
+
+    The outermost slices are left out, as the node leaves them out: they see themselves in the place of the neighbour
+    that they lack. Learned among others they make every change from slice to slice familiar, alone any change strange.
+    """
+    each = max(1, round(LEARNED / max(1, len(scans))))
+    for turn, scan in enumerate(scans[:: max(1, len(scans) // LEARNED)]):
+        plane, spacing = (scan.stack.shape[1], scan.stack.shape[2]), (scan.spacing_mm, scan.spacing_mm)
+        corners = plan_of(recipe.preprocess, plane, spacing).tiles
+        places = spread(with_neighbours(len(scan.stack)), each, turn)
+        for number, one in enumerate(slices_of(scan, recipe.preprocess, places), start=turn):
+            (top, left), (rows, columns) = corners[number % len(corners)], recipe.preprocess.size
+            yield one.image[:, top : top + rows, left : left + columns].astype(np.float32) / np.float32(255.0)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.slices import has_tissue
 from models.spine_input import fitted
-from training.familiarity import Familiarity, familiar_with, moments
+from training.familiarity import Familiarity, familiar_with, moments, spread
 from training.spine.dataset import Case
 from training.spine.detector import Detector
 
@@ -55,8 +55,8 @@ def learned(net: Detector, cases: Sequence[Case]) -> Familiar:
     scans, plain = [scan for case in cases for scan in case.scans], Familiar(net.eval())
     each = max(1, LEARNED // max(1, len(scans)))
     tiles = []
-    for scan in scans:
-        for place in np.unique(np.linspace(0, len(scan.stack) - 1, min(each, len(scan.stack))).round().astype(int)):
+    for turn, scan in enumerate(scans):
+        for place in spread(range(len(scan.stack)), each, turn):
             tile = fitted(scan.stack[place].astype(np.float32) / np.float32(255.0), net.spec.size)[None]
             if has_tissue(tile):
                 tiles.append(tile)

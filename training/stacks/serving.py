@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.slices import has_tissue
 from models.stack_card import StackCard
-from training.familiarity import Familiarity, familiar_with
+from training.familiarity import Familiarity, familiar_with, spread
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
@@ -51,15 +51,15 @@ def learned(net: UNet, cases: Sequence[Case], card: StackCard) -> Familiarity:
         None of them shows tissue.
     """
     each = max(1, LEARNED // max(1, len(cases)))
-    tiles = [tile for case in cases for tile in _tiles(case, card, each)]
+    tiles = [tile for turn, case in enumerate(cases) for tile in _tiles(case, card, each, turn)]
     net.eval()
     return familiar_with(tiles, lambda batch: net.looked(batch)[1])
 
 
-def _tiles(case: Case, card: StackCard, count: int) -> list[npt.NDArray[np.float32]]:
+def _tiles(case: Case, card: StackCard, count: int, turn: int) -> list[npt.NDArray[np.float32]]:
     """About `count` slices of a patient, those without tissue left out."""
     stack, way = stack_of(case, card), way_of(case, card, card.preprocess.size)
     channels = np.stack([way.resampled(channel) for channel in stack.channels])
-    chosen = set(np.linspace(0, channels.shape[1] - 1, min(count, channels.shape[1])).round().astype(int).tolist())
+    chosen = set(spread(range(channels.shape[1]), count, turn))
     inputs = way.inputs(channels, card.preprocess.neighbours)
     return [tile for index, _, tile in inputs if index in chosen and has_tissue(tile)]
