@@ -38,8 +38,19 @@ def as_dict(series: Sequence[SeriesFacts], decision: Decision) -> dict[str, obje
 def _decided(decision: Decision) -> Iterator[str]:
     code = f" [{decision.outcome.value}]" if decision.outcome else ""
     yield f"{decision.summary}{code}"
+    told = _repeated(decision)
     for sentence in decision.explanation[1:]:
-        yield f"  {sentence}"
+        if sentence != told:
+            yield f"  {sentence}"
+
+
+def _repeated(decision: Decision) -> str | None:
+    """The only sentence about series, where it says no more than why no model answers, which the first line says."""
+    sentences = [sentence for verdict in decision.series for sentence in verdict.sentences]
+    reason = decision.summary.partition(": ")[2].removesuffix(".")
+    if decision.chosen or len(sentences) != 1 or not sentences[0].endswith(f": {reason}, not used."):
+        return None
+    return sentences[0]
 
 
 def _understood(series: Sequence[SeriesFacts]) -> Iterator[str]:

@@ -47,6 +47,20 @@ def test_a_refusal_is_explained_with_its_code():
     assert (found["model"], found["outcome"]) == (None, "NOT_APPLICABLE_BODYPART")
 
 
+def test_a_refusal_of_the_only_series_is_said_once():
+    noted = header(BodyPartExamined="CHEST", ViewPosition="PA", BurnedInAnnotation="YES")
+    first, second, *_ = explained(noted)[0].splitlines()
+    assert first.startswith("No model answers: DX of chest (BodyPartExamined), not a body part of knee 1.0.0.")
+    assert second == "  series 1: text may be burned into the pixels (BurnedInAnnotation is YES)."
+
+
+def test_of_two_series_each_says_why_it_is_not_used():
+    skull = header(BodyPartExamined="SKULL", SeriesNumber=2, SeriesInstanceUID="1.2.3.4.2")
+    text, _ = explained(header(BodyPartExamined="CHEST", ViewPosition="PA"), skull)
+    assert "  series 1: DX of chest (BodyPartExamined), not a body part of knee 1.0.0, not used." in text.splitlines()
+    assert "  series 2: DX of skull (BodyPartExamined), not a body part of knee 1.0.0, not used." in text.splitlines()
+
+
 def test_an_mr_series_is_explained_by_its_stacks():
     values = {"SeriesDescription": "t1 fs +c", "ScanningSequence": "SE", "RepetitionTime": 600, "EchoTime": 12}
     slices = [mr(BodyPartExamined="HAND", ImagePositionPatient=[0, 0, 3 * n], **values) for n in range(4)]
