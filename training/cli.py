@@ -19,8 +19,8 @@ Beyond that:
 
 osteon-train evaluate knee --bundle BUNDLE --data DIR --report report.html --run RUN --montage cases.png
 osteon-train folds spine --data DIR --out RUNS
-osteon-train ablate spine --bundle BUNDLE --data DIR
-osteon-train ablate knee --out RUN --data DIR
+osteon-train ablate spine --bundle BUNDLE --data DIR --kind real
+osteon-train ablate knee --out RUN --data DIR --kind real
 osteon-train figures --readme README.md
 
 On several GPUs, or several processes: torchrun --nproc-per-node 4 -m training.cli fit knee ...
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     ablate.add_argument("--out", type=Path, metavar="RUN", help="knee: folder of the runs that the table needs")
     ablate.add_argument("--preset", choices=("small", "strong", "paper"), default="small", help="knee: recipe")
     ablate.add_argument("--minutes", type=float, help="knee: budget of each run; else the recipe's steps")
-    ablate.add_argument("--kind", choices=("real", "phantom"), default="real", help="knee: what the images are")
+    ablate.add_argument("--kind", choices=("real", "phantom"), required=True, help="what the data are of")
     ablate.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
     made = commands.add_parser("phantoms", help="draw images from formulas")
     phantoms.add_arguments(made)

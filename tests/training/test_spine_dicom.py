@@ -69,6 +69,6 @@ def test_the_command_writes_studies_and_arrays(tmp_path):
 
 
 def test_a_system_without_a_command_says_so(capsys, tmp_path):
-    arguments = ["ablate", "limb", "--data", str(tmp_path), "--bundle", str(tmp_path)]
+    arguments = ["ablate", "limb", "--data", str(tmp_path), "--bundle", str(tmp_path), "--kind", "real"]
     assert cli.main(arguments) == 2
     assert "limb has no ablate" in capsys.readouterr().err

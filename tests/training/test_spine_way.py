@@ -12,12 +12,14 @@ from models.findings import Answer, ImageRef, Spacing, SpacingSource
 from models.spine import Found, SequenceAnswer, SpineRules, SpineSequence, conclude
 from models.spine_study import load
 from models.wff import ABLATION, Weights
-from training.errors import RunFault
+from training import cli
+from training.errors import DataFault, RunFault
 from training.phantoms.spine import Kind, spine_patient
 from training.report import publish
 from training.spine import ablate, bundle, calibrate, commands, evaluate, fit
-from training.spine.dataset import case_of, split
+from training.spine.dataset import case_of, split, write
 from training.spine.recipe import PAPER, RECIPES, SMALL
+from training.spine.report import greatest
 
 TINY = replace(
     SMALL,
@@ -92,11 +94,41 @@ def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made
     found = spine.answer([sequence], 50.0)
     assert found.answer in set(Answer)
     assert found.model.training_data == "phantom"
-    rows = ablate.ablate(spine.nets, evaluate.look(spine.nets, cases[:3], (96, 96)), spine.card.rules)
-    assert [row.name for row in rows] == list(ABLATION)
-    text = ablate.table(rows, "phantom")
-    assert "phantom" in text
-    assert "0.821 0.839 0.720 0.878" in text
+
+
+def test_the_terms_of_the_bundle_that_ships_are_weighed_anew(cases, tmp_path, capsys):
+    for case in cases:
+        write(case, tmp_path)
+    asked = ["ablate", "spine", "--data", str(tmp_path), "--bundle", str(cli.SHIPPED / "spine")]
+    assert cli.main([*asked, "--kind", "phantom"]) == 0
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert first == "Measured on phantom patients; the paper's on its own."
+    assert [row.split()[0] for row in rows] == list(ABLATION)
+    assert rows[-1].endswith("0.821 0.839 0.720 0.878")
+    figures = np.array([row.split()[1:5] for row in rows], dtype=float)
+    assert ((figures >= 0) & (figures <= 1)).all()
+
+
+def test_an_ablation_without_a_malignant_patient_is_refused(cases, made):
+    spine = load(read_bundle(made / "bundle"))
+    with pytest.raises(DataFault, match="benign and with a malignant"):
+        ablate.ablate(spine.nets, evaluate.look(spine.nets, cases[:1], (96, 96)), spine.card.rules)
+
+
+def test_what_an_ablation_is_measured_on_must_be_said(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["ablate", "spine", "--data", "d", "--bundle", "b"])
+    assert "--kind" in capsys.readouterr().err
+
+
+def test_a_patient_is_as_suspicious_as_the_best_box_that_counts(cases):
+    rules = SpineRules((96, 96), 1.0, 0.1, Weights(), (0.5,) * 10, 1.0, 0.0, 0.5, unlike=5.0)
+    nothing, two = _found([], []), replace(_found([2, 3], [[0, 0, 9, 9]] * 2), probabilities=np.eye(3)[[0, 1]] * 0.6)
+    one = _found([4], [[0, 0, 9, 9]])
+    seen = evaluate.Looked(cases[0], (), (nothing, one, two), (1.0, 1.0, 7.0))
+    assert greatest(seen, rules) == 0.9, "the third sequence is too strange to count"
+    assert greatest(replace(seen, strangeness=()), rules) == 1.0
+    assert greatest(replace(seen, found=(nothing,), strangeness=()), rules) == 0.0
 
 
 def test_a_run_of_another_recipe_is_not_continued(cases, made):

@@ -84,7 +84,7 @@ def test_the_ablation_trains_its_rows_and_sets_them_beside_the_paper(
     assert [line.split()[-1] for line in lines[2:]] == ["0.695", "0.773", "0.665", "0.789", "0.848"]
     dices = [float(line.split()[-3]) for line in lines[2:]]
     assert max(dices) > 0.1, "bright rectangles are learned by at least one of them"
-    assert cli.main(["ablate", "knee", "--data", str(data)]) == 2
+    assert cli.main(["ablate", "knee", "--data", str(data), "--kind", "phantom"]) == 2
     assert "--out" in capsys.readouterr().err
 
 

@@ -9,6 +9,7 @@ from models.findings import Answer
 from models.metrics import roc_auc
 from models.spine import SpineNets, SpineRules
 from models.wff import ABLATION
+from training.errors import DataFault
 from training.spine.evaluate import Judged, Looked, judge, share
 
 PAPER = {
@@ -34,8 +35,16 @@ class Row:
 
 
 def ablate(nets: SpineNets, looked: Sequence[Looked], rules: SpineRules) -> tuple[Row, ...]:
-    """All six rows, on the patients with a tumour."""
+    """All six rows, on the patients with a tumour.
+
+    Raises
+    ------
+    DataFault
+        None is benign, or none malignant.
+    """
     tumours = [each for each in looked if each.case.kind]
+    if len({each.case.kind for each in tumours}) < 2:
+        raise DataFault("An ablation needs patients with a benign and with a malignant tumour. Add the missing ones.")
     return tuple(row(name, judge(nets, tumours, replace(rules, weights=weights))) for name, weights in ABLATION.items())
 
 

@@ -157,7 +157,7 @@ def run_ablate(args: argparse.Namespace) -> str:
     sound = read_bundle(args.bundle)
     spine = _open(sound, args.threads)
     looked = evaluate.look(spine.nets, getattr(split(read(args.data)), args.part), spine.card.preprocess.size)
-    return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), sound.card.training_kind)
+    return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), args.kind)
 
 
 def _open(sound: Bundle[Card], threads: int) -> Spine:

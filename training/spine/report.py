@@ -23,7 +23,7 @@ def told_of(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules)
     tumours = [each for each in said if each.case.kind]
     voting = [each for each in tumours if each.answer.vote]
     truth = np.array([each.case.kind - 1 for each in voting], dtype=np.int64)
-    found = np.array([float(each.answer.vote is not None) for each in said])
+    found = np.array([greatest(each, rules) for each in looked])
     raw = [each.score for each in voting]
     return Told(
         rocs={
@@ -31,7 +31,7 @@ def told_of(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules)
                 np.array([each.score for each in tumours]),
                 np.array([each.case.kind == 2 for each in tumours]),
             ),
-            "a tumour, by whether there is a box": (found, np.array([each.case.kind > 0 for each in said])),
+            "a tumour, by the best box": (found, np.array([each.case.kind > 0 for each in looked])),
         },
         calibrations={
             "calibrated": (_pairs([calibrated(score, rules) for score in raw]), truth),
@@ -47,6 +47,12 @@ def told_of(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules)
         caption="True boxes in green, found ones in red with their score; the best patients, middling ones, the worst.",
         stages=dict(zip(STAGES, ("AP50 on validation slices", "AUC on validation sequences"), strict=True)),
     )
+
+
+def greatest(looked: Looked, rules: SpineRules) -> float:
+    """The score of a patient's best box, over the sequences that are not too strange; 0 where there is none."""
+    counted = [found.scores for place, found in enumerate(looked.found) if not looked.is_strange(place, rules)]
+    return max((float(scores.max(initial=0.0)) for scores in counted), default=0.0)
 
 
 def _pairs(malignant: Sequence[float]) -> Vector:
