@@ -52,6 +52,12 @@ class CommittingArchive:
     hidden: set[str] = field(default_factory=set)
     """SOP Instance UIDs that a query does not find, though they were stored; each until it is stored again."""
     queries: list[Dataset] = field(default_factory=list)
+    levels: tuple[str, ...] = ("STUDY", "SERIES", "IMAGE")
+    """At which a query finds anything; at the others it finds nothing, with success."""
+    series_of: dict[str, str] = field(default_factory=dict)
+    """SOP Instance UID → Series Instance UID, for queries at the level SERIES."""
+    counts: bool = True
+    """Whether it tells how many instances a series has."""
 
     def start(self) -> "CommittingArchive":
         """Listen on `port`, or on a free one."""
@@ -146,6 +152,11 @@ class CommittingArchive:
     def _find(self, event: Event) -> Iterable[tuple[int, Dataset | None]]:
         query = event.identifier
         self.queries.append(query)
+        if query.QueryRetrieveLevel not in self.levels:
+            return
+        if query.QueryRetrieveLevel != "IMAGE":
+            yield from ((0xFF00, match) for match in self._above(query))
+            return
         wanted = query.get("SOPInstanceUID") or ()
         wanted = {wanted} if isinstance(wanted, str) else set(wanted)
         for uid in [*self.kept]:
@@ -156,6 +167,19 @@ class CommittingArchive:
             match.StudyInstanceUID, match.SeriesInstanceUID = query.StudyInstanceUID, query.SeriesInstanceUID
             match.SOPInstanceUID = uid
             yield 0xFF00, match
+
+    def _above(self, query: Dataset) -> Iterable[Dataset]:
+        """What it answers at the levels STUDY and SERIES."""
+        held = [self.series_of.get(uid, "") for uid in self.kept if uid not in self.hidden]
+        wanted = query.get("SeriesInstanceUID")
+        for uid in dict.fromkeys(held) if query.QueryRetrieveLevel == "SERIES" else ([""] if held else []):
+            match = Dataset()
+            match.QueryRetrieveLevel, match.StudyInstanceUID = query.QueryRetrieveLevel, query.StudyInstanceUID
+            if uid:
+                match.SeriesInstanceUID = uid
+                match.NumberOfSeriesRelatedInstances = held.count(uid) if self.counts else None
+            if uid in (wanted, "") or not wanted:
+                yield match
 
 
 def _item(sop_class_uid: str, sop_instance_uid: str) -> Dataset:

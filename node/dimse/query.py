@@ -60,3 +60,30 @@ def held_instances(association: Association, study_instance_uid: str, series_ins
     identifier.SeriesInstanceUID = series_instance_uid
     identifier.SOPInstanceUID = None
     return frozenset(str(match.get("SOPInstanceUID") or "") for match in association.find(identifier))
+
+
+def counted_in_series(association: Association, study_instance_uid: str, series_instance_uid: str) -> int:
+    """How many instances the PACS says a series has: 0 of one that it does not list, 1 of one that it does not count.
+
+    For a PACS that does not answer at the level IMAGE; at SERIES it says *Number of Series Related Instances*
+    (0020,1209), which it may leave out (PS3.4 C.6.2.1.3, type O), but a series without an instance is none.
+    """
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "SERIES"
+    identifier.StudyInstanceUID = study_instance_uid
+    identifier.SeriesInstanceUID = series_instance_uid
+    identifier.NumberOfSeriesRelatedInstances = None
+    for match in association.find(identifier):
+        if match.get("SeriesInstanceUID") == series_instance_uid:
+            stated = str(match.get("NumberOfSeriesRelatedInstances") or "").strip()
+            return int(stated) if stated.isdecimal() else 1
+    return 0
+
+
+def lists_series(association: Association, study_instance_uid: str) -> bool:
+    """Whether the PACS lists any series of the study."""
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = "SERIES"
+    identifier.StudyInstanceUID = study_instance_uid
+    identifier.SeriesInstanceUID = None
+    return any(match.get("SeriesInstanceUID") for match in association.find(identifier))

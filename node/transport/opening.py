@@ -7,6 +7,8 @@ from node.dicomweb.connection import Connection
 from node.dicomweb.query import held_instances
 from node.dicomweb.service import service_of
 from node.dimse import query
+from node.dimse.client import Association
+from node.errors import NotAccepted
 from node.transport.dimse import open_association, open_query
 from node.transport.protocol import Session
 from node.transport.stow import StowSession
@@ -32,11 +34,13 @@ def held_of(config: Config, peer: Peer, study_instance_uid: str, results: Sequen
     Raises
     ------
     NotAccepted
-        The peer answers no queries.
+        The peer answers no queries, or none that would say anything of a result.
     PeerError
     """
-    series = list(dict.fromkeys(result.series_instance_uid for result in results))
     wanted = frozenset(result.sop_instance_uid for result in results)
+    series: dict[str, list[str]] = {}
+    for result in results:
+        series.setdefault(result.series_instance_uid, []).append(result.sop_instance_uid)
     if peer.transport == "stow":
         connection = Connection(service_of(config, peer))
         try:
@@ -45,5 +49,31 @@ def held_of(config: Config, peer: Peer, study_instance_uid: str, results: Sequen
             connection.close()
     else:
         with open_query(config, peer) as association:
-            found = [query.held_instances(association, study_instance_uid, uid) for uid in series]
+            found = [_held_of_series(association, study_instance_uid, uid, ours) for uid, ours in series.items()]
+            if not any(found):
+                _need_series(association, peer, study_instance_uid)
     return wanted & frozenset[str]().union(*found)
+
+
+def _held_of_series(
+    association: Association, study_instance_uid: str, series_instance_uid: str, ours: Sequence[str]
+) -> frozenset[str]:
+    """The instances of a series that the peer lists; where it lists none, ours if it counts as many.
+
+    The series is ours alone, so that a count is proof too.
+    """
+    listed = query.held_instances(association, study_instance_uid, series_instance_uid)
+    if listed or query.counted_in_series(association, study_instance_uid, series_instance_uid) < len(ours):
+        return listed
+    return frozenset(ours)
+
+
+def _need_series(association: Association, peer: Peer, study_instance_uid: str) -> None:
+    """Raise NotAccepted when the peer has the study and says of no series that it is there: then it lists none ever."""
+    if query.matching_studies(association, study_instance_uid) and not query.lists_series(
+        association, study_instance_uid
+    ):
+        raise NotAccepted(
+            f"{peer.name} has the study and lists none of its series: it answers queries at the level STUDY only, which "
+            "say nothing of a result. Let it answer at the level SERIES, or choose --confirm none for it."
+        )

@@ -211,6 +211,57 @@ def test_what_no_query_ever_finds_is_parked(archive: Archive, new_outbox: NewOut
     assert [name for _, name, _ in pacs.came].count(uid(0)) == 3
 
 
+SERIES_OF = {uid(place): f"2.25.1{place}" for place in range(2)}
+
+
+@pytest.mark.parametrize("counts", [True, False], ids=["counted", "listed"])
+@pytest.mark.parametrize("confirm", ["auto", "find"])
+def test_an_archive_that_lists_no_images_is_asked_for_series_before_anything_is_sent_again(
+    archive: Archive, new_outbox: NewOutbox, confirm: str, counts: bool
+) -> None:
+    pacs = archive(answers="none", finds=True, levels=("STUDY", "SERIES"), series_of=SERIES_OF, counts=counts)
+    outbox = new_outbox(pacs.port, confirm=confirm, settings=IMPATIENT)
+    ask_until_ended(outbox)
+    assert outbox.state() == (StudyState.DELIVERED, Outcome.OK_FINDINGS)
+    assert {line.confirmed_by for line in outbox.lines()} == {"find"}
+    assert len(pacs.came) == 2
+    assert [query.QueryRetrieveLevel for query in pacs.queries] == ["IMAGE", "SERIES"] * 2
+
+
+def test_a_series_that_such_an_archive_does_not_list_is_sent_again(archive: Archive, new_outbox: NewOutbox) -> None:
+    pacs = archive(answers="none", finds=True, levels=("STUDY", "SERIES"), series_of=SERIES_OF)
+    outbox = new_outbox(pacs.port, confirm="auto", settings=IMPATIENT)
+    outbox.send()
+    pacs.hidden.add(uid(1))
+    ask_until_ended(outbox)
+    assert outbox.state()[0] is StudyState.DELIVERED
+    assert [name for _, name, _ in pacs.came] == [uid(0), uid(1), uid(1)]
+
+
+@pytest.mark.parametrize("confirm", ["auto", "find"])
+def test_an_archive_that_answers_for_studies_only_proves_nothing_and_gets_nothing_twice(
+    archive: Archive, new_outbox: NewOutbox, confirm: str
+) -> None:
+    pacs = archive(answers="none", finds=True, levels=("STUDY",))
+    outbox = new_outbox(pacs.port, confirm=confirm, settings=IMPATIENT)
+    ask_until_ended(outbox)
+    assert len(pacs.came) == 2
+    if confirm == "auto":
+        assert outbox.state()[0] is StudyState.DELIVERED
+        assert {line.confirmed_by for line in outbox.lines()} == {""}
+    else:
+        assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_COMMIT)
+        assert "choose --confirm none" in outbox.study().explanation
+
+
+def test_an_archive_that_knows_nothing_of_the_study_gets_it_again(archive: Archive, new_outbox: NewOutbox) -> None:
+    pacs = archive(answers="none", finds=True, levels=())
+    outbox = new_outbox(pacs.port, confirm="auto", settings=IMPATIENT)
+    ask_until_ended(outbox)
+    assert outbox.state() == (StudyState.FAILED, Outcome.FAILED_COMMIT)
+    assert len(pacs.came) == 2 * (1 + IMPATIENT.max_resends)
+
+
 @pytest.mark.parametrize("confirm", ["auto", "find"])
 def test_a_peer_that_offers_no_proof_is_believed_only_where_that_is_enough(
     archive: Archive, new_outbox: NewOutbox, confirm: str
