@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from node import logs
+from node.cores import never_dump
 from node.errors import AnalystDied
 from node.job import Analysis, Inspected, Inspection, Job, Setup, Task, Withdrawal, Withdrawn
 
@@ -211,7 +212,7 @@ def _child_main(pipe: Connection, setup: Setup, limits: Limits, parent: int) -> 
         return  # the parent died before the line above could bind us to it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when we end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold images
+    never_dump()
     logs.configure(setup.log_level)
     desk: Desk = importlib.import_module(setup.desk).open_desk(setup)  # here, not above: see Setup.desk
     if not desk.is_on_gpu:

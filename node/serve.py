@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 
 from node import fitness, logs
 from node.config import Config
+from node.cores import never_dump
 from node.errors import ConfigurationError
 from storage.errors import Damaged, InUse, SchemaMismatch
 
@@ -60,6 +61,7 @@ def serve(config: Config) -> int:
         The data folder cannot be written, or the port cannot be had.
     """
     fitness.ensure(config, listens=True)
+    never_dump()
     stop = stop_on_signals()
     told, says = multiprocessing.get_context("spawn").Pipe(duplex=False)  # no lock that a killed child could keep
     children = [_Child("listen", _listen), _Child("work", _work)]
@@ -97,6 +99,7 @@ def _work(config: Config, stop: threading.Event, _says: Connection) -> None:
 def run_alone(config: Config, body: Body, *, listens: bool = False) -> int:
     """Run one part in this process (`osteon listen`, `osteon work`) until SIGTERM or SIGINT; returns the exit code."""
     fitness.ensure(config, listens=listens)
+    never_dump()
     stop = stop_on_signals()
     body(config, stop)
     return 0
@@ -142,6 +145,7 @@ def _start(child: _Child, config: Config, says: Connection) -> None:
 def _child_main(body: Part, config: Config, parent: int, says: Connection) -> None:
     """A supervised process: it ends politely when told, and also when its parent dies."""
     stop = stop_on_signals()
+    never_dump()
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         return
