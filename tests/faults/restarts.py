@@ -142,8 +142,9 @@ def _load(life: Life, job: Job, number: int) -> Iterator[Senders | None]:
     ending = threading.Event()
 
     def studies() -> None:
-        waiting_ones = itertools.repeat(None, _FEW) if job.short else itertools.count()
-        while not ending.wait(0.3) and next(waiting_ones, ending) is not ending:
+        for _ in range(_FEW) if job.short else itertools.count():
+            if ending.wait(0.3):
+                return
             with contextlib.suppress(AssertionError, OSError):
                 life.add_study(next(_numbers))
 

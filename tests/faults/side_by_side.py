@@ -41,8 +41,9 @@ def run(job: Job) -> Outcome:
         "beside four that are ill": f"{beside_s:.1f} s",
         "objects that the slow one got meanwhile": str(others),
     }
-    if late_s > ALLOWED_S:
-        outcome.fail(f"the healthy peers had everything {late_s:.1f} s later; {ALLOWED_S:.0f} s are allowed")
+    allowed_s = max(ALLOWED_S, alone_s) if job.short else ALLOWED_S  # a machine that busy says nothing about seconds
+    if late_s > allowed_s:
+        outcome.fail(f"the healthy peers had everything {late_s:.1f} s later; {allowed_s:.0f} s are allowed")
     return outcome
 
 
