@@ -74,6 +74,6 @@ def _need_series(association: Association, peer: Peer, study_instance_uid: str) 
         association, study_instance_uid
     ):
         raise NotAccepted(
-            f"{peer.name} has the study and lists none of its series: it answers queries at the level STUDY only, which "
-            "say nothing of a result. Let it answer at the level SERIES, or choose --confirm none for it."
+            f"{peer.name} has the study and lists none of its series: it answers queries at the level STUDY only, "
+            "which say nothing of a result. Let it answer at the level SERIES, or choose --confirm none for it."
         )

@@ -1,6 +1,6 @@
 """After a crash the node is there at once: nothing is loaded that the first caller does not need.
 
-Processor seconds are measured, not seconds: other work on the machine does not change them.
+How long that takes is measured by `python tests/faults/run.py kill-9`.
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import cpu_s, until
+from tests.e2e.processes import until
 from tests.faults.targets import Osteon
 
 HEAVY = ("alembic", "highdicom", "onnxruntime", "psycopg", "scipy", "torch")
@@ -19,7 +19,6 @@ PROGRAMS = {
     "the listener": "import node.listener",
     "the parent": "import node.cli, node.serve; node.cli._parser('serve')",
 }
-CPU_S = 1.5
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -30,15 +29,13 @@ def test_what_receives_loads_nothing_that_reads_images_or_computes(name: str) ->
     assert done.stdout.strip() == "[]"
 
 
-def test_a_node_that_was_killed_answers_again_for_little_and_then_works(tmp_path: Path) -> None:
+def test_a_node_that_was_killed_answers_again_and_then_works(tmp_path: Path) -> None:
     target = Osteon(tmp_path / "node", part="serve")
     try:
         target.start()  # makes the database
         target.kill()
         target.start()
         until(lambda: target.echo_s() is not None, 30, "no C-ECHO is answered")
-        assert target.child is not None
-        assert cpu_s(target.child.pid) < CPU_S
         until(lambda: " analyst " in target.log(), 60, target.log)
     finally:
         target.close()
