@@ -34,6 +34,7 @@ from models.fusion import calibrate, fuse_classes, fuse_masks
 from models.grid import likeliest_on, mask_on, spread_on
 from models.images import Radiograph
 from models.knee_card import SYSTEM, KneeCard
+from models.nonsense import refuse_constant
 from models.pixels import normalise, resize
 from models.regions import MAX_REGIONS, Region, measurements, outline, paint, regions
 from models.session import Contract, Session, SessionOptions, open_session
@@ -169,6 +170,8 @@ class Knee:
         marks.append(time.perf_counter())
         whole, patch = self._whole.run(whole_input[None, None]), self._patch.run(patch_inputs[:, None])
         marks.append(time.perf_counter())
+        for said, given in ((whole, whole_input), (patch, patch_inputs)):
+            refuse_constant(said["mask_logits"], given, f"{self.identity.name} {self.identity.version}")
         answer = self._fused(whole, patch)
         marks.append(time.perf_counter())
         if timings_s is not None:

@@ -30,6 +30,7 @@ from models.findings import (
     Unit,
 )
 from models.masses import MAX_MASSES, Mass
+from models.nonsense import refuse_constant
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, has_tissue, normalise, plan, scaled_adc
 from models.stack_card import ADC, HIGH, LOW, MORE, ROLE, StackCard
@@ -211,6 +212,7 @@ class StackModel:
             waiting.clear()
             for index in [index for index, tiles in answers.items() if len(tiles) == len(way.tiles)]:
                 logits[index] = way.merged(answers.pop(index))
+        refuse_constant(logits, channels, f"{self.identity.name} {self.identity.version}")
         calibration = self.card.calibration
         logits = logits / np.float32(calibration.temperature) + np.float32(calibration.bias)
         probability = way.restored(np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32))
