@@ -55,8 +55,10 @@ _LENGTH = struct.Struct("<I")
 # PS3.5 7.1.2: bytes before the value, by VR
 _SHORT = b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US"
 _LONG = b"OB OD OF OL OV OW SQ SV UC UN UR UT UV"
-_UNKNOWN = (b"  ", b"??")  # what some modalities write where the dictionary leaves a choice (US or SS)
-_HEADS = dict.fromkeys((*_SHORT.split(), *_UNKNOWN), 8) | dict.fromkeys(_LONG.split(), 12)
+_HEADS = dict.fromkeys(_SHORT.split(), 8) | dict.fromkeys(_LONG.split(), 12)
+_UNKNOWN = frozenset({b"  ", b"??"})
+"""What some modalities write where the dictionary leaves a choice (US or SS); that is of pixels, from group 0028 on."""
+_FIRST_CHOICE = 0x00280000
 
 # What the walk is inside of; the bottom of the stack is the data set itself.
 _EXPLICIT_ELEMENTS = 0
@@ -182,7 +184,9 @@ class Scanner:
                     self._last = last
                     return self._enter(tag, vr, position + 12)
             elif head is None:
-                return self._leave(tag, position)
+                if vr not in _UNKNOWN or tag < _FIRST_CHOICE:
+                    return self._leave(tag, position)
+                head = 8
             end = position + head + length
             if is_top:
                 if tag <= last or group < _FIRST_GROUP:

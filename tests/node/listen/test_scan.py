@@ -108,6 +108,15 @@ def test_a_vr_that_a_modality_left_blank_is_let_pass() -> None:
     assert facts(HEAD + STUDY + blank + PIXELS).sop_instance_uid == "1.2.3.4"
 
 
+@pytest.mark.parametrize("vr", [b"  ", b"??"])
+def test_a_blank_vr_where_nothing_is_to_choose_is_refused(vr: bytes) -> None:
+    """pydicom takes it for implicit VR and reads the next hundred kilobytes as one value; dcmtk reads two bytes."""
+    blank = struct.pack("<HH2sH", 0x0010, 0x0010, vr, 4) + b"A^B "
+    refused = scanned(HEAD + blank + STUDY + PIXELS)
+    assert isinstance(refused, Refusal)
+    assert "(0010,0010)" in refused.reason
+
+
 def test_implicit_elements_in_an_unknown_sequence_are_walked() -> None:
     inside = struct.pack("<HHI", 0x0009, 0x0010, 4) + b"ABCD"
     unknown = element(0x00091001, b"UN", item(inside, UNDEFINED) + ITEM_END + SEQUENCE_END, UNDEFINED)
