@@ -74,6 +74,11 @@ _DEVIATIONS = (
     "The Segmentation of a radiograph has a nominal plane in a Frame of Reference of its own, related to nothing; "
     "a profile can leave it out. Without it OHIF 3.13 shows nothing of the study and dcmqi refuses the object.",
     "Objects of one run have series of their own, because viewers show only the last instance of a series.",
+    "A report names as evidence all that the profile of its receiver holds, also a Segmentation whose class the "
+    "receiver then refuses: evidence is what its creator knows of (PS3.3 C.17.2.3), and one report goes in the same "
+    "bytes to everybody on every attempt. Its content tree refers to images that were received and to nothing else, so "
+    "that nothing is missing from what it shows. The key images and the second report of a profile that has them do "
+    "refer to the Segmentation; neither is for a receiver that refuses it.",
     f"Answers and kinds of tumour without a standard code are of the private scheme {codes.PRIVATE_SCHEME}.",
     "Procedure Reported does not repeat the procedure codes of the source.",
     "C-STORE of other bytes under a UID that is known is answered 0x0000 and changes nothing.",

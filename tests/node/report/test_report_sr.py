@@ -77,6 +77,19 @@ def test_every_group_has_a_tracking_identifier_and_uid_an_algorithm_an_answer_an
 
 @pytest.mark.checklist(21)
 @pytest.mark.parametrize("name", STOCK)
+def test_what_a_report_shows_refers_to_images_that_came_and_misses_nothing_where_a_class_is_refused(name: str) -> None:
+    images = {str(ds.SOPInstanceUID) for source in stock(name).sources for ds in source.datasets}
+    report = stock_one(name, Kind.SR)
+    named = {
+        str(reference.ReferencedSOPInstanceUID)
+        for item in walk(report)
+        for reference in item.get("ReferencedSOPSequence") or ()
+    }
+    assert named
+    assert named <= images
+
+
+@pytest.mark.parametrize("name", STOCK)
 def test_no_group_refers_to_a_segment(name: str) -> None:
     for item in walk(stock_one(name, Kind.SR)):
         assert item.ValueType != "SCOORD3D"
