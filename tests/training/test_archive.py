@@ -1,6 +1,7 @@
 """Labelled DICOM studies: what is drawn comes back voxel by voxel, patients stay together, faults are named."""
 
 import shutil
+from copy import deepcopy as copy_of
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from node.headers import facts_of
 from training import cli
 from training.archive.b_values import b_values
-from training.archive.folder import NORMALS, load, studies
+from training.archive.folder import LABEL_MAP, NORMALS, load, studies
 from training.archive.seg import lesions
 from training.diffusion import dataset
 from training.errors import DataFault
@@ -159,10 +160,11 @@ def test_missing_b_values_are_told_with_those_that_are_there(copy):
     ("keyword", "value", "words"),
     [
         ("Rows", 20, "cannot be read|frames of"),
-        ("SegmentationType", "LABELMAP", "BINARY and FRACTIONAL are read"),
+        ("SegmentationType", "OCTREE", "BINARY, FRACTIONAL and LABELMAP are read"),
+        ("SegmentationType", "LABELMAP", "8 or 16 bits for each voxel, this one 1"),
         ("SegmentSequence", None, "cannot be read"),
     ],
-    ids=["fewer rows", "another type", "no segments"],
+    ids=["fewer rows", "another type", "bits as a label map", "no segments"],
 )
 def test_a_damaged_segmentation_is_told_with_its_study(copy, keyword, value, words):
     path = copy / "diffusion-00021-siemens" / "truth" / "lesions.dcm"
@@ -174,6 +176,35 @@ def test_a_damaged_segmentation_is_told_with_its_study(copy, keyword, value, wor
     ds.save_as(path)
     with pytest.raises(DataFault, match=f"study diffusion-00021-siemens: .*({words})"):
         dataset.read(copy)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_label_map_gives_the_lesions_of_its_binary_twin(copy, bits):
+    """One frame per slice, in it the numbers of the segments, which need not begin at 1; 0 and anatomy are none."""
+    path = copy / "diffusion-00021-siemens" / "truth" / "lesions.dcm"
+    (wanted,) = [case.lesions for case in dataset.read(copy) if case.name == "diffusion-00021-siemens"]
+    ds = pydicom.dcmread(path)
+    places = {str(f.PlanePositionSequence[0].ImagePositionPatient): f for f in ds.PerFrameFunctionalGroupsSequence}
+    pixels = np.zeros((len(places), ds.Rows, ds.Columns), dtype=f"uint{bits}")
+    for frame, bit in zip(ds.PerFrameFunctionalGroupsSequence, ds.pixel_array, strict=True):
+        at = list(places).index(str(frame.PlanePositionSequence[0].ImagePositionPatient))
+        pixels[at][bit > 0] = {1: 7, 2: 3}[frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
+    pixels[:, 0, 0] = 9
+    for frame in places.values():
+        del frame.SegmentIdentificationSequence
+    first, second = ds.SegmentSequence
+    anatomy, nothing = copy_of(first), copy_of(first)
+    anatomy.SegmentedPropertyCategoryCodeSequence[0].CodeValue = "123037004"
+    first.SegmentNumber, second.SegmentNumber, anatomy.SegmentNumber, nothing.SegmentNumber = 7, 3, 9, 0
+    ds.SegmentSequence = [nothing, first, anatomy, second]
+    ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = list(places.values()), len(places)
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = LABEL_MAP
+    ds.SegmentationType, ds.BitsAllocated, ds.BitsStored, ds.HighBit = "LABELMAP", bits, bits, bits - 1
+    ds.PixelData = pixels.tobytes()
+    ds["PixelData"].VR = "OB" if bits == 8 else "OW"
+    ds.save_as(path)
+    (found,) = [case.lesions for case in dataset.read(copy) if case.name == "diffusion-00021-siemens"]
+    assert np.array_equal(found, wanted)
 
 
 def test_a_frame_beside_the_voxels_is_not_moved_onto_them(copy):

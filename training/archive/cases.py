@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from models.errors import ImageError
 from models.stack_card import HIGH, LOW, NeedSpec
-from models.volume import Volume, volume
+from models.volume import Grid, Volume, volume
 from training.archive import rtstruct, seg
 from training.archive.b_values import b_values
 from training.archive.folder import Study, load, studies
@@ -17,9 +18,11 @@ from training.errors import DataFault
 from training.stacks.case import Case
 
 Frames = dict[str, list[int]]
+T = TypeVar("T")
+"""What a system makes of a study."""
 
 
-def cases(folder: Path, case_of: Callable[[Study], Case]) -> tuple[Case, ...]:
+def cases(folder: Path, case_of: Callable[[Study], T]) -> tuple[T, ...]:
     """Every labelled study of a folder; a fault names the study it is of.
 
     Raises
@@ -56,19 +59,29 @@ def pair_of_b_values(study: Study, low: NeedSpec, high: NeedSpec) -> Case:
 
 def _case(study: Study, stacks: Mapping[str, Volume], told: Mapping[str, float], labels: Sequence[Dataset]) -> Case:
     grid = next(iter(stacks.values())).grid
+    voxels = {name: stack.voxels for name, stack in stacks.items()}
+    return Case(study.name, voxels, lesions_of(labels, grid), grid.spacing, told, patient=study.patient)
+
+
+def lesions_of(labels: Sequence[Dataset], grid: Grid) -> npt.NDArray[np.uint8]:
+    """What all labels of a stack say together: the number of the tumour of every voxel, from 1; 0 where there is none.
+
+    Raises
+    ------
+    DataFault
+    """
     numbers: npt.NDArray[np.uint8] = np.zeros(grid.shape, dtype=np.uint8)
     for label in labels:
         found = seg.lesions(label, grid) if "SegmentSequence" in label else rtstruct.lesions(label, grid)
         if int(numbers.max()) + int(found.max()) > seg.MOST:
             raise DataFault(f"Its labels hold more than {seg.MOST} lesions.")
         numbers[found > 0] = found[found > 0] + numbers.max()
-    voxels = {name: stack.voxels for name, stack in stacks.items()}
-    return Case(study.name, voxels, numbers, grid.spacing, told, patient=study.patient)
+    return numbers
 
 
 def _series_of(study: Study, labels: Sequence[Dataset]) -> str:
     """The series that every label refers to, or the only one of the study."""
-    named = {uid for label in labels for uid in _referenced(label)} & study.images.keys()
+    named = {uid for label in labels for uid in referenced(label)} & study.images.keys()
     chosen = named or set(study.images)
     if len(chosen) != 1:
         raise DataFault(
@@ -78,7 +91,7 @@ def _series_of(study: Study, labels: Sequence[Dataset]) -> str:
     return chosen.pop()
 
 
-def _referenced(label: Dataset) -> set[str]:
+def referenced(label: Dataset) -> set[str]:
     """The series that a segmentation or a structure set says it was drawn on."""
     named = {str(item.get("SeriesInstanceUID", "")) for item in label.get("ReferencedSeriesSequence") or []}
     for frame in label.get("ReferencedFrameOfReferenceSequence") or []:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, RTStructureSetStorage, SegmentationStorage
+from pydicom.uid import UID, EnhancedMRImageStorage, MRImageStorage, RTStructureSetStorage, SegmentationStorage
 
 from models.encoded import READING_FAULTS
 from training.errors import DataFault
@@ -19,6 +19,9 @@ NORMALS = "normals.txt"
 """Beside the studies: the names of those that show no tumour, one on a line. Without a label nobody looked."""
 _TAGS = ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID")
 _IMAGES = (MRImageStorage, EnhancedMRImageStorage)
+LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
+"""Label Map Segmentation Storage (PS3.4 B.5), which pydicom does not know yet."""
+_SEGMENTATIONS = (SegmentationStorage, LABEL_MAP)
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ def _add(found: dict[str, Study], folder: Path, path: Path, header: Dataset) -> 
     if kind in _IMAGES:
         study.images.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(path)
         study.patient = study.patient or str(header.get("PatientID", "") or "").strip() or study.name
-    elif kind == SegmentationStorage:
+    elif kind in _SEGMENTATIONS:
         study.segmentations.append(path)
     elif kind == RTStructureSetStorage:
         study.structures.append(path)

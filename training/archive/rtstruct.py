@@ -55,6 +55,29 @@ def contours(ds: Dataset) -> list[Points]:
     DataFault
         None of several regions is called a tumour.
     """
+    wanted = _wanted(ds)
+    return [
+        np.array([float(value) for value in each.ContourData], dtype=np.float64).reshape(-1, 3)
+        for item in ds.ROIContourSequence
+        if int(item.ReferencedROINumber) in wanted
+        for each in item.get("ContourSequence") or []
+        if each.ContourGeometricType == CLOSED
+    ]
+
+
+def names(ds: Dataset) -> tuple[str, ...]:
+    """What the regions of the tumour are called.
+
+    Raises
+    ------
+    DataFault
+        As `contours`.
+    """
+    return tuple(_wanted(ds).values())
+
+
+def _wanted(ds: Dataset) -> dict[int, str]:
+    """The regions that are the tumour, by number, and what they are called."""
     names = {int(item.ROINumber): str(item.get("ROIName", "")) for item in ds.StructureSetROISequence}
     said = {
         int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType", "") or "")
@@ -70,13 +93,7 @@ def contours(ds: Dataset) -> list[Points]:
             f"The structure set has {len(names)} regions, and none is interpreted as GTV or named as a tumour. Name it "
             "so in the program that drew it."
         )
-    return [
-        np.array([float(value) for value in each.ContourData], dtype=np.float64).reshape(-1, 3)
-        for item in ds.ROIContourSequence
-        if int(item.ReferencedROINumber) in wanted
-        for each in item.get("ContourSequence") or []
-        if each.ContourGeometricType == CLOSED
-    ]
+    return {number: names[number] for number in wanted}
 
 
 def mask_of(found: Sequence[Points], grid: Grid) -> npt.NDArray[np.bool_]:

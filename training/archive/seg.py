@@ -1,4 +1,4 @@
-"""Reads a DICOM Segmentation (PS3.3 A.51) onto the grid of the stack it was drawn on.
+"""Reads a DICOM Segmentation (PS3.3 A.51), label maps among them, onto the grid of the stack it was drawn on.
 
 Frames are matched to slices by where they lie, as a viewer does, not by what they refer to. Each segment is one lesion,
 in their order; a segment whose category is anatomy is none.
@@ -38,8 +38,7 @@ def lesions(ds: Dataset, grid: Grid) -> Lesions:
     """
     try:
         planes = planes_of(ds, int(ds.get("NumberOfFrames", 1) or 1), None, [])
-        segments = _segments(ds)
-        pixels = _inside(ds, len(planes))
+        pixels = _labelled(ds, len(planes)) if _is_map(ds) else _segmented(ds, len(planes))
     except GeometryError as exc:
         raise DataFault(f"The segmentation says not where its frames lie: {exc}") from exc
     except READING_FAULTS as exc:
@@ -49,10 +48,20 @@ def lesions(ds: Dataset, grid: Grid) -> Lesions:
             f"The segmentation has frames of {pixels.shape[1:]} pixels, the images {grid.shape[1:]}. Resample it."
         )
     made = np.zeros(grid.shape, dtype=np.uint8)
-    for plane, inside, number in zip(planes, pixels, segments, strict=True):
-        if number:
-            made[slice_of(plane, grid)][inside] = number
+    for plane, frame in zip(planes, pixels, strict=True):
+        if frame.any():
+            made[slice_of(plane, grid)][frame > 0] = frame[frame > 0]
     return made
+
+
+def names(ds: Dataset) -> tuple[str, ...]:
+    """What is said of each lesion, in their order: the segment's label, its type in words, and its description."""
+    made = []
+    for item in _solid(ds):
+        kinds = [str(code.get("CodeMeaning", "")) for code in item.get("SegmentedPropertyTypeCodeSequence") or []]
+        words = (str(item.get("SegmentLabel", "")), *kinds, str(item.get("SegmentDescription", "")))
+        made.append("; ".join(word for word in words if word))
+    return tuple(made)
 
 
 def slice_of(plane: Plane, grid: Grid) -> int:
@@ -77,15 +86,49 @@ def slice_of(plane: Plane, grid: Grid) -> int:
     return place
 
 
-def _segments(ds: Dataset) -> list[int]:
-    """The number of the lesion of each frame; 0 of one that shows something else."""
-    numbers: dict[int, int] = {}
+def _solid(ds: Dataset) -> list[Dataset]:
+    """The segments that are lesions: no anatomy, and not the background, which a label map may number 0."""
+    found = []
     for item in ds.SegmentSequence:
         category = item.get("SegmentedPropertyCategoryCodeSequence")
-        if not category or category[0].get("CodeValue") not in ANATOMY:
-            numbers[int(item.SegmentNumber)] = len(numbers) + 1
+        is_anatomy = bool(category) and category[0].get("CodeValue") in ANATOMY
+        if int(item.SegmentNumber) and not is_anatomy:
+            found.append(item)
+    return found
+
+
+def _numbers(ds: Dataset) -> dict[int, int]:
+    """The number of the lesion of each segment that is one."""
+    numbers = {int(item.SegmentNumber): place for place, item in enumerate(_solid(ds), start=1)}
     if len(numbers) > MOST:
         raise ValueError(f"{len(numbers)} segments, {MOST} at most are told apart")
+    return numbers
+
+
+def _is_map(ds: Dataset) -> bool:
+    """Whether each voxel holds the number of its segment (*Segmentation Type* (0062,0001), PS3.3 C.8.20.2)."""
+    return str(ds.get("SegmentationType", "")) == "LABELMAP"
+
+
+def _labelled(ds: Dataset, frames: int) -> Lesions:
+    """`(frames, rows, columns)` of lesion numbers, of a label map."""
+    if int(ds.BitsAllocated) not in (8, 16):
+        raise ValueError(f"a label map has 8 or 16 bits for each voxel, this one {ds.BitsAllocated}")
+    table = np.zeros(1 << int(ds.BitsAllocated), dtype=np.uint8)
+    for segment, number in _numbers(ds).items():
+        table[segment] = number
+    return np.asarray(table[_stored(ds, frames)])
+
+
+def _segmented(ds: Dataset, frames: int) -> Lesions:
+    """`(frames, rows, columns)` of lesion numbers, where each frame is of one segment."""
+    numbers = np.array(_segments(ds), dtype=np.uint8)
+    return np.asarray(_inside(ds, frames) * numbers[:, None, None])
+
+
+def _segments(ds: Dataset) -> list[int]:
+    """The number of the lesion of each frame; 0 of one that shows something else."""
+    numbers = _numbers(ds)
     shared = ds.get("SharedFunctionalGroupsSequence") or [Dataset()]
     return [
         numbers.get(int((group.get(_NAMED) or shared[0][_NAMED].value)[0].ReferencedSegmentNumber), 0)
@@ -100,9 +143,14 @@ def _inside(ds: Dataset, frames: int) -> npt.NDArray[np.bool_]:
     """`(frames, rows, columns)`."""
     kind = str(ds.get("SegmentationType", ""))
     if kind not in ("BINARY", "FRACTIONAL"):
-        raise ValueError(f"its type is {kind!r}; BINARY and FRACTIONAL are read")
+        raise ValueError(f"its type is {kind!r}; BINARY, FRACTIONAL and LABELMAP are read")
+    pixels = _stored(ds, frames)
+    return pixels > 0 if kind == "BINARY" else pixels >= HALF * float(ds.MaximumFractionalValue)
+
+
+def _stored(ds: Dataset, frames: int) -> npt.NDArray[np.integer]:
+    """`(frames, rows, columns)` as stored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a wrong length, which the next line finds
         stored = ds.pixel_array
-    pixels = np.asarray(stored).reshape(frames, int(ds.Rows), int(ds.Columns))
-    return pixels > 0 if kind == "BINARY" else pixels >= HALF * float(ds.MaximumFractionalValue)
+    return np.asarray(stored).reshape(frames, int(ds.Rows), int(ds.Columns))

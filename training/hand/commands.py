@@ -15,8 +15,9 @@ from models.hand import HandModel, load
 from models.hand_card import CLASSES, HandCard
 from models.session import Device, SessionOptions
 from training import sources
+from training.archive.folder import holds_dicom
 from training.folds import in_turn, table
-from training.hand import bundle, calibrate, evaluate, fit, labelme
+from training.hand import archive, bundle, calibrate, evaluate, fit, labelme
 from training.hand.batches import slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
 from training.hand.nets import parameters
@@ -53,6 +54,7 @@ SOURCES = (
         _annotated,
     ),
     sources.Source("NAME.npz, one per patient", lambda folder: any(folder.glob("*.npz")), read),
+    sources.Source("DICOM files of MR studies, each with a SEG or an RTSTRUCT", holds_dicom, archive.read_studies),
 )
 
 

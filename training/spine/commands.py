@@ -13,12 +13,14 @@ from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
+from training import sources
+from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.patients import Parts
 from training.report import Told, publish
 from training.run import run_of
-from training.spine import ablate, bundle, calibrate, evaluate, fit
+from training.spine import ablate, archive, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
@@ -29,11 +31,26 @@ SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
 
 
+def patients(folder: Path) -> tuple[Case, ...]:
+    """The patients of a folder, in whichever layout."""
+    return sources.read(folder, SOURCES)
+
+
+SOURCES = (
+    sources.Source(
+        "NAME.npz, one per patient (osteon-train phantoms --part spine --layout arrays)",
+        lambda folder: any(folder.glob("*.npz")),
+        read,
+    ),
+    sources.Source("DICOM files of MR studies, each with a SEG or an RTSTRUCT", holds_dicom, archive.read_studies),
+)
+
+
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
-    nets = fit.train(read(args.data), recipe, args.out, args.minutes)
+    nets = fit.train(patients(args.data), recipe, args.out, args.minutes)
     parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]
     return (
         f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
@@ -44,7 +61,7 @@ def run_fit(args: argparse.Namespace) -> str:
 def run_folds(args: argparse.Namespace) -> str:
     """Cross-validate by patient (spine-wff: four folds); each fold is a run of its own below RUN."""
     torch.set_num_threads(args.threads)
-    return cross_validated(read(args.data), RECIPES[args.preset], args.out, args.minutes, args.count or FOLDS)
+    return cross_validated(patients(args.data), RECIPES[args.preset], args.out, args.minutes, args.count or FOLDS)
 
 
 def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int) -> str:
@@ -61,7 +78,7 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     told = run_of(args.run)
-    export(args.run, RECIPES[str(told["preset"])], read(args.data), args.bundle, args.version, args.kind)
+    export(args.run, RECIPES[str(told["preset"])], patients(args.data), args.bundle, args.version, args.kind)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
 
 
@@ -105,7 +122,7 @@ def seen(cases: Sequence[Case], recipe: Recipe) -> dict[str, npt.NDArray[np.floa
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound = read_bundle(args.bundle)
-    choice = calibrated(sound, read(args.data), args.threads)
+    choice = calibrated(sound, patients(args.data), args.threads)
     return (
         f"Boxes from {choice.box} on, {choice.false_findings} false findings per patient; temperature "
         f"{choice.temperature}, bias {choice.bias}; calibration error {choice.ece_before} before, {choice.ece_after} "
@@ -126,7 +143,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> cali
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    measured, showing = measure(sound, getattr(split(read(args.data)), args.part), args.part, args.threads)
+    measured, showing = measure(sound, getattr(split(patients(args.data)), args.part), args.part, args.threads)
     if args.write:
         bundle.record(sound, measured=measured)
     publish(args, sound.card, measured, showing)
@@ -156,7 +173,7 @@ def run_ablate(args: argparse.Namespace) -> str:
         raise RunFault("ablate spine weighs the terms of a bundle anew: give its folder with --bundle.")
     sound = read_bundle(args.bundle)
     spine = _open(sound, args.threads)
-    looked = evaluate.look(spine.nets, getattr(split(read(args.data)), args.part), spine.card.preprocess.size)
+    looked = evaluate.look(spine.nets, getattr(split(patients(args.data)), args.part), spine.card.preprocess.size)
     return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), args.kind)
 
 
