@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 STOP_LIMIT_S = 15.0
 """For the parts; the whole node has stopped within 20 s."""
-_RESTART_S = (0.2, 1.0, 5.0, 15.0, 60.0)
+_RESTART_S = (0.2, 0.5, 1.0, 2.0)
+"""Before each start of a part that died: even one that dies again and again is away from its senders for seconds only."""
 _HEALTHY_S = 60.0
 _PR_SET_PDEATHSIG = 1
 CONFIGURATION_EXIT = 2
