@@ -93,7 +93,7 @@ SMALL = Recipe(
         images=8, empty=0.25, cutmix=0.2, scale=0.2, rotation_deg=5.0, shift=0.04, grey=0.5, window=(320, 160)
     ),
     detector_plan=Plan(
-        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=2600, minutes=None, observe_every=650, ema=0.996
+        Optimiser.ADAMW, Fall.COSINE, 1.5e-3, 0.02, steps=5200, minutes=None, observe_every=1300, ema=0.996
     ),
     classifier=ClassifierSpec(
         ndim=2,
