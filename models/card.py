@@ -156,6 +156,19 @@ def weights_sha256(hashes: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(hashes[name] for name in sorted(hashes)).encode("ascii")).hexdigest()
 
 
+def found_sha256(folder: Path) -> str:
+    """The hash of the files that lie in the folder, whether they are a sound bundle or not; "" when none can be read.
+
+    Equal to `Bundle.weights_sha256` for a sound bundle that holds no other ONNX files than its card names.
+    """
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.name == CARD or path.suffix == ".onnx")
+        hashes = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    except OSError:
+        return ""
+    return weights_sha256(hashes) if hashes else ""
+
+
 def contract_of(card: Card, role: str) -> dict[str, str]:
     """What `metadata_props` of the ONNX file for `role` ("global", "patch") must say, key by key."""
     return card.contract(role)

@@ -23,7 +23,7 @@ from node.errors import ResultRefused
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
 from node.inspection import inspected
-from node.job import Analysis, Inspected, Inspection, Job, Setup, Withdrawal, Withdrawn
+from node.job import Analysis, Inspected, Inspection, Job, ModelTold, Setup, Withdrawal, Withdrawn
 from node.report.earlier import EarlierLesion, lesions_of
 from node.report.guard import check
 from node.report.kind import Kind
@@ -73,7 +73,8 @@ def open_desk(setup: Setup) -> "Desk":
     shelf = card.bundles(Path(setup.models_folder))
     options = SessionOptions(device=Device(setup.provider), threads=setup.threads)
     systems: dict[str, System] = {}
-    refused = [damaged.reason for damaged in shelf.damaged]
+    refused = [_refused(damaged.folder, damaged.reason) for damaged in shelf.damaged]
+    ready: list[ModelTold] = []
     told = []
     for bundle in shelf.sound:
         if bundle.card.stage is card.Stage.RETIRED:
@@ -83,25 +84,40 @@ def open_desk(setup: Setup) -> "Desk":
             loaded = open_system(bundle, options)
             loaded.warm_up()
         except ModelsError as exc:
-            refused.append(str(exc))
+            refused.append(_refused(bundle.folder, str(exc)))
             continue
         label = card_facts(bundle.card).label
         if label in systems:
-            refused.append(f"{bundle.folder} calls itself {label}, as another bundle does. Remove one of the two.")
+            words = f"{bundle.folder} calls itself {label}, as another bundle does. Remove one of the two."
+            refused.append(_refused(bundle.folder, words))
             continue
         systems[label] = loaded
-        told.append(f"model {bundle.card.name} {bundle.card.version} is ready on {loaded.identity.provider}")
+        provider = loaded.identity.provider
+        told.append(f"model {bundle.card.name} {bundle.card.version} is ready on {provider}")
+        ready.append(ModelTold(bundle.card.name, bundle.card.version, bundle.weights_sha256, provider))
     warm_up()
-    return Desk(setup, systems, (*(f"model refused: {reason}" for reason in refused), *told), tuple(refused))
+    reasons = tuple(each.refused for each in refused)
+    sentences = (*(f"model refused: {reason}" for reason in reasons), *told)
+    return Desk(setup, systems, sentences, reasons, (*ready, *refused))
+
+
+def _refused(folder: Path, reason: str) -> ModelTold:
+    return ModelTold(folder.name, sha256=card.found_sha256(folder), refused=reason)
 
 
 class Desk:
     """The loaded models and where images and results lie."""
 
     def __init__(
-        self, setup: Setup, systems: Mapping[str, System], loaded: tuple[str, ...], refused: tuple[str, ...] = ()
+        self,
+        setup: Setup,
+        systems: Mapping[str, System],
+        loaded: tuple[str, ...],
+        refused: tuple[str, ...] = (),
+        models: tuple[ModelTold, ...] = (),
     ) -> None:
         self.loaded = loaded
+        self.models = models
         self._refused = refused
         self.is_on_gpu = any("CUDA" in system.identity.provider for system in systems.values())
         self._setup = setup

@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 from node import logs
 from node.cores import never_dump
 from node.errors import AnalystDied
-from node.job import Analysis, Inspected, Inspection, Job, Setup, Task, Withdrawal, Withdrawn
+from node.job import Analysis, Inspected, Inspection, Job, ModelTold, Setup, Task, Withdrawal, Withdrawn
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,8 @@ class Desk(Protocol):
 
     loaded: tuple[str, ...]
     """Sentences that say which models are ready and which were refused."""
+    models: tuple[ModelTold, ...]
+    """The same as values."""
     is_on_gpu: bool
     """Whether any model runs on CUDA, which maps far more address space than it uses."""
 
@@ -73,6 +75,7 @@ class Analyst:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._loaded: tuple[str, ...] = ()
+        self._models: tuple[ModelTold, ...] = ()
 
     def analyse(self, job: Job, while_waiting: Callable[[], bool]) -> Analysis:
         """Have the child analyse one study; as `ask`."""
@@ -135,6 +138,11 @@ class Analyst:
         return self._loaded
 
     @property
+    def models(self) -> tuple[ModelTold, ...]:
+        """Which models the child had loaded or refused when it started last."""
+        return self._models
+
+    @property
     def pid(self) -> int | None:
         """The child's process id, None when there is none."""
         return self._process.pid if self._process is not None else None
@@ -160,7 +168,7 @@ class Analyst:
             raise AnalystDied(
                 f"The analysing process did not start ({self._last_words()}). See the lines above."
             ) from exc
-        self._loaded = loaded if isinstance(loaded, tuple) else ()
+        self._loaded, self._models = loaded if isinstance(loaded, tuple) else ((), ())
         return ours
 
     def _wait(self, pipe: Connection, limit_s: float, while_waiting: Callable[[], bool]) -> object:
@@ -218,7 +226,7 @@ def _child_main(pipe: Connection, setup: Setup, limits: Limits, parent: int) -> 
     if not desk.is_on_gpu:
         address = (limits.memory_mb + _ADDRESS_SLACK_MB) * 1024 * 1024
         resource.setrlimit(resource.RLIMIT_AS, (address, address))
-    pipe.send(desk.loaded)
+    pipe.send((desk.loaded, desk.models))
     while True:
         try:
             task = pipe.recv()

@@ -5,12 +5,14 @@ against the monotonic clock, which nobody sets.
 """
 
 import logging
+import socket
 import time
 from collections.abc import Callable
 
 from node.config import Config
 from node.send import LEASE_S
-from storage import clocks, events
+from storage import audit, clocks, events
+from storage.audit import Action, By, Entry, Indicator
 from storage.engine import Engine, begin
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ class ClockWatch:
         now = time.time()
         with begin(self._engine) as conn:
             if jumped:
+                told = {"seconds": round(jump_s, 1)}
+                by = By("osteon", socket.gethostname())
+                audit.add(conn, Entry(Action.CLOCK_JUMPED, Indicator.MINOR, by, details=told), now)
                 events.add(conn, None, EVENT, f"The clock was set by {jump_s:+.0f} s while the node ran.", now)
                 clocks.add_patience(conn, max(jump_s, 0.0))
             count = clocks.bring_back(conn, now, self._longest)

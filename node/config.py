@@ -6,7 +6,6 @@ node runs (peers and what they receive) is not here but in the database.
 
 import dataclasses
 import os
-import re
 import tomllib
 import types
 import typing
@@ -15,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from node.config_meaning import faults_of
 from node.errors import ConfigurationError
 
-AE_TITLE_LIMIT = 16  # PS3.5 6.2, VR AE
 BUNDLED_MODELS = Path(__file__).resolve().parent.parent / "models" / "bundles"
 
 
@@ -172,6 +171,26 @@ class RetentionSection:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditSection:
+    """Where the audit trail is also sent, as DICOM audit messages by syslog (PS3.15 A.5, A.6)."""
+
+    repository: str = ""
+    """Host name or address of the audit record repository; empty: nothing is sent."""
+    port: int = _number(6514, 1, 65535)
+    transport: str = "tls"
+    """tls, tcp or udp."""
+    authority: str = ""
+    """PEM file with the authority that signed its certificate; empty: those that the machine trusts."""
+    certificate: str = ""
+    """PEM files with the certificate that we show it, and its key."""
+    key: str = ""
+    timeout_s: float = _number(10.0, 0.5, 300, "s")
+    """For connecting, and until what was sent has arrived."""
+    retry_s: float = _number(5.0, 0.1, 3600, "s")
+    """While it is away it is tried again after so long; each pause is twice the one before, up to 300 s."""
+
+
+@dataclass(frozen=True, slots=True)
 class WebSection:
     """[web.NAME]: what a STOW-RS peer of that name is shown. Files, relative to the configuration file."""
 
@@ -200,6 +219,7 @@ class Config:
     assessments: AssessmentsSection = AssessmentsSection()
     send: SendSection = SendSection()
     retention: RetentionSection = RetentionSection()
+    audit: AuditSection = AuditSection()
     web: Mapping[str, WebSection] = field(default_factory=dict)
     """By the name of the peer."""
     folder: Path = Path()
@@ -281,7 +301,7 @@ def config_from(tables: dict[str, Any], folder: Path) -> tuple[Config, list[str]
     }
     values["web"] = _web(tables.get("web", {}), faults)
     config = Config(folder=folder, **values)
-    _check_meaning(config, faults)
+    faults += faults_of(config)
     return config, faults
 
 
@@ -335,55 +355,6 @@ def _fault(spec: "dataclasses.Field[Any]", value: object) -> str | None:
         if not low <= typing.cast(float, value) <= high:
             return f"{value} lies outside {low} to {high} {unit}".rstrip() + "."
     return None
-
-
-def _check_meaning(config: Config, faults: list[str]) -> None:
-    """What types alone do not catch."""
-    title = config.node.ae_title
-    if (
-        not title.strip()
-        or len(title) > AE_TITLE_LIMIT
-        or "\\" in title
-        or not title.isascii()
-        or not title.isprintable()
-    ):
-        faults.append(
-            f"node.ae_title: {title!r} has {len(title)} characters; DICOM allows 1 to {AE_TITLE_LIMIT} printable ASCII "
-            "characters without backslash. Shorten it here and in the PACS."
-        )
-    if "\0" in config.node.data_folder:
-        faults.append(f"node.data_folder: {config.node.data_folder!r} holds a zero byte, which no path has.")
-    _check_listen(config.listen, faults)
-    if config.node.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        faults.append(f"node.log_level: {config.node.log_level!r} is none of DEBUG, INFO, WARNING, ERROR.")
-    if config.results.rejection_note not in ("off", "quality", "patient-safety"):
-        note = config.results.rejection_note
-        faults.append(f"results.rejection_note: {note!r} is none of off, quality, patient-safety.")
-    for name, value in dataclasses.asdict(config.assessments).items():
-        if bad := [each for each in value.split() if not re.fullmatch(r"[^:]+:[^:]+", each)]:
-            faults.append(f"assessments.{name}: {bad[0]!r} is no code. Write SCHEME:VALUE, with spaces between codes.")
-    if config.work.provider not in ("auto", "cpu", "cuda"):
-        faults.append(f"work.provider: {config.work.provider!r} is none of auto, cpu, cuda.")
-    url = config.database.url
-    if url and not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
-        faults.append("database.url: it must start with sqlite:/// or postgresql://.")
-    if config.settle.cap_s < config.settle.patience_s:
-        settle = config.settle
-        faults.append(
-            f"settle.cap_s: {settle.cap_s} is shorter than settle.patience_s ({settle.patience_s}). Raise the one or "
-            "lower the other."
-        )
-
-
-def _check_listen(section: ListenSection, faults: list[str]) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", section.name):
-        faults.append(f"listen.name: {section.name!r} is not 1 to 64 letters, digits, '_', '.' and '-'.")
-    if bool(section.tls_certificate) != bool(section.tls_key):
-        faults.append("listen.tls_certificate and listen.tls_key: name both files, or neither.")
-    if section.tls_authority and not section.tls_certificate:
-        faults.append("listen.tls_authority: it needs listen.tls_certificate and listen.tls_key beside it.")
-    if section.user_required and not section.users:
-        faults.append("listen.user_required: it needs a file of users in listen.users.")
 
 
 def config_path(argument: str | None) -> Path | None:

@@ -36,6 +36,20 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelTold:
+    """What became of one bundle when the child started."""
+
+    name: str
+    """Of the model; of one that was refused the name of its folder, where nothing better is known."""
+    version: str = ""
+    sha256: str = ""
+    """Of its weights."""
+    provider: str = ""
+    refused: str = ""
+    """Why it is not used; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One study to analyse."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from models.syntaxes import SUPPORTED_TRANSFER_SYNTAXES
 from node import certificates
+from node.audit.lives import life
 from node.config import Config
 from node.database import open_database
 from node.listen.server import run as run_server
@@ -29,11 +30,19 @@ def run(config: Config, stop: threading.Event, on_listening: Callable[[], None] 
     """
     with shared(config.data_folder):
         engine = open_database(config)
-        with reading(engine) as conn:
-            verify(conn)
-        engine.dispose()
-        certificates.warn(config, time.time())
-        run_server(settings_from(config), config.database_url, stop, on_listening)
+        try:
+            with reading(engine) as conn:
+                verify(conn)
+            certificates.warn(config, time.time())
+            with life(engine, config, f"listener {config.listen.name}") as alive:
+
+                def serves() -> None:
+                    on_listening()
+                    alive.begin()
+
+                run_server(settings_from(config), config.database_url, stop, serves)
+        finally:
+            engine.dispose()
 
 
 def settings_from(config: Config) -> ListenSettings:

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from node import certificates
+from node.audit.lives import note, tell_head
+from node.audit.watch import Disk
 from node.clocks import Distrust, Leases
 from node.config import Config
 from node.owner import is_dead
@@ -30,6 +32,7 @@ _ORPHAN_AGE_S = 86400.0
 _DISK_SWEEP_S = 60
 _DATES_SWEEP_S = 86400
 _RETENTION_SWEEP_S = 3600
+_ANCHOR_SWEEP_S = 3600
 _MB = 1024 * 1024
 
 Sweep = Callable[[Engine, Config], None]
@@ -41,7 +44,8 @@ def start_timers(engine: Engine, config: Config) -> BackgroundScheduler:
     sweeps: tuple[tuple[Sweep, int], ...] = (
         (functools.partial(expired_leases, leases=Leases(config.work.lease_s)), _LEASE_SWEEP_S),
         (trusting(orphaned_results), _ORPHAN_SWEEP_S),
-        (disk_space, _DISK_SWEEP_S),
+        (functools.partial(disk_space, disk=Disk(int(config.listen.reserve_mb) * _MB)), _DISK_SWEEP_S),
+        (end_of_the_audit_trail, _ANCHOR_SWEEP_S),
         (certificate_dates, _DATES_SWEEP_S),
         (trusting(old_studies), _RETENTION_SWEEP_S),
     )
@@ -107,9 +111,17 @@ def orphaned_results(engine: Engine, config: Config) -> None:
         log.info("Removed %d result file(s) that no run refers to", len(removed))
 
 
-def disk_space(_engine: Engine, config: Config) -> None:
+def end_of_the_audit_trail(engine: Engine, _config: Config) -> None:
+    """Write it into the log, which lies elsewhere."""
+    tell_head(engine)
+
+
+def disk_space(engine: Engine, config: Config, disk: Disk) -> None:
     """Tell the admin before the listener has to refuse images."""
     free = free_bytes(config.data_folder)
+    entry = disk.look(free)
+    if entry is not None:
+        note(engine, entry)
     reserve = int(config.listen.reserve_mb) * _MB
     if free < 2 * reserve:
         log.error(

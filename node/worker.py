@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from node.analyst import Analyst, Limits
 from node.assessing import assess_one
+from node.audit.exporter import Exporter
+from node.audit.lives import life
+from node.audit.models import Told
 from node.clocks import ClockWatch, Leases
 from node.config import Config
 from node.database import open_database, patiently
@@ -45,9 +48,14 @@ def run(config: Config, stop: threading.Event) -> None:
     """Work until `stop` is set. Several workers may share one database; a damaged one is refused (Damaged)."""
     with shared(config.data_folder):
         engine = open_database(config)
-        with reading(engine) as conn:
-            verify(conn)
-        _run(engine, config, stop)
+        try:
+            with reading(engine) as conn:
+                verify(conn)
+            with life(engine, config, "worker") as alive:
+                alive.begin()
+                _run(engine, config, stop)
+        finally:
+            engine.dispose()
 
 
 def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
@@ -62,9 +70,11 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
     ready, due = threading.Event(), threading.Event()  # bells: the next in line need not wait for its look-round
     settling = Loop("settling", lambda: _rung(settler.turn(), ready), threading.Event(), _LOOK_S)
     withdrawer = Withdrawer(engine, config, analyst, stop)
+    told, exporter = Told(engine), Exporter(engine, config, stop)
 
     def work() -> bool:
         """A study first; what people say of results, and notes about old ones, while none waits."""
+        told.take(analyst.models)
         if one_study(engine, config, analyst, owner, stop) or withdrawer.turn():
             due.set()
             return True
@@ -79,6 +89,7 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
     threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in loops]
     for thread in threads:
         thread.start()
+    exporter.start()
     try:
         _announce(analyst, stop)
         analysing.until(stop)
@@ -90,7 +101,7 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
             thread.join()
         settler.close()
         dispatcher.close()
-        engine.dispose()
+        exporter.close()
 
 
 @dataclass(frozen=True, slots=True)

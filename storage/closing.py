@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from storage import events
+from storage import audit_studies, events
 from storage.events import EventKind
 from storage.moves import locked, move
 from storage.outbox import joined
@@ -89,6 +89,7 @@ def close_when_done(conn: Connection, parcel_id: int, now: float) -> None:
     if DeliveryState.PARKED not in counts:
         said = f"Every result was delivered to {parcel.peer}."
         events.add(conn, parcel.study_id, EventKind.DELIVERED, said, now)
+    audit_studies.sent(conn, parcel, now)
     _move_study(conn, parcel.study_id, parcel.run_id, now)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, OperationalError, SQLAlchemyError
 
-from storage import errors
+from storage import audit, errors
 
 __all__ = [
     "BUSY_S",
@@ -33,7 +33,7 @@ __all__ = [
     "verify",
 ]
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision of the schema that this program works with."""
 
 BUSY_S = 5.0
@@ -91,13 +91,20 @@ def open_engine(url: str, *, busy_s: float = BUSY_S) -> Engine:
 def begin(engine: Engine) -> Iterator[Connection]:
     """A write transaction: committed when the block ends, rolled back when it raises.
 
+    What the block had audited is written last (storage/audit.py).
+
     Raises
     ------
     Busy, DiskFull, Damaged, Unavailable, SchemaMismatch, Broken
         What the database said, in our words.
     """
     with _translated(engine), engine.begin() as conn:
-        yield conn
+        audit.expect(conn)
+        try:
+            yield conn
+            audit.seal(conn)
+        finally:
+            audit.forget(conn)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, and_, insert, select, update
 
+from storage import audit_peers
+from storage.audit import NODE, By
 from storage.confirmations import give_up
 from storage.deliveries import park
 from storage.errors import PeerRefused, Unknown
@@ -73,8 +75,8 @@ class Peer:
     """Of STOW-RS: the base of its DICOMweb services, to which /studies is added (PS3.18 8.2)."""
 
 
-def add(conn: Connection, peer: Peer, now: float) -> Peer:
-    """Store a new peer; returns it with its number.
+def add(conn: Connection, peer: Peer, now: float, by: By = NODE) -> Peer:
+    """Store a new peer, by the wish of `by`; returns it with its number.
 
     Raises
     ------
@@ -83,18 +85,20 @@ def add(conn: Connection, peer: Peer, now: float) -> Peer:
     """
     peer = _checked(conn, replace(peer, id=0))
     row = _columns(peer) | {"added_at": now, "changed_at": now}
+    audit_peers.added(conn, _columns(peer), by, now)
     return replace(peer, id=conn.execute(insert(table).returning(table.c.id), row).scalar_one())
 
 
-def change(conn: Connection, peer: Peer, now: float) -> Peer:
+def change(conn: Connection, peer: Peer, now: float, by: By = NODE) -> Peer:
     """Replace the values of the peer of that number. Raises `PeerRefused` like `add`, and `Unknown`."""
-    by_id(conn, peer.id)
+    before = by_id(conn, peer.id)
     peer = _checked(conn, peer)
+    audit_peers.changed(conn, _columns(before), _columns(peer), by, now)
     conn.execute(update(table).where(table.c.id == peer.id).values(**_columns(peer), changed_at=now))
     return peer
 
 
-def remove(conn: Connection, peer_id: int, now: float) -> int:
+def remove(conn: Connection, peer_id: int, now: float, by: By = NODE) -> int:
     """Remove a peer; what was still on its way to it is parked, where it can be seen. Returns how many objects.
 
     Raises
@@ -112,6 +116,7 @@ def remove(conn: Connection, peer_id: int, now: float) -> int:
     asked = conn.execute(unconfirmed.order_by(parcels.c.study_id)).scalars().all()
     count = len(left) + sum(give_up(conn, parcel_id, f"peer {peer.name} was removed.", now) for parcel_id in asked)
     conn.execute(update(table).where(table.c.id == peer_id).values(removed_at=now, changed_at=now))
+    audit_peers.removed(conn, _columns(peer), count, by, now)
     return count
 
 

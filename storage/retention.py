@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, select, update
 
-from storage import errors, events
+from storage import audit_studies, errors, events
+from storage.audit import NODE, By
 from storage.disk import translated
 from storage.engine import Engine, begin, reading
 from storage.erasing import Spot, erase, find, remove_if_empty
@@ -76,7 +77,9 @@ def forget_old(engine: Engine, store: Store, before: float, now: float) -> list[
     return _forget(engine, store, numbers, why, now, before=before)
 
 
-def forget(engine: Engine, store: Store, study_id: int, now: float, *, undelivered: bool = False) -> None:
+def forget(
+    engine: Engine, store: Store, study_id: int, now: float, *, undelivered: bool = False, by: By = NODE
+) -> None:
     """Delete one study because a person says so.
 
     Raises
@@ -88,7 +91,7 @@ def forget(engine: Engine, store: Store, study_id: int, now: float, *, undeliver
     """
     with begin(engine) as conn:
         objection = _objection(conn, locked(conn, study_id), undelivered=undelivered)
-    if objection or not _forget(engine, store, [study_id], "A person said so.", now, undelivered=undelivered):
+    if objection or not _forget(engine, store, [study_id], "A person said so.", now, undelivered=undelivered, by=by):
         raise errors.NotNow(f"Study {study_id} is not deleted: {objection or 'something came for it just now'}.")
 
 
@@ -101,7 +104,7 @@ def forgotten(conn: Connection, limit: int = 500) -> list[Event]:
 
 def _forget(
     engine: Engine, store: Store, numbers: Sequence[int], why: str, now: float, *, before: float | None = None,
-    undelivered: bool = False,
+    undelivered: bool = False, by: By = NODE,
 ) -> list[int]:  # fmt: skip
     with reading(engine) as conn:
         wanted = select(studies.c.study_instance_uid, studies.c.first_arrival).where(studies.c.id.in_(numbers))
@@ -121,7 +124,7 @@ def _forget(
                 continue
             if conn.dialect.name == "sqlite":
                 conn.exec_driver_sql("PRAGMA secure_delete=ON")  # what is deleted is overwritten in the file
-            _delete(conn, store, study, spots.get(study.study_instance_uid, set()), why, now)
+            _delete(conn, store, study, spots.get(study.study_instance_uid, set()), why, now, by)
         gone.append(number)
     return gone
 
@@ -150,7 +153,7 @@ def _has_work(study_id: int | None = None) -> Any:
     return running | sending | waiting | asking | unread
 
 
-def _delete(conn: Connection, store: Store, study: Row[Any], found: set[Spot], why: str, now: float) -> None:
+def _delete(conn: Connection, store: Store, study: Row[Any], found: set[Spot], why: str, now: float, by: By) -> None:
     """Bytes, rows, and the proof, in one transaction."""
     spots = _indexed(conn, found) | _named(conn, study.id)
     files = conn.execute(select(results.c.path).where(results.c.study_id == study.id)).scalars().all()
@@ -169,6 +172,7 @@ def _delete(conn: Connection, store: Store, study: Row[Any], found: set[Spot], w
         f"{erased} received objects and {len(files)} results. {why} SHA-256 of its Study Instance UID: {proof}."
     )
     events.add(conn, None, EventKind.FORGOTTEN, said, now)
+    audit_studies.deleted(conn, study, {"objects": erased, "results": len(files)}, by, now)
 
 
 def _indexed(conn: Connection, found: set[Spot]) -> set[Spot]:

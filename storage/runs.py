@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
-from storage import errors, returned
+from storage import audit_studies, errors, returned
 from storage.closing import NOBODY, sending_state
 from storage.events import EventKind
 from storage.moves import locked, move
@@ -193,6 +193,7 @@ def finish(conn: Connection, claim: Claim, ending: Ending, now: float) -> bool:
     if after is StudyState.FAILED and ending.results:
         row |= {"outcome": Outcome.FAILED_SEND, "explanation": f"{NOBODY}\n{ending.explanation}"}
     move(conn, study, after, EventKind.ENDED, _told(ending, receivers), now, **row)
+    audit_studies.processed(conn, study, claim.run_id, now)
     return True
 
 
@@ -213,6 +214,7 @@ def unchanged(conn: Connection, claim: Claim, now: float) -> bool:
         row |= failure
     said = "What came late changes nothing that the model uses: the last answer stands."
     move(conn, study, after, EventKind.UNCHANGED, said, now, **row)
+    audit_studies.processed(conn, study, claim.run_id, now, unchanged=True)
     return True
 
 
@@ -305,16 +307,18 @@ def _crash(
     if not _end(conn, run_id, RunState.CRASHED, now, lease_until=lease_until, explanation=why):
         return None
     crashes = study.crashes + 1
-    if crashes < max_crashes:
+    after = StudyState.READY if crashes < max_crashes else StudyState.QUARANTINED
+    audit_studies.crashed(conn, study, run_id, after, now)
+    if after is StudyState.READY:
         said = f"{why} The study is tried again (crash {crashes} of {max_crashes})."
-        move(conn, study, StudyState.READY, EventKind.CRASHED, said, now, crashes=crashes)
-        return StudyState.READY
+        move(conn, study, after, EventKind.CRASHED, said, now, crashes=crashes)
+        return after
     said = (
         f"{why} After {crashes} crashes the study is set apart. Look at the worker's log, then: osteon retry {study_id}"
     )
     row = {"crashes": crashes, "outcome": Outcome.FAILED_RESOURCE, "explanation": said}
-    move(conn, study, StudyState.QUARANTINED, EventKind.QUARANTINED, said, now, **row)
-    return StudyState.QUARANTINED
+    move(conn, study, after, EventKind.QUARANTINED, said, now, **row)
+    return after
 
 
 def _end(

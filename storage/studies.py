@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from storage import confirmations, errors, events, tables
+from storage import audit_studies, confirmations, errors, events, tables
+from storage.audit import NODE, By
 from storage.events import EventKind
 from storage.journal import Place
 from storage.moves import locked, move
@@ -213,10 +214,11 @@ def mark_ready(conn: Connection, study_id: int, reason: str, now: float, seen: f
     if row.state != StudyState.RECEIVING or (seen is not None and row.last_arrival != seen):
         return False
     move(conn, row, StudyState.READY, EventKind.READY, reason, now, ready_at=now, not_before=None)
+    audit_studies.received(conn, row, now)
     return True
 
 
-def retry(conn: Connection, study_id: int, now: float) -> StudyState:
+def retry(conn: Connection, study_id: int, now: float, by: By = NODE) -> StudyState:
     """A person wants the study tried again; returns where it went.
 
     What could not be delivered is sent again as it is; what waits for its next try, or for the peer's word that it is
@@ -234,11 +236,13 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
         if answer is not None:
             said = "A person had the results sent again."
             move(conn, row, StudyState.SENDING, EventKind.RETRIED, said, now, **answer)
+            audit_studies.retried(conn, row, StudyState.SENDING, by, now)
             return StudyState.SENDING
     if state is StudyState.SENDING:
         hasten(conn, study_id, now)
         confirmations.hasten(conn, study_id, now)
         events.add(conn, study_id, EventKind.RETRIED, "A person had the waiting results tried at once.", now)
+        audit_studies.retried(conn, row, StudyState.SENDING, by, now)
         return StudyState.SENDING
     if state not in (StudyState.FAILED, StudyState.QUARANTINED, StudyState.NOT_APPLICABLE, StudyState.DELIVERED):
         raise errors.NotNow(
@@ -246,6 +250,7 @@ def retry(conn: Connection, study_id: int, now: float) -> StudyState:
         )
     again = {"ready_at": now, "not_before": None, "attempts": 0, "crashes": 0, "forced": True}
     move(conn, row, StudyState.READY, EventKind.RETRIED, "A person had the study analysed again.", now, **again)
+    audit_studies.retried(conn, row, StudyState.READY, by, now)
     return StudyState.READY
 
 

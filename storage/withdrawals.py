@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
-from storage import events
+from storage import audit_studies, events
 from storage.closing import COMPANIONS
 from storage.events import EventKind
 from storage.moves import locked
@@ -96,6 +96,7 @@ def record(conn: Connection, wanted: Due, note: ResultFile, now: float) -> bool:
     conn.execute(update(parcels).where(parcels.c.id == wanted.parcel_id).values(**reopened))
     words = f"A rejection note goes to {wanted.peer}: it names {len(wanted.rejected)} results of earlier runs."
     events.add(conn, wanted.study_id, EventKind.WITHDRAWN, words, now)
+    audit_studies.withdrawn(conn, wanted.study_id, wanted.peer, len(wanted.rejected), now)
     return True
 
 

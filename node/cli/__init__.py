@@ -62,6 +62,17 @@ def _parts(first: str) -> Sequence[_Part]:
     """The files of commands; for the node's own processes only theirs, so that it is there at once after a crash."""
     if first in running.COMMANDS:
         return [running]
-    from node.cli import assessments, bundles, conformance, examine, forgetting, inventory, keeping, peers, studies
+    from node.cli import (
+        assessments,
+        audit,
+        bundles,
+        conformance,
+        examine,
+        forgetting,
+        inventory,
+        keeping,
+        peers,
+        studies,
+    )
 
-    return [running, peers, studies, assessments, bundles, examine, keeping, forgetting, inventory, conformance]
+    return [running, peers, studies, assessments, audit, bundles, examine, keeping, forgetting, inventory, conformance]

@@ -10,12 +10,14 @@ from typing import Any
 
 from models.card import Card, bundles
 from node import certificates
+from node.audit.exporter import repository_of
+from node.audit.syslog import open_channel
 from node.cli import port
 from node.cli.tables import show
 from node.config import Config
 from node.database import open_database
 from node.dicomweb.service import authorisation, service_of, tls_context
-from node.errors import ConfigurationError, PeerError
+from node.errors import ConfigurationError, OsteonError, PeerError
 from storage import peers
 from storage.engine import HEAD, reading, revision, verify
 from storage.errors import StorageError
@@ -51,7 +53,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
 def _check(arguments: argparse.Namespace, config: Config) -> int:
     findings: list[Finding] = []
-    for check in (_data_folder, _disk, _database, _port, _certificates, _peers, _models, _provider):
+    for check in (_data_folder, _disk, _database, _port, _certificates, _peers, _audit, _models, _provider):
         findings += _guarded(check, config)
     rows = [{"what": finding.what, "ok": finding.ok, "says": finding.says} for finding in findings]
     show(rows, ("what", "ok", "says"), as_json=arguments.json, empty="")
@@ -102,6 +104,19 @@ def _port(config: Config) -> Iterator[Finding]:
 def _certificates(config: Config) -> Iterator[Finding]:
     for each in certificates.judged(config, time.time()):
         yield Finding("certificate", each.ok, f"{each.what}: {each.says}")
+
+
+def _audit(config: Config) -> Iterator[Finding]:
+    """Whether the repository of audit messages takes a connection; nothing is sent."""
+    repository = repository_of(config)
+    if repository is None:
+        return
+    try:
+        open_channel(repository).close()
+    except OsteonError as exc:
+        yield Finding("audit", False, str(exc))
+    else:
+        yield Finding("audit", True, f"{repository.place} by {repository.transport}")
 
 
 def _peers(config: Config) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import argparse
 import time
 from typing import Any
 
+from node.cli.acting import add_reason, by
 from node.cli.tables import local_time, show
 from node.config import Config
 from node.database import open_database
@@ -19,6 +20,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     )
     forgetting.add_argument("number", type=int, help="our number of a study")
     forgetting.add_argument("--undelivered", action="store_true", help="also when results of it were never delivered")
+    add_reason(forgetting)
     forgetting.set_defaults(command=_forget)
     listing = commands.add_parser("forgotten", parents=[shared], help="what was deleted, when and why, newest first")
     listing.add_argument("--limit", type=int, default=500, help="how many (default 500)")
@@ -30,7 +32,9 @@ def _forget(arguments: argparse.Namespace, config: Config) -> int:
     engine = open_database(config)
     store = retention.Store(config.journal_folder, config.results_folder)
     with deleting(config.data_folder):
-        retention.forget(engine, store, arguments.number, time.time(), undelivered=arguments.undelivered)
+        retention.forget(
+            engine, store, arguments.number, time.time(), undelivered=arguments.undelivered, by=by(arguments)
+        )
     print(f"Study {arguments.number} is deleted here. Not in the PACS, and not in backups: delete those in time.")
     return 0
 

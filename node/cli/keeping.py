@@ -7,8 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from node.cli.acting import add_reason, by, noted
 from node.config import Config, config_path
 from storage import backup, restore
+from storage.audit import Action, Entry
+from storage.engine import HEAD
 from storage.occupied import alone, copying
 from storage.rebuild import Rebuilt, rebuild
 
@@ -27,6 +30,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     )
     saving.add_argument("folder", type=Path)
     saving.add_argument("--dump", type=Path, help="PostgreSQL: the file that pg_dump has just written; it is included")
+    add_reason(saving)
     saving.set_defaults(command=_backup)
 
     restoring = commands.add_parser(
@@ -34,11 +38,13 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
     )
     restoring.add_argument("folder", type=Path)
     restoring.add_argument("--check", action="store_true", help="only read the backup and compare every SHA-256")
+    add_reason(restoring)
     restoring.set_defaults(command=_restore)
 
     rebuilding = commands.add_parser(
         "rebuild", parents=[shared], help="make a lost or damaged SQLite database anew; the node is stopped"
     )
+    add_reason(rebuilding)
     rebuilding.set_defaults(command=_rebuild)
 
 
@@ -55,6 +61,7 @@ def _backup(arguments: argparse.Namespace, config: Config) -> int:
             dump=arguments.dump,
             more=more,
         )
+    _noted(arguments, config, Action.BACKED_UP, {"files": len(made.files), "missing": len(made.missing)})
     print(f"{arguments.folder}: {len(made.files)} files, {made.size / _MB:.1f} MB, schema {made.schema or 'unknown'}.")
     if made.database == "absent":
         print(
@@ -65,6 +72,10 @@ def _backup(arguments: argparse.Namespace, config: Config) -> int:
         print(f"missing or too short, also in the data folder: {path}")
     print(LEFT_OUT)
     return 1 if made.missing else 0
+
+
+def _noted(arguments: argparse.Namespace, config: Config, action: Action, details: dict[str, object]) -> None:
+    noted(config, Entry(action, by=by(arguments), about=f"folder {arguments.folder.resolve()}", details=details))
 
 
 def without_passwords(text: str) -> str:
@@ -79,6 +90,8 @@ def _restore(arguments: argparse.Namespace, config: Config) -> int:
         return 0
     with alone(config.data_folder):
         made = restore.restore(arguments.folder, config.data_folder, config.database_url)
+    if made.database == "sqlite" and made.schema == HEAD:  # an older one is not upgraded by the way
+        _noted(arguments, config, Action.RESTORED, {"files": len(made.files), "made_at": str(made.made_at)})
     print(f"{len(made.files)} files of {made.made_at} lie in {config.data_folder}, each with its SHA-256 as recorded.")
     if made.database != "sqlite":
         print(
@@ -91,9 +104,11 @@ def _restore(arguments: argparse.Namespace, config: Config) -> int:
     return 0
 
 
-def _rebuild(_arguments: argparse.Namespace, config: Config) -> int:
+def _rebuild(arguments: argparse.Namespace, config: Config) -> int:
     with alone(config.data_folder):
         made = rebuild(config.database_url, config.journal_folder, time.time())
+    found = {"objects": made.objects, "studies": made.studies, "peers": made.peers, "lost_rows_in": list(made.damaged)}
+    noted(config, Entry(Action.REBUILT, by=by(arguments), about="database", details=found))
     for sentence in _told(made):
         print(sentence)
     return 0

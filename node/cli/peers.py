@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from node.cli.acting import add_reason, by
 from node.cli.tables import show
 from node.config import Config
 from node.database import open_database
@@ -25,6 +26,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
 
     removing = verbs.add_parser("remove", parents=[shared], help="remove a peer; its open deliveries are parked")
     removing.add_argument("name")
+    add_reason(removing)
     removing.set_defaults(command=_remove)
 
     echoing = verbs.add_parser(
@@ -79,6 +81,7 @@ def _add_adding(verbs: "argparse._SubParsersAction[Any]", shared: argparse.Argum
     adding.add_argument(
         "--url", default="", help="of STOW-RS: the base of its DICOMweb services, e.g. https://pacs.example/dicom-web"
     )
+    add_reason(adding)
     adding.set_defaults(command=_add)
 
 
@@ -102,9 +105,9 @@ def _add(arguments: argparse.Namespace, config: Config) -> int:
     with begin(open_database(config)) as conn:
         same = [peer for peer in peers.peers(conn) if peer.name == wanted.name]
         if same:
-            peers.change(conn, replace(wanted, id=same[0].id), time.time())
+            peers.change(conn, replace(wanted, id=same[0].id), time.time(), by(arguments))
         else:
-            peers.add(conn, wanted, time.time())
+            peers.add(conn, wanted, time.time(), by(arguments))
     verb = "changed" if same else "added"
     print(f"Peer {wanted.name} ({wanted.ae_title}) is {verb}; a running node uses it within a second.")
     return 0
@@ -166,7 +169,7 @@ def _list(arguments: argparse.Namespace, config: Config) -> int:
 
 def _remove(arguments: argparse.Namespace, config: Config) -> int:
     with begin(open_database(config)) as conn:
-        left = peers.remove(conn, peers.by_name(conn, arguments.name).id, time.time())
+        left = peers.remove(conn, peers.by_name(conn, arguments.name).id, time.time(), by(arguments))
     parked = f" {left} object(s) that waited for it are parked; osteon studies shows them." if left else ""
     print(f"Peer {arguments.name} is removed.{parked}")
     return 0

@@ -45,11 +45,15 @@ def _work(_arguments: argparse.Namespace, config: Config) -> int:
     return serve.run_alone(config, worker.run)
 
 
-def _passcode(arguments: argparse.Namespace, _config: Config) -> int:
+def _passcode(arguments: argparse.Namespace, config: Config) -> int:
     """Asked for at a terminal, or the first line of standard input; never an argument, which others could see."""
+    from node.cli.acting import by, noted  # serving needs none of these
     from node.listen.users import line_for
+    from storage.audit import Action, Entry
 
     asks = sys.stdin.isatty()
     passcode = getpass.getpass("passcode: ") if asks else sys.stdin.readline().rstrip("\r\n")
-    print(line_for(arguments.name, passcode.encode("utf-8")))
+    line = line_for(arguments.name, passcode.encode("utf-8"))
+    noted(config, Entry(Action.PASSCODE_MADE, by=by(arguments), about=f"user {arguments.name}"))
+    print(line)
     return 0

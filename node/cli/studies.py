@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from node.cli import assessments
+from node.cli.acting import add_reason, by
 from node.cli.tables import local_time, show, show_one
 from node.config import Config
 from node.database import open_database
@@ -40,6 +41,7 @@ def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.A
         help="analyse a study again, send its parked results again, or its waiting ones at once",
     )
     retrying.add_argument("number", type=int)
+    add_reason(retrying)
     retrying.set_defaults(command=_retry)
 
     holding = commands.add_parser(
@@ -205,7 +207,7 @@ def _strange(conflict: studies.Conflict) -> dict[str, object]:
 
 def _retry(arguments: argparse.Namespace, config: Config) -> int:
     with begin(open_database(config)) as conn:
-        state = studies.retry(conn, arguments.number, time.time())
+        state = studies.retry(conn, arguments.number, time.time(), by(arguments))
     print(f"Study {arguments.number} is {state.words} now; a running node takes it up at once.")
     return 0
 

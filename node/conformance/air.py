@@ -87,7 +87,7 @@ _DEVIATIONS = (
     "A private element, an overlay or curve of a source is in no result.",
     "An identity that breaks its value representation (too long, or in an undeclared character set) is repeated as it "
     "is: another value would be another patient.",
-    "No audit trail of PS3.15 A.5, no MPPS, no Instance Availability Notification, no retrieval of priors.",
+    "No MPPS, no Instance Availability Notification, no retrieval of priors.",
 )
 
 

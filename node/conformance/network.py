@@ -148,7 +148,12 @@ def security() -> str:
             "**Callers** are let in by AE title and address; by user identity too with `listen.users`.",
             "**Sending.** DIMSE to peers goes in plain; STOW-RS over TLS, with a client certificate, a bearer token or "
             "user and password from files (`[web.NAME]`).",
-            "**Logs** name no patient and no UID above DEBUG. No audit message of PS3.15 A.5 is sent.",
+            "**Logs** name no patient and no UID above DEBUG.",
+            "**Audit messages** of PS3.15 A.5 go to `audit.repository` by syslog over TLS, TCP or UDP (A.6): "
+            "Application Activity, DICOM Instances Accessed, DICOM Instances Transferred, User Authentication, "
+            "Security Alert. They name studies by UID and no patient, though A.5.3.6 and A.5.3.7 ask for one; like "
+            "associations within a minute are one message with their number. Each is sent at least once, with the "
+            "hash of its row in the node's own trail.",
             "**De-identification** is not done: results carry the patient of their source.",
         )
     )

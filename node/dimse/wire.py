@@ -16,7 +16,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from node.errors import Disconnected, ProtocolBroken, TimedOut
 
@@ -49,6 +49,9 @@ _HEADER = struct.Struct(">BxI4s")
 _PDV_HEAD = struct.Struct(">BB")
 _LENGTH = struct.Struct(">I")
 _DATA_HEAD = struct.Struct(">BxIIBB")
+
+
+_SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName": "OU", "countryName": "C"}
 
 
 class Fragment(NamedTuple):
@@ -106,6 +109,17 @@ class Connection:
                 self._sock.settimeout(_TICK_S)
             except (OSError, ValueError) as exc:
                 raise Disconnected(f"TLS did not come about ({exc}).") from exc
+
+    def certificate(self) -> str:
+        """The subject of the certificate that the peer showed and that was verified, "CN=...,O=..."; "" without one."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return ""
+        try:
+            shown = self._sock.getpeercert()
+        except (OSError, ValueError):  # gone already
+            return ""
+        parts: Any = (shown or {}).get("subject", ())
+        return ",".join(f"{_SHORT.get(key, key)}={value}" for part in parts for key, value in part)
 
     def wait(self, deadline: float, stopping: Callable[[], bool]) -> bool:
         """Wait until something can be read; False when `stopping` says so first.

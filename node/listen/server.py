@@ -20,12 +20,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from node.audit.visits import Visits
 from node.dimse import negotiate, wire
 from node.errors import PeerError, ProtocolBroken
 from node.fitness import bound
 from node.listen import admit, events, tls
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
+from node.listen.audited import Audited
 from node.listen.descriptors import capacity
 from node.listen.indexer import Bookings, Indexer
 from node.listen.offer import offer_of
@@ -107,6 +109,8 @@ class Server:
             settings.journal_folder, settings.reserve_bytes, settings.max_backlog, lambda: self._indexer.backlog
         )
         self._callers = Callers(engine)
+        self._visits = Visits(engine)
+        self._audited = Audited(self._visits)
         self._waiting = WaitingRoom(settings.max_waiting_per_address, room.waiting)
         self._numbers = itertools.count(1)
         self._exhausted_at = float("-inf")
@@ -125,6 +129,7 @@ class Server:
     def start(self) -> None:
         """Begin to make rows; connections queue up from here on."""
         self._indexer.start()
+        self._visits.start()
         threading.Thread(target=self._replay, name="replay", daemon=True).start()
         self._socket.listen(_BACKLOG)
         log.info("listening as %s on %s port %d", self._settings.ae_title, self._settings.host, self.port)
@@ -153,6 +158,7 @@ class Server:
         for thread in cut:
             thread.join(_FAREWELL_S)
         self._indexer.close(_INDEX_PATIENCE_S)
+        self._visits.close(_FAREWELL_S)
         self._engine.dispose()
         log.info("stopped listening after %.1f s; %d association(s) were cut", time.monotonic() - started, len(cut))
 
@@ -246,6 +252,7 @@ class Server:
                 connection.handshake(deadline)
             except PeerError as exc:
                 self._refused.note(address, exc)
+                self._audited.without_tls(address)
                 raise
         if connection.read_pdu(deadline) != wire.ASSOCIATE_RQ:
             raise ProtocolBroken("The first PDU is no association request.", wire.UNEXPECTED_PDU)
@@ -253,6 +260,7 @@ class Server:
         titles = negotiate.titles(body)
         verdict = self._decide(titles, address)
         if isinstance(verdict, Rejection):
+            self._audited.rejected(connection, titles, address, verdict)
             self._reject(connection, verdict, titles.calling_ae, address)
             return _FAREWELL_S
         try:
@@ -260,13 +268,16 @@ class Server:
             objection = _objection(request)
             if objection is None and self._users is not None:
                 objection = self._users.judged(request.user.identity)
+                self._audited.user(titles, address, request.user.identity, objection)
             if objection is not None:
+                self._audited.rejected(connection, titles, address, objection)
                 self._reject(connection, objection, titles.calling_ae, address)
                 return _FAREWELL_S
             caller = Caller(
                 next(self._numbers), uuid.uuid4().hex, titles.calling_ae, titles.called_ae, address, verdict.may_store
             )
             answer = negotiate.answer(body, request, self._offers[verdict.reporter is not None])
+            self._audited.accepted(connection, titles, address)
             self._talk(connection, Terms(answer.contexts, request.user.max_pdu, self._taker(verdict)), answer, caller)
         finally:
             with self._lock:

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from storage import audit_tables  # noqa: F401  its tables belong to the metadata
 from storage.tables import metadata
 
 connection = context.config.attributes["connection"]

@@ -17,6 +17,7 @@ from storage.states import Outcome
 
 class Desk:
     loaded = ("a desk for tests",)
+    models = ()
     is_on_gpu = False
     def analyse(self, job):
         what = job.study_instance_uid

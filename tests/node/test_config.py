@@ -69,6 +69,12 @@ max_associations = "many"
         pytest.param("[work]\nprovider = 'tpu'\n", "work.provider", id="unknown provider"),
         pytest.param("[database]\nurl = 'mysql://x'\n", "database.url", id="unknown database"),
         pytest.param("[web]\nauthority = 'a.pem'\n", "[web] has no keys of its own", id="a web key without a peer"),
+        pytest.param("[audit]\ntransport = 'pigeon'\n", "audit.transport", id="unknown transport of audit messages"),
+        pytest.param("[audit]\nrepository = 'a b'\n", "audit.repository", id="a repository with a space"),
+        pytest.param("[audit]\nkey = 'a.pem'\n", "audit.certificate", id="an audit key without certificate"),
+        pytest.param(
+            "[audit]\ntransport = 'udp'\nauthority = 'a.pem'\n", "audit.transport", id="an authority without TLS"
+        ),
         pytest.param("web = 3\n", "web: it must hold a section", id="a value for the web peers"),
         pytest.param("[web.pacs]\nurl = 'x'\n", "web.pacs.url: there is no such key", id="a URL in the file"),
         pytest.param("[web.pacs]\nkey = 'a.pem'\n", "web.pacs.certificate", id="a web key without certificate"),

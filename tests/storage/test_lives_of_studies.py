@@ -51,7 +51,8 @@ class Lives(RuleBasedStateMachine):
     def empty_database(self) -> None:
         with begin(self.engine) as conn:
             for table in reversed(tables.metadata.sorted_tables):
-                conn.execute(table.delete())
+                if table.name != "audit":  # which lets nothing be removed
+                    conn.execute(table.delete())
             self.peers = [
                 peers.add(conn, Peer(0, name, name.upper(), "localhost", 104, results="all"), self.now).id
                 for name in ("pacs", "archive")
