@@ -34,6 +34,7 @@ class Desk:
     """See node.analyst.Desk."""
 
     loaded = ("a desk for tests is ready",)
+    models = ()
     is_on_gpu = False
 
     def __init__(self, setup: Setup):

@@ -16,6 +16,7 @@ from tests.faults import (
     kills,
     locked,
     misbehaving,
+    planted,
     poison,
     power,
     restarts,
@@ -46,6 +47,7 @@ CHECKS: dict[str, Check] = {
         clock_jumps.CLOCK_JUMPS,
         restarts.RESTART,
         restarts.STOP,
+        planted.CHECK,
         power.POWER,
         power.FULL,
     )
