@@ -28,7 +28,9 @@ log = logging.getLogger(__name__)
 STOP_LIMIT_S = 15.0
 """For the parts; the whole node has stopped within 20 s."""
 _RESTART_S = (0.2, 0.5, 1.0, 2.0)
-"""Before each start of a part that died: even one that dies again and again is away from its senders for seconds only."""
+"""Before each start of a part that died: one that dies again and again is away from its senders for seconds only."""
+_REFUSALS = 10
+"""A part that has run and died may find its port taken for a moment: that is no fault of the configuration yet."""
 _HEALTHY_S = 60.0
 _PR_SET_PDEATHSIG = 1
 CONFIGURATION_EXIT = 2
@@ -51,6 +53,9 @@ class _Child:
     started: float = 0.0
     failures: int = 0
     next_start: float = 0.0
+    has_run: bool = False
+    refusals: int = 0
+    """In a row, to run with things as they are."""
 
 
 def serve(config: Config) -> int:
@@ -121,7 +126,9 @@ def _watch(children: list[_Child], config: Config, says: Connection) -> int:
         if child.process is not None and not child.process.is_alive():
             code = child.process.exitcode
             child.process = None
-            if code == CONFIGURATION_EXIT:
+            child.has_run |= code != CONFIGURATION_EXIT
+            child.refusals = child.refusals + 1 if code == CONFIGURATION_EXIT else 0
+            if child.refusals > (_REFUSALS if child.has_run else 0):
                 return CONFIGURATION_EXIT  # the child has said what is wrong; starting it again would say the same
             if now - child.started > _HEALTHY_S:
                 child.failures = 0
