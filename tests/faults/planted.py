@@ -40,10 +40,9 @@ _TEXTS = (
     "ReferringPhysicianName", "OperatorsName", "RequestedProcedureDescription", "ImageComments",
 )  # fmt: skip
 _PRIVATE = "private tag"
-_COMMANDS = (
-    ("studies",), ("audit", "--limit", "100000"), ("held",), ("assessments",), ("peers", "list"), ("forgotten",),
-    ("check",),
-)  # fmt: skip
+_LISTS = (("studies",), ("audit", "--limit", "100000"), ("held",), ("assessments",), ("peers", "list"), ("forgotten",))
+_SLOW = (("explain", "1"), ("check",))
+"""They open models or read images: asked once, for programs."""
 _PATIENCE_S = 120.0
 
 
@@ -133,13 +132,13 @@ def _send(target: Osteon, study: Planted) -> None:
 
 def _damage(journal: Path, study: Planted) -> None:
     """One bit of the pixels, as a bad disk would; the node looks at the hash before it decodes."""
-    tail = study.item.data[-4096:]
     for path in journal.iterdir():
         data = path.read_bytes()
-        if (at := data.find(tail)) >= 0:
+        if (begin := data.find(study.item.data)) >= 0:
+            at = begin + len(study.item.data) - 1000
             with path.open("r+b") as file:
-                file.seek(at + 100)
-                file.write(bytes([data[at + 100] ^ 1]))
+                file.seek(at)
+                file.write(bytes([data[at] ^ 1]))
             return
     raise AssertionError("the study is not in the journal")
 
@@ -164,14 +163,13 @@ def _check_ends(target: Osteon, sent: list[Planted], ends: dict[str, str], outco
 
 def _printed(target: Osteon, count: int) -> dict[str, str]:
     """What every command that lists anything prints, for people and for programs."""
-    commands = [*_COMMANDS, *(("studies", str(n)) for n in range(1, count + 1)), ("explain", "1")]
+    lists = [*_LISTS, *(("studies", str(number)) for number in range(1, count + 1))]
     found = {}
-    for words in commands:
-        for form in ((), ("--json",)):
-            out = io.StringIO()
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-                main([*words, *form, "--config", str(target.node.config)])
-            found[" ".join(("osteon", *words, *form))] = out.getvalue()
+    for words in (*lists, *((*each, "--json") for each in (*lists, *_SLOW))):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            main([*words, "--config", str(target.node.config)])
+        found[" ".join(("osteon", *words))] = out.getvalue()
     return found
 
 
@@ -190,11 +188,12 @@ def _search(
 ) -> None:
     needles = [(f"{name} of a study that was {each.kind}", forms) for each in sent
                for name, token in each.tokens.items() for forms in [_forms(token)]]  # fmt: skip
-    store, searched = 0, 0
+    store, searched, leaks = 0, 0, 0
     for place, haystack in _places(target, temporary, printed, repository):
         searched += len(haystack)
         for what, forms in needles:
             if any(form in haystack for form in forms):
+                leaks += 1
                 outcome.fail(f"{place} holds the {what}")
     kept = b"".join(path.read_bytes() for path in (target.node.data / "journal").iterdir()).lower()
     for _, forms in needles:
@@ -203,7 +202,7 @@ def _search(
         outcome.fail(f"only {store} of {len(needles)} tokens are found where they belong: the search is blind")
     outcome.figures |= {
         "tokens": str(len(needles)),
-        "found outside the object store": str(len(outcome.failures)),
+        "found outside the object store": str(leaks),
         "searched": f"{searched / 1e6:.1f} MB",
     }
 

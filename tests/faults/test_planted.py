@@ -7,6 +7,7 @@ from tests.faults.suite import run_check
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_names_a_patient_is_in_the_object_store_and_nowhere_else() -> None:
     outcome = run_check(CHECK, "osteon", short=True)
     assert outcome.failures == []
