@@ -124,6 +124,8 @@ def _send(target: Osteon, study: Planted) -> None:
     sent = flood.send(target.port, [[study.item]], calling=calling, called=target.called)
     assert sent.statuses == (0,), sent.statuses
     if study.kind == "failed":
+        uid = study.item.study_instance_uid
+        until(lambda: target.node.state(uid), 30, "it has no row")  # damage before that would leave it without one
         _damage(target.node.data / "journal", study)
     if study.kind == "crashed":
         target.kill()
