@@ -80,11 +80,16 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
             return True
         return assess_one(engine, analyst, stop)
 
+    watch = ClockWatch(engine, config, lambda: clock_was_set(scheduler))
+
+    def send() -> bool:
+        """First the clock: one that was set forward must not make a result look as if it had been tried for days."""
+        watch.turn()
+        return dispatcher.turn()
+
     analysing = Loop("analysing", work, ready, _ROUND_S)
-    sending = Loop("sending", dispatcher.turn, due, _ROUND_S)
-    clock = Loop(
-        "clock", ClockWatch(engine, config, lambda: clock_was_set(scheduler)).turn, threading.Event(), _CLOCK_S
-    )
+    sending = Loop("sending", send, due, _ROUND_S)
+    clock = Loop("clock", watch.turn, threading.Event(), _CLOCK_S)
     loops = (settling, sending, clock)
     threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in loops]
     for thread in threads:
