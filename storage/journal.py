@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from storage.disk import allocate, create, lock, sync, sync_folder, write_at
+from storage.disk import allocate, create, free_bytes, lock, sync, sync_folder, write_at
 from storage.errors import DiskFailed, DiskFull, StorageError
 from storage.segment import (
     ALIGNMENT,
@@ -61,7 +61,9 @@ class Journal:
     name : str
         The segment's own name (letters, digits, `-` and `_`), never taken from a sender.
     chunk_bytes : int
-        Disk space is reserved in steps of this size.
+        Disk space is taken in steps of this size.
+    reserve_bytes : int
+        So much of the disk no step may take; then only what a record needs is taken.
 
     Raises
     ------
@@ -69,11 +71,12 @@ class Journal:
         Nothing is left behind.
     """
 
-    def __init__(self, folder: Path, name: str, *, chunk_bytes: int = 16 << 20) -> None:
+    def __init__(self, folder: Path, name: str, *, chunk_bytes: int = 16 << 20, reserve_bytes: int = 0) -> None:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} cannot name a segment: use 1 to 100 letters, digits, '-' and '_'.")
         self.path = folder / (name + SUFFIX)
         self._chunk_bytes = chunk_bytes
+        self._reserve_bytes = reserve_bytes
         self._nonce = os.urandom(NONCE_BYTES)
         self._end = 0  # after the last committed record
         self._start = ALIGNMENT  # head of the current or next record
@@ -177,10 +180,15 @@ class Journal:
         self._lost = False
 
     def _reserve(self, end: int) -> None:
-        """See to it that the file has room up to `end`, a chunk at a time while there is space for chunks."""
+        """See to it that the file has room up to `end`, a chunk at a time while there is space for chunks.
+
+        A hundred associations take a hundred chunks at once: without the look they would take the reserve with them.
+        """
         if end <= self._allocated:
             return
         wanted = -(-end // self._chunk_bytes) * self._chunk_bytes
+        if free_bytes(self.path.parent) - (wanted - self._allocated) < self._reserve_bytes:
+            wanted = aligned(end)
         try:
             allocate(self._fd, self._allocated, wanted, self.path)
         except DiskFull:

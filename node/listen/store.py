@@ -120,7 +120,7 @@ class Store:
         if self._journal is None:
             self._segments += 1
             name = f"{self._caller.association}-{self._segments}"
-            self._journal = Journal(self._settings.journal_folder, name)
+            self._journal = Journal(self._settings.journal_folder, name, reserve_bytes=self._settings.reserve_bytes)
         self._journal.begin()
 
     def _take(self, scanner: Scanner, piece: memoryview, length: int) -> Refusal | None:
