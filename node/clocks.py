@@ -6,7 +6,6 @@ against the monotonic clock, which nobody sets.
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
 
@@ -33,14 +32,9 @@ class ClockWatch:
         self._on_jump = on_jump
         self._offset = _offset()
         self._is_first = True
-        self._lock = threading.Lock()
 
     def turn(self) -> bool:
         """Look once. What lies further in the future than anything is ever put off is due now."""
-        with self._lock:  # whoever asks second finds it put right
-            return self._looked()
-
-    def _looked(self) -> bool:
         jump_s, self._offset = _offset() - self._offset, _offset()
         jumped = abs(jump_s) > JUMP_S
         if not jumped and not self._is_first:

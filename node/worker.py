@@ -38,7 +38,6 @@ _LOOK_S = 0.1
 """Between two looks for studies that have settled: nothing rings when an image arrives in another process."""
 _ROUND_S = 0.5
 """The same for work whose bell rings when this worker makes it: what others made (osteon retry) is found so."""
-_CLOCK_S = 1.0
 _AFTER_FAULT_S = 2.0
 _POSTPONE_S = 30.0
 _START_AGAIN_S = 10.0
@@ -89,9 +88,7 @@ def _run(engine: Engine, config: Config, stop: threading.Event) -> None:
 
     analysing = Loop("analysing", work, ready, _ROUND_S)
     sending = Loop("sending", send, due, _ROUND_S)
-    clock = Loop("clock", watch.turn, threading.Event(), _CLOCK_S)
-    loops = (settling, sending, clock)
-    threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in loops]
+    threads = [threading.Thread(target=loop.until, args=(stop,), name=loop.name) for loop in (settling, sending)]
     for thread in threads:
         thread.start()
     exporter.start()

@@ -2,12 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pydicom.dataset import Dataset
+
 from node.dimse import wire
 from node.dimse.commands import Command, Operation, response
+from node.dimse.identifiers import decoded
 from node.dimse.messages import data_set_pieces, receive_command, send_command
 from node.dimse.negotiate import STORAGE_COMMITMENT, AcceptedContext
 from node.errors import Disconnected, PeerError, ProtocolBroken, TimedOut
@@ -18,8 +21,8 @@ from node.statuses import SUCCESS, UNRECOGNISED_OPERATION, explain_status
 
 log = logging.getLogger(__name__)
 
-TakeEvent = Callable[[Command, Iterable[memoryview], str], int]
-"""Takes an event with the pieces of its data set and their transfer syntax; the status to answer."""
+TakeEvent = Callable[[Command, Dataset], int]
+"""Takes an event with its data set; the status to answer."""
 
 _REFUSALS_SHOWN = 3  # per association at WARNING; a thousand alike say no more
 _FAREWELL_S = 2.0
@@ -143,8 +146,8 @@ class Conversation:
             return
         deadline = time.monotonic() + self._settings.object_timeout_s
         pieces = data_set_pieces(self._connection, context_id, deadline, self._settings.idle_timeout_s)
-        what = pieces if command.has_data_set else ()
-        self._reply(context_id, command, self._terms.take_event(command, what, context.transfer_syntax))
+        what = decoded(pieces, context.transfer_syntax) if command.has_data_set else Dataset()
+        self._reply(context_id, command, self._terms.take_event(command, what))
 
     def _reply(self, context_id: int, command: Command, status: int, comment: str = "") -> None:
         reply = response(command, status, comment)

@@ -24,7 +24,7 @@ from node.audit.visits import Visits
 from node.dimse import negotiate, wire
 from node.errors import PeerError, ProtocolBroken
 from node.fitness import bound
-from node.listen import admit, events, tls
+from node.listen import admit, tls
 from node.listen.admit import Admission, House, Rejection
 from node.listen.association import Conversation, TakeEvent, Terms
 from node.listen.audited import Audited
@@ -36,6 +36,7 @@ from node.listen.settings import ListenSettings
 from node.listen.store import Caller, Store
 from node.listen.users import Users
 from node.listen.waiting import Callers, WaitingRoom
+from node.reports import take_report
 from storage.engine import Engine, open_engine
 from storage.errors import StorageError
 from storage.replay import replay
@@ -301,7 +302,7 @@ class Server:
         """Takes the reports of a peer that may report."""
         if admission.reporter is None:
             return None
-        return functools.partial(events.take, self._engine, admission.reporter, self._settings.resends)
+        return functools.partial(take_report, self._engine, admission.reporter, rules=self._settings.resends)
 
     def _talk(self, connection: wire.Connection, terms: Terms, answer: negotiate.Answer, caller: Caller) -> None:
         self._waiting.leave(connection)
