@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,21 @@ T = TypeVar("T")
 """What a system makes of a study."""
 
 
+class OfOneKind(Protocol):
+    """A patient of a system that learns one kind for each."""
+
+    @property
+    def name(self) -> str:
+        """Of the study."""
+
+    @property
+    def kind(self) -> int:
+        """The place of the kind among the system's kinds."""
+
+
+P = TypeVar("P", bound=OfOneKind)
+
+
 def cases(folder: Path, case_of: Callable[[Study], T]) -> tuple[T, ...]:
     """Every labelled study of a folder; a fault names the study it is of.
 
@@ -36,6 +51,31 @@ def cases(folder: Path, case_of: Callable[[Study], T]) -> tuple[T, ...]:
         except (DataFault, ImageError) as exc:
             raise DataFault(f"{folder}, study {study.name}: {exc}") from exc
     return tuple(made)
+
+
+def patients(
+    folder: Path,
+    case_of: Callable[[Study], P],
+    joined: Callable[[P, P], P],
+    kinds: Sequence[str],
+) -> tuple[P, ...]:
+    """Every patient of a folder; the studies of one patient are one case, so that no split divides them.
+
+    Raises
+    ------
+    DataFault
+        Also when the studies of one patient show several of `kinds`.
+    """
+    found: dict[str, P] = {}
+    for patient, case in cases(folder, lambda study: (study.patient, case_of(study))):
+        held = found.get(patient)
+        if held is not None and held.kind != case.kind:
+            raise DataFault(
+                f"{folder}: {held.name} and {case.name} are of one patient and show {kinds[held.kind]} and "
+                f"{kinds[case.kind]}. One kind for each patient is learned; leave one of both studies."
+            )
+        found[patient] = case if held is None else joined(held, case)
+    return tuple(found.values())
 
 
 def one_series(study: Study, need: str) -> Case:

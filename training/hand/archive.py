@@ -7,12 +7,13 @@ named in normals.txt shows no tumour in any.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from models.hand_card import CLASSES
-from training.archive.cases import cases
+from training.archive.cases import patients
 from training.archive.folder import Study
 from training.archive.stacks import Labelled, labelled, square_mm, weighting
 from training.errors import DataFault
@@ -27,16 +28,7 @@ def read_studies(folder: Path) -> tuple[Case, ...]:
     ------
     DataFault
     """
-    patients: dict[str, Case] = {}
-    for patient, case in cases(folder, lambda study: (study.patient, _case(study))):
-        held = patients.get(patient)
-        if held and held.kind != case.kind:
-            raise DataFault(
-                f"{folder}: {held.name} and {case.name} are of one patient and show {CLASSES[held.kind]} and "
-                f"{CLASSES[case.kind]}. One kind for each patient is learned; leave one of both studies."
-            )
-        patients[patient] = Case(held.name, held.kind, (*held.scans, *case.scans)) if held else case
-    return tuple(patients.values())
+    return patients(folder, _case, lambda held, more: replace(held, scans=(*held.scans, *more.scans)), CLASSES)
 
 
 def kind_of(said: Sequence[str]) -> int:

@@ -7,13 +7,14 @@ normals.txt shows no tumour in any.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-from training.archive.cases import cases
+from training.archive.cases import patients
 from training.archive.folder import Study
 from training.archive.stacks import Labelled, labelled, square_mm, weighting
 from training.errors import DataFault
@@ -35,17 +36,7 @@ def read_studies(folder: Path) -> tuple[Case, ...]:
     ------
     DataFault
     """
-    patients: dict[str, Case] = {}
-    for patient, case in cases(folder, lambda study: (study.patient, _case(study))):
-        held = patients.get(patient)
-        if held and held.kind != case.kind:
-            raise DataFault(
-                f"{folder}: {held.name} and {case.name} are of one patient and are {KINDS[held.kind]} and "
-                f"{KINDS[case.kind]}. One class for each patient is learned; leave one of both studies."
-            )
-        whole = (*held.scans, *case.scans) if held else case.scans
-        patients[patient] = Case((held or case).name, case.kind, case.age, case.detail, whole)
-    return tuple(patients.values())
+    return patients(folder, _case, lambda held, more: replace(held, scans=(*held.scans, *more.scans)), KINDS)
 
 
 def kind_of(said: Sequence[str]) -> int:
