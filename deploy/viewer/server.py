@@ -55,8 +55,10 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """STOW-RS: a reader's own measurements and outlines go to the PACS."""
+        if not self._is_ours():
+            return
         length = self.headers.get("Content-Length", "")
-        if self._is_ours() and not self.path.startswith(DICOMWEB):
+        if not self.path.startswith(DICOMWEB):
             self._refuse(405)
         elif not length.isdecimal() or int(length) > LARGEST_BODY:
             self._refuse(411)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import http.client
 import io
+import socket
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -116,7 +117,20 @@ def test_what_a_reader_stores_goes_to_the_pacs_and_its_word_comes_back(viewer, p
 def test_pages_of_another_origin_get_nothing(viewer, pacs, headers):
     assert _ask(viewer, "/dicom-web/studies", headers=headers)[0] == 403
     assert _ask(viewer, "/dicom-web/studies", method="POST", body=b"x", headers=headers)[0] == 403
+    assert _all_said(viewer, "POST", {"Content-Length": "1", **headers}, b"x").startswith(b"HTTP/1.1 403")
     assert not pacs.asked
+
+
+def _all_said(viewer, method, headers, body):
+    """Everything up to the end of the connection: what the server does after its answer is done by then too."""
+    host, port = viewer.url.removeprefix("http://").rstrip("/").split(":")
+    lines = [
+        f"{method} /dicom-web/studies HTTP/1.1",
+        *(f"{k}: {v}" for k, v in ({"Host": f"{host}:{port}"} | headers).items()),
+    ]
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 def test_a_pacs_that_is_not_there_is_said(viewer, pacs):
