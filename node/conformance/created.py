@@ -15,6 +15,7 @@ from node.conformance.markdown import table, uid_name
 from node.conformance.sample import RADIOGRAPH, SERIES, all_made, source_header
 from node.report import codes
 from node.report.chain import own_form
+from node.report.colours import COLOURS, LEVEL_COLOURS, OTHER_COLOUR
 from node.report.encode import EncodedObject, part10
 from node.report.kind import Kind
 from node.report.patient import CHARACTER_SET, REQUIRED, TIMEZONE, carried
@@ -53,6 +54,10 @@ def parts() -> tuple[str, ...]:
         "### 8.1 Result profiles",
         table(("profile", "what for", "objects, in order", "instead, where a class is refused"), _profiles()),
         *(text for each in all_made() for text in _object(each)),
+        f"### 8.{2 + len(all_made())} Colours",
+        "That segments recommend (*Recommended Display CIELab Value*), and of answers also those of pictures. Those of "
+        "distance levels can be told apart without seeing red, green or blue; words beside each say the same.",
+        table(("of", "colour", "red, green, blue"), _colours()),
         "## 9 Codes and templates",
         table(("TID", "name", "where"), _TEMPLATES),
         "Private coding scheme, declared in every object that uses it: "
@@ -60,6 +65,14 @@ def parts() -> tuple[str, ...]:
         "LOINC.",
         table(("code", "meaning"), sorted({(code.value, code.meaning) for code in _private(codes)})),
     )
+
+
+def _colours() -> Iterator[tuple[str, str, str]]:
+    found = {f"lesion, {answer.value}": colour for answer, colour in COLOURS.items()}
+    found["lesion of any other answer; probability map"] = OTHER_COLOUR
+    found |= {f"distance level, {word}": colour for word, colour in LEVEL_COLOURS.items()}
+    for whose, colour in found.items():
+        yield whose, colour.name, ", ".join(map(str, colour.rgb))
 
 
 def _profiles() -> Iterator[tuple[str, str, str, str]]:

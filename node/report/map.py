@@ -15,10 +15,11 @@ from pydicom.dataset import Dataset
 
 from models.findings import DISTANCE_LEVELS, Maps, ModelIdentity
 from node.report.codes import ABNORMAL, LESION, PERCENT, PROBABILITY_OF_CLASS, TISSUE
+from node.report.colours import LEVEL_COLOURS, OTHER_COLOUR
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
 from node.report.frames import name_frames, place_projection, read_frames, repeat_dimension_uids, stand_in
-from node.report.seg import OTHER_COLOUR, algorithm_of, put_pixels
+from node.report.seg import algorithm_of, put_pixels
 from node.report.subject import Subject
 
 STEPS_PER_PERCENT = 100
@@ -27,8 +28,6 @@ TOP = 100 * STEPS_PER_PERCENT
 MOST = 255
 """*Maximum Fractional Value* (0062,000E)."""
 LABEL = "AI tumour probability"
-_LEVEL_COLOURS = ((60.0, 66.0, 47.0), (73.0, 33.0, 60.0), (83.0, 12.0, 76.0), (90.0, -5.0, 40.0))
-"""CIELab, from in the tumour to far from it."""
 
 
 def probability_map(
@@ -148,7 +147,7 @@ def _fractional(
                 algorithm_type="AUTOMATIC",
                 algorithm_identification=algorithm_of(model),
                 anatomic_regions=[subject.anatomy.region] if subject.anatomy.region else None,
-                display_color=CIELabColor(*OTHER_COLOUR),
+                display_color=CIELabColor.from_rgb(*OTHER_COLOUR.rgb),
             )
         ],
         content_label="AI_PROBABILITY",
@@ -177,5 +176,5 @@ def _level(level: int, number: int, model: ModelIdentity) -> SegmentDescription:
         segmented_property_type=LESION if is_tumour else TISSUE,
         algorithm_type="AUTOMATIC",
         algorithm_identification=algorithm_of(model),
-        display_color=CIELabColor(*_LEVEL_COLOURS[level - 1]),
+        display_color=CIELabColor.from_rgb(*LEVEL_COLOURS[DISTANCE_LEVELS[level]].rgb),
     )

@@ -13,23 +13,17 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from models.findings import Answer
+from node.report.colours import OTHER_COLOUR, Rgb, colour_of
 
 MAX_SIDE = 1440
 """Pixels of the whole picture's longer side, about: enough to read, small enough to load at once."""
 MIN_PANEL_WIDTH = 480
 """A panel narrower than this cannot hold its words: small images are enlarged."""
 
-Colour = tuple[int, int, int]
-COLOURS: dict[Answer, Colour] = {
-    Answer.MALIGNANT: (255, 80, 70),
-    Answer.BENIGN: (64, 208, 240),
-    Answer.TUMOUR: (255, 150, 60),
-}
-OTHER_COLOUR: Colour = (255, 200, 50)
-_BACKGROUND: Colour = (18, 20, 24)
-_WHITE: Colour = (240, 240, 240)
-_GREY: Colour = (176, 180, 186)
-_LABEL: Colour = (255, 200, 50)
+_BACKGROUND: Rgb = (18, 20, 24)
+_WHITE: Rgb = (240, 240, 240)
+_GREY: Rgb = (176, 180, 186)
+_LABEL = OTHER_COLOUR.rgb
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +138,7 @@ def _draw_marks(image: Image.Image, marks: Sequence[Mark], scale: tuple[float, f
     draw = ImageDraw.Draw(image)
     stroke = max(2, size // 8)
     for mark in marks:
-        colour = COLOURS.get(mark.answer, OTHER_COLOUR)
+        colour = colour_of(mark.answer)
         points = [(float(x) * scale[0], float(y) * scale[1]) for x, y in mark.points]
         draw.line([*points, *points[:2]], fill=colour, width=stroke, joint="curve")
     for mark in marks:
@@ -164,7 +158,7 @@ def _draw_label(
         y = min(float(mark.points[:, 1].max()) * scale[1] + 2 * pad, bounds[1] - height - 2 * pad)
     x, y = max(x, 0.0), max(y, 0.0)
     draw.rectangle((x, y, x + width + 2 * pad, y + height + 2 * pad), fill=_BACKGROUND)
-    draw.text((x + pad - left, y + pad - top), mark.label, font=font, fill=COLOURS.get(mark.answer, OTHER_COLOUR))
+    draw.text((x + pad - left, y + pad - top), mark.label, font=font, fill=colour_of(mark.answer))
 
 
 def _write(

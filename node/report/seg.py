@@ -16,21 +16,15 @@ from highdicom.seg import Segmentation, SegmentDescription
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 
-from models.findings import Answer, Lesion, ModelIdentity
+from models.findings import Lesion, ModelIdentity
 from node.identity import MANUFACTURER
 from node.report.codes import ABNORMAL, ARTIFICIAL_INTELLIGENCE, finding_of
+from node.report.colours import colour_of
 from node.report.encode import ascii_text
 from node.report.envelope import Envelope, finish, place
 from node.report.frames import name_frames, place_projection, read_frames, repeat_dimension_uids, stand_in
 from node.report.profile import Profile, SegmentationType
 from node.report.subject import Subject, name_of
-
-COLOURS: dict[Answer, tuple[float, float, float]] = {  # CIELab (PS3.3 C.10.7.1.1) of the colours in picture.py
-    Answer.MALIGNANT: (59.4, 65.4, 43.8),
-    Answer.BENIGN: (77.6, -27.4, -26.7),
-    Answer.TUMOUR: (71.8, 32.9, 61.6),
-}
-OTHER_COLOUR = (83.3, 6.5, 75.8)
 
 
 def parts(subject: Subject, encoding: SegmentationType = SegmentationType.BINARY) -> tuple[tuple[Lesion, ...], ...]:
@@ -144,7 +138,7 @@ def _segment(subject: Subject, lesion: Lesion, number: int, model: ModelIdentity
         tracking_id=ascii_text(identifier, 64),
         tracking_uid=uid,
         anatomic_regions=[anatomy.region] if anatomy.region else None,
-        display_color=CIELabColor(*COLOURS.get(lesion.answer, OTHER_COLOUR)),
+        display_color=CIELabColor.from_rgb(*colour_of(lesion.answer)),
     )
     if anatomy.region and anatomy.side:
         description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [CodedConcept(*anatomy.side[:3])]

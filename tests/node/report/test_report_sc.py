@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.findings import Answer, Spacing, SpacingSource
+from node.report.colours import colour_of
 from node.report.kind import Kind
-from node.report.picture import COLOURS, MAX_SIDE, MIN_PANEL_WIDTH, OTHER_COLOUR, Caption, Mark, panel_size, picture
+from node.report.picture import MAX_SIDE, MIN_PANEL_WIDTH, Caption, Mark, panel_size, picture
 from tests.node.report.made_cases import CR, DX, RADIOGRAPHS, bone, radiograph, stock, stock_one
 
 SQUARE = np.array([[40, 40], [80, 40], [80, 90], [40, 90]], np.float32)
@@ -54,14 +55,14 @@ def test_only_the_right_panel_has_outlines_and_both_show_the_same_image() -> Non
     gap = drawn.shape[1] - 2 * width
     assert changed[:, 1].max() <= width + gap + 84 * scale + 60
     edge = drawn[changed[:, 0], changed[:, 1]]
-    assert (np.abs(edge.astype(int) - COLOURS[Answer.MALIGNANT]).sum(axis=1) < 30).sum() > 100
+    assert (np.abs(edge.astype(int) - colour_of(Answer.MALIGNANT)).sum(axis=1) < 30).sum() > 100
 
 
 def test_the_outline_lies_where_the_lesion_is() -> None:
     display = bone(200, 160)
     drawn = picture(display, [Mark(SQUARE, "1", Answer.MALIGNANT)], Caption("", ()))
     width, height = panel_size(160, 200)
-    red = np.abs(drawn.astype(int) - COLOURS[Answer.MALIGNANT]).sum(axis=2) < 30
+    red = np.abs(drawn.astype(int) - colour_of(Answer.MALIGNANT)).sum(axis=2) < 30
     above, left = drawn.shape[0] - height, drawn.shape[1] - width
     lower = np.argwhere(red[above + height * 60 // 200 :, left:])
     columns = lower[:, 1] * 160 / width
@@ -73,7 +74,7 @@ def test_the_outline_lies_where_the_lesion_is() -> None:
 @pytest.mark.parametrize("answer", list(Answer))
 def test_the_colour_tells_the_answer(answer: Answer) -> None:
     drawn = picture(bone(100, 100), [Mark(SQUARE, "1", answer)], CAPTION)
-    colour = COLOURS.get(answer, OTHER_COLOUR)
+    colour = colour_of(answer)
     assert (drawn == np.array(colour)).all(axis=2).any()
 
 
