@@ -2,9 +2,10 @@
 
 The network gives every pixel one of six classes. Their probabilities come back to the source grid; what is any tumour
 is cut into bodies in space, and each body has the kinds that its voxels say on average. A study has several series of
-one hand: the mean logit over them says whether there is a tumour, the mean logarithm over their largest lesions what
-kind. All five kinds are benign, and patients with a malignant tumour were not in the paper: the system never says
-"benign", only "tumour", and which of the five it resembles.
+one hand. Each is answered on its own grid, and where the card asks for it the network sees the others beside it; the
+mean logit over all says whether there is a tumour, the mean logarithm over their largest lesions what kind. All five
+kinds are benign, and patients with a malignant tumour were not in the paper: the system never says "benign", only
+"tumour", and which of the five it resembles.
 
 Legend: volumes `(slices, rows, columns)`; logits and probabilities have the classes in front.
 """
@@ -20,7 +21,7 @@ from models import masses, verdict
 from models.card import Bundle, Card, of_kind
 from models.findings import Answer, Findings, Lesion, Maps, ModelIdentity, SourceFindings, Spacing, SpacingSource
 from models.hand_card import CLASSES, ROLE, HandCalibration, HandCard
-from models.hand_input import plan_of, prepared, with_neighbours
+from models.hand_input import Stack, prepared, with_neighbours
 from models.masses import MAX_MASSES, Mass
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, Plan, has_tissue
@@ -47,6 +48,23 @@ class Body:
     """Mean probability of any tumour over its voxels."""
     kinds: Vector
     """`(5,)`, sums to 1: what its voxels say on average, given that they are a tumour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One decoded series of a hand."""
+
+    volume: Volume
+    role: str = ""
+    """Its weighting, by the name of the model's input: "t1"."""
+    frame: str = ""
+    """Frame of Reference UID."""
+
+    @property
+    def stack(self) -> Stack:
+        """As the preparation takes it."""
+        grid = self.volume.grid
+        return Stack(self.volume.voxels, (grid.spacing[1], grid.spacing[2]), self.role, grid, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +123,7 @@ class HandModel:
         asked = self.card.preprocess
         self._net.run(np.zeros((BATCH, len(asked.channels), *asked.size), dtype=np.float32))
 
-    def answer(self, series: Sequence[Volume], with_maps: bool = False) -> Findings:
+    def answer(self, series: Sequence[Series], with_maps: bool = False) -> Findings:
         """Findings for the series of one study, whatever their plane and weighting.
 
         Parameters
@@ -120,8 +138,8 @@ class HandModel:
         if not series:
             raise ValueError("a study without series has no answer")
         timings = {"inference": 0.0, "postprocess": 0.0}
-        answers = [self._look(volume, timings, with_maps) for volume in series]
-        sources = tuple(source(volume, answer, self.card) for volume, answer in zip(series, answers, strict=True))
+        answers = self._answers(series, timings, with_maps)
+        sources = tuple(source(each.volume, answer, self.card) for each, answer in zip(series, answers, strict=True))
         strange = [answer.is_strange(self.card) for answer in answers]
         if all(strange):
             return Findings(self.identity, Answer.NOT_ASSESSED, {}, sources, timings)
@@ -138,52 +156,46 @@ class HandModel:
             kind=sure_kind(study.kinds, self.card),
         )
 
-    def probabilities(self, voxels: Float, spacing: tuple[float, float]) -> "Classes":
-        """The calibrated probabilities of the six classes of every voxel.
+    def look(self, stacks: Sequence[Stack]) -> Iterator[Network]:
+        """Run the network over every slice of each of the series of a hand.
 
-        Parameters
-        ----------
-        voxels
-            Any range, finite.
-        spacing
-            Between rows and between columns, mm.
+        Raises
+        ------
+        InferenceError, GeometryError
         """
-        said = self.look(voxels, spacing)
-        return classes(said.way, said.logits, self.card.calibration)
+        for way, channels in prepared(self.card.preprocess, stacks):
+            logits = np.empty((len(CLASSES), *channels.shape[1:]), dtype=np.float32)
+            strange: list[float] = []
+            for index, merged in self._slices(way, channels, strange):
+                logits[:, index] = merged
+            yield Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
-    def look(self, voxels: Float, spacing: tuple[float, float]) -> Network:
-        """Run the network over every slice."""
-        way = plan_of(self.card.preprocess, (voxels.shape[1], voxels.shape[2]), spacing)
-        channels = prepared(self.card.preprocess, voxels, way)
-        logits = np.empty((len(CLASSES), *channels.shape[1:]), dtype=np.float32)
-        strange: list[float] = []
-        for index, merged in self._slices(way, channels, strange):
-            logits[:, index] = merged
-        return Network(way, logits, float(np.median(strange)) if strange else 0.0)
-
-    def _look(self, volume: Volume, timings: dict[str, float], with_maps: bool) -> SeriesAnswer:
-        marks = [time.perf_counter()]
-        spacing = volume.grid.spacing
-        said = self.look(volume.voxels, (spacing[1], spacing[2]))
-        probabilities = classes(said.way, said.logits, self.card.calibration)
-        marks.append(time.perf_counter())
-        answer = examine(probabilities, volume.grid.voxel_mm3, self.card)
-        answer = replace(answer, strangeness=said.strangeness, tumour=probabilities.tumour if with_maps else None)
-        marks.append(time.perf_counter())
-        for stage, seconds in zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True):
-            timings[stage] += seconds
-        return answer
+    def _answers(self, series: Sequence[Series], timings: dict[str, float], with_maps: bool) -> list[SeriesAnswer]:
+        made, mark = [], time.perf_counter()
+        for each, said in zip(series, self.look([one.stack for one in series]), strict=True):
+            probabilities = classes(said.way, said.logits, self.card.calibration)
+            timings["inference"] += time.perf_counter() - mark
+            mark = time.perf_counter()
+            answer = examine(probabilities, each.volume.grid.voxel_mm3, self.card)
+            tumour = probabilities.tumour if with_maps else None
+            made.append(replace(answer, strangeness=said.strangeness, tumour=tumour))
+            timings["postprocess"] += time.perf_counter() - mark
+            mark = time.perf_counter()
+        return made
 
     def _slices(self, way: Plan, channels: Float, strange: list[float]) -> Iterator[tuple[int, Float]]:
         """Slice by slice the logits `(classes, *way.padded)`; how strange each inner tile is goes into `strange`."""
         answers: dict[int, list[tuple[tuple[int, int], Float]]] = {}
         tiles, asked = list(way.inputs(channels, 0)), with_neighbours(channels.shape[1])
+        own = self.card.preprocess.own
         for first in range(0, len(tiles), BATCH):
             batch = tiles[first : first + BATCH]
             said = self._net.run(np.stack([tile for _, _, tile in batch]))
             if self.card.thresholds.unlike is not None:
                 pairs = zip(batch, said["strangeness"], strict=True)
-                strange += [float(value[0]) for (place, _, tile), value in pairs if place in asked and has_tissue(tile)]
+                strange += [
+                    float(value[0]) for (place, _, tile), value in pairs if place in asked and has_tissue(tile[:own])
+                ]
             for (index, corner, _), answer in zip(batch, said["mask_logits"], strict=True):
                 answers.setdefault(index, []).append((corner, answer))
                 if len(answers[index]) == len(way.tiles):

@@ -13,9 +13,16 @@ NORMALISATION = "volume-percentiles, clahe"
 CLASSES = ("normal", "ganglion", "giant-cell", "lipoma", "haemangioma", "schwannoma")
 """What a pixel may be: nothing, or one of the five kinds, all benign."""
 CLAHE, PLAIN, BEFORE, BEHIND = "clahe", "plain", "before", "behind"
-CHANNELS = ((CLAHE,), (CLAHE, PLAIN), (CLAHE, PLAIN, BEFORE, BEHIND))
-"""What a network may see: the equalised slice as the paper, beside it the same slice as it was, and the slices on
-either side, by which a vessel that is cut across differs from a ball."""
+COMPANIONS = ("t1", "t2", "fs", "contrast")
+"""The series of a hand by their weighting: T1, T2, either without the signal of fat, T1 after contrast agent."""
+CHANNELS = (
+    (CLAHE,),
+    (CLAHE, PLAIN),
+    (CLAHE, PLAIN, BEFORE, BEHIND),
+    (CLAHE, PLAIN, BEFORE, BEHIND, *COMPANIONS),
+)
+"""What a network may see: the equalised slice as the paper, beside it the same slice as it was, the slices on either
+side, by which a vessel that is cut across differs from a ball, and the same place in series of every weighting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +36,11 @@ class HandPreprocess(Preprocessing):
     clip: float
     """Of the pixels of a tile, the largest share that one grey value keeps."""
     channels: tuple[str, ...]
+
+    @property
+    def own(self) -> int:
+        """So many of the channels, the first, show the series itself; the others its companions."""
+        return sum(name not in COMPANIONS for name in self.channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,10 @@ class HandCard(Card):
         Card.check(self, place)
         self.input.check(place)
         if self.input.one_grid:
-            raise place.refused("input.one_grid", True, "each series is looked at by itself, on its own grid")
+            raise place.refused("input.one_grid", True, "each series is answered by itself, on its own grid")
+        names = {need.name for need in self.input.needs}
+        if unnamed := [name for name in asked.channels if name in COMPANIONS and name not in names]:
+            raise place.refused("preprocess.channels", unnamed, "input.needs names no such series")
         place.within("preprocess.spacing_mm", asked.spacing_mm, 0.05, 10.0)
         place.within("preprocess.tile_px", asked.tile_px, 4, 1024)
         place.within("preprocess.clip", asked.clip, 0.0, 1.0)

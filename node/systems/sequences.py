@@ -9,7 +9,7 @@ from node.facts.age import age_of
 from node.route import Chosen
 from node.systems.opened import Opened
 from node.systems.protocol import Answered, Received
-from node.systems.volumes import decoded_each, with_left_out
+from node.systems.volumes import Decoded, decoded_each, with_left_out
 
 
 class SpineSystem(Opened[spine_study.Spine]):
@@ -39,14 +39,21 @@ class HandSystem(Opened[hand.HandModel]):
     """An open hand bundle that answers for studies; keeps the promise of node.systems.protocol.System."""
 
     def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
-        """Look at every series that can be decoded, whatever its plane and weighting; together they say which kind."""
+        """Look at every series that can be decoded, whatever its plane, beside those of other weightings; together they
+        say which kind."""
         started = time.perf_counter()
         stacks, left_out = decoded_each(chosen, images)
         timings = {"decode": time.perf_counter() - started}
         if not stacks:
             return Answered(None, (), tuple(left_out), timings)
-        said = self._model.answer([stack.volume for stack in stacks], with_maps)
+        said = self._model.answer([_of_a_hand(stack) for stack in stacks], with_maps)
         findings = with_left_out(said, left_out, chosen.lacking)
         return Answered(
             findings, tuple(stack.source for stack in stacks), tuple(left_out), timings | dict(findings.timings_s)
         )
+
+
+def _of_a_hand(stack: Decoded) -> hand.Series:
+    """A series that names no Frame of Reference (0020,0052) has one of its own: its place says nothing of others."""
+    frame = stack.members[0].facts.geometry.frame_of_reference_uid or stack.volume.series_instance_uid
+    return hand.Series(stack.volume, stack.role, frame)

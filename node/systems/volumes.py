@@ -25,6 +25,11 @@ class Decoded:
     """In the order of the slices."""
 
     @property
+    def role(self) -> str:
+        """The input without the number of the stack: "t2"."""
+        return self.name.partition(" (")[0]
+
+    @property
     def source(self) -> Source:
         """As the report wants it."""
         return Source(

@@ -10,8 +10,8 @@ from models.card import parse_card, read_bundle
 from models.errors import CardError, ContractError
 from models.findings import Answer, MeasurementKind, ModelIdentity
 from models.hand import Body, Classes, SeriesAnswer, classes, conclude, examine
-from models.hand_card import CLASSES
-from models.hand_input import plan_of, prepared
+from models.hand_card import CHANNELS, CLASSES
+from models.hand_input import Stack, plan_of, prepared
 from models.masses import masses
 from models.session import Device, Session, SessionOptions
 from models.slices import plan
@@ -30,7 +30,7 @@ def model(tmp_path_factory):
 
 
 def series(stored, number=1):
-    return volume(single_frames(stored, series=number))
+    return hand.Series(volume(single_frames(stored, series=number)))
 
 
 def with_lipoma():
@@ -152,7 +152,7 @@ def test_a_series_that_is_too_strange_has_no_say_and_makes_no_study_normal(tmp_p
     noise = np.random.default_rng(1).integers(400, 1000, STORED.shape).astype(np.int16)
     known, strange = strict(tmp_path, 1.0), series(noise, 2)
     plain = series(STORED)
-    limits = [known.look(each.voxels, each.grid.spacing[1:]).strangeness for each in (plain, strange)]
+    limits = [said.strangeness for said in known.look([plain.stack, strange.stack])]
     assert limits[0] < limits[1]
     found = strict(tmp_path / "between", round(sum(limits) / 2, 4)).answer([plain, strange])
     assert [each.answer for each in found.sources] == [Answer.TUMOUR, Answer.NOT_ASSESSED]
@@ -179,12 +179,14 @@ def test_the_outermost_slices_of_a_stack_lack_a_neighbour_and_do_not_say_how_str
     card = replace(CARD, thresholds=replace(CARD.thresholds, unlike=50.0))
     model = hand.HandModel(card, ModelIdentity("hand-deep-ht", "hand", "1", "", "", "phantom"), Strange(*told))
     stack = np.random.default_rng(1).random((len(told), 64, 64)).astype(np.float32) + 1
-    assert model.look(stack, (CARD.preprocess.spacing_mm,) * 2).strangeness == wanted
+    (said,) = model.look([Stack(stack, (CARD.preprocess.spacing_mm,) * 2)])
+    assert said.strangeness == wanted
 
 
 def test_an_enhanced_object_gets_the_answer_of_its_twin(model):
     single = single_frames(STORED)
-    one, other = model.answer([volume(single)]), model.answer([volume([enhanced(single, (5, 2, 0, 4, 1, 3))])])
+    twin = volume([enhanced(single, (5, 2, 0, 4, 1, 3))])
+    one, other = (model.answer([hand.Series(each)]) for each in (volume(single), twin))
     assert np.array_equal(one.sources[0].mask, other.sources[0].mask)
     assert one.sources[0].lesions[0].kinds == other.sources[0].lesions[0].kinds
 
@@ -199,8 +201,9 @@ def test_a_plane_larger_than_the_input_is_tiled_and_never_cut(model):
 
 
 def test_padding_keeps_the_spacing_and_stays_black():
-    way = plan_of(CARD.preprocess, (30, 20), (0.8, 0.8))
-    seen = prepared(CARD.preprocess, np.random.default_rng(1).random((3, 30, 20)).astype(np.float32) + 1, way)
+    grey = np.random.default_rng(1).random((3, 30, 20)).astype(np.float32) + 1
+    ((way, seen),) = prepared(CARD.preprocess, [Stack(grey, (0.8, 0.8))])
+    assert way == plan_of(CARD.preprocess, (30, 20), (0.8, 0.8))
     assert seen.shape == (2, 3, 64, 64)
     assert not seen[:, :, :17].any()
     assert not seen[:, :, :, :22].any()
@@ -266,12 +269,13 @@ def test_an_open_kind_is_called_open():
     ("old", "new", "named"),
     [
         ('["clahe", "plain"]', '["plain"]', "preprocess.channels"),
+        ('["clahe", "plain"]', str(list(CHANNELS[3])).replace("'", '"'), "needs names no such series"),
         ("spacing_mm = 0.8", "spacing_mm = 0.0", "preprocess.spacing_mm"),
         ('"lipoma", ', "", "classes"),
         ("volume-percentiles, clahe", "z-score", "preprocess.normalisation"),
         ("kind_temperature = 1.0", "kind_temperature = 0.0", "calibration.kind_temperature"),
     ],
-    ids=["channels", "spacing", "classes", "normalisation", "temperature"],
+    ids=["channels", "companions", "spacing", "classes", "normalisation", "temperature"],
 )
 def test_a_card_that_this_version_does_not_know_is_refused(old, new, named):
     with pytest.raises(CardError, match=named):

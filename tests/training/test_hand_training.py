@@ -36,7 +36,7 @@ def test_the_small_network_has_less_than_3_million_parameters_and_answers_on_its
     net = DeepLab(SMALL_NET).eval()
     assert parameters(net) < 3e6
     with torch.no_grad():
-        assert net(torch.zeros(1, 4, 64, 96)).mask_logits.shape == (1, 6, 64, 96)
+        assert net(torch.zeros(1, 8, 64, 96)).mask_logits.shape == (1, 6, 64, 96)
 
 
 def test_every_preset_answers_on_the_size_and_channels_that_it_names() -> None:

@@ -69,8 +69,8 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     assert card.measured["miou_6_pixels"][0] > 0.1
     assert "phantom patients, test part" in str(card.measured["on"])
     model = load(read_bundle(tmp_path / "bundle"), OPTIONS)
-    scan = split(cases).test[0].scans[0]
-    said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+    scan, other = split(cases).test[0].scans
+    said, _ = model.look([scan.input, other.input])
     assert said.logits.shape == (6, len(scan.stack), *said.way.padded)
     assert 0.0 < said.strangeness < card.thresholds.unlike
     assert (measured["noise_not_assessed"], measured["reversed_not_assessed"]) == (1.0, 1.0)
@@ -125,6 +125,9 @@ def test_a_patient_reads_back_as_written(cases, tmp_path: Path) -> None:
         assert np.array_equal(one.stack, other.stack)
         assert np.array_equal(one.mask, other.mask)
         assert (one.weighting, one.plane, one.spacing_mm) == (other.weighting, other.plane, other.spacing_mm)
+        assert one.grid is not None
+        assert other.grid is not None
+        assert one.grid.is_that_of(other.grid)
 
 
 def test_the_command_line_makes_phantoms_for_training(tmp_path: Path) -> None:
@@ -143,12 +146,32 @@ def test_a_batch_has_the_five_kinds_in_turn_and_keeps_a_tumour_in_sight(cases) -
     assert not np.array_equal(batch.truth.numpy(), drawer(1, 0.0).truth.numpy())
 
 
+def alone(stack: npt.NDArray[np.uint8], mask: npt.NDArray[np.uint8]) -> Case:
+    return Case("one", int(mask.max()), (Scan("t1", "axial", stack, mask, TINY.preprocess.spacing_mm, 3.0),))
+
+
+def test_a_companion_comes_now_and_then_and_the_own_series_always(cases) -> None:
+    few = replace(TINY.augment, elastic=0.0, rotation_deg=0.0, scale=0.0, flip=0.0)
+    shown = {}
+    for missing in (0.0, 0.5, 1.0):
+        drawer = Drawer(cases, TINY.preprocess, replace(TINY.batches, missing=missing), few, 1)
+        batches = torch.cat([drawer(step, 0.0).image[:6] for step in range(40)])
+        own, companions = batches[:, :4].amax(dim=(2, 3)), batches[:, [4, 6]].amax(dim=(2, 3))
+        assert (own.amax(dim=1) > 0).all()
+        assert not batches[:, [5, 7]].any(), "nobody has T2 with fat, or contrast agent"
+        assert (companions.amax(dim=1) > 0).all(), "each slice is of T1 or without fat, and stays in its own channel"
+        shown[missing] = float((companions > 0).float().mean())
+    assert shown[1.0] == 0.5
+    assert shown[0.0] > 0.9
+    assert shown[0.5] == pytest.approx((shown[0.0] + 0.5) / 2, abs=0.06)
+
+
 def test_a_slice_is_prepared_as_the_node_prepares_it() -> None:
     stack = np.random.default_rng(1).integers(20, 255, (3, 40, 40)).astype(np.uint8)
     mask = np.zeros_like(stack)
     mask[1, 10:20, 5:25] = 4
-    one, two, _ = slices_of(Scan("t1", "axial", stack, mask, TINY.preprocess.spacing_mm, 3.0), TINY.preprocess)
-    assert (two.image.shape, two.truth.shape) == ((4, 64, 64), (64, 64))
+    one, two, _ = slices_of(alone(stack, mask), TINY.preprocess)
+    assert (two.image.shape, two.truth.shape) == ((8, 64, 64), (64, 64))
     assert not one.truth.any()
     assert set(np.unique(two.truth)) == {0, 4}
     assert int((two.truth == 4).sum()) == 200
@@ -156,15 +179,15 @@ def test_a_slice_is_prepared_as_the_node_prepares_it() -> None:
 
 def test_neighbours_are_the_slices_on_either_side_also_of_a_chosen_one() -> None:
     stack = np.random.default_rng(1).integers(20, 255, (4, 64, 64)).astype(np.uint8)
-    scan = Scan("t1", "axial", stack, np.zeros_like(stack), TINY.preprocess.spacing_mm, 3.0)
-    assert TINY.preprocess.channels == ("clahe", "plain", "before", "behind")
-    first, second, third, last = slices_of(scan, TINY.preprocess)
+    case = alone(stack, np.zeros_like(stack))
+    assert TINY.preprocess.channels[:4] == ("clahe", "plain", "before", "behind")
+    first, second, third, last = slices_of(case, TINY.preprocess)
     assert np.array_equal(second.image[2], first.image[1])
     assert np.array_equal(second.image[3], third.image[1])
     assert np.array_equal(first.image[2], first.image[1])
     assert np.array_equal(last.image[3], last.image[1])
-    (alone,) = slices_of(scan, TINY.preprocess, [1])
-    assert np.array_equal(alone.image, second.image)
+    (chosen,) = slices_of(case, TINY.preprocess, {0: [1]})
+    assert np.array_equal(chosen.image, second.image)
 
 
 def test_roughness_by_hand_is_the_step_between_neighbours_over_the_deviation() -> None:

@@ -62,4 +62,4 @@ def _case(study: Study) -> Case:
 def _scan(each: Labelled, kind: int) -> Scan:
     grid = each.stack.grid
     mask = (each.lesions > 0).astype(np.uint8) * np.uint8(kind)
-    return Scan(weighting(each.header), each.plane, each.grey, mask, square_mm(grid), float(grid.spacing[0]))
+    return Scan(weighting(each.header), each.plane, each.grey, mask, square_mm(grid), float(grid.spacing[0]), grid)

@@ -18,7 +18,7 @@ from training import sources
 from training.archive.folder import holds_dicom
 from training.folds import in_turn, table
 from training.hand import archive, bundle, calibrate, evaluate, fit, labelme
-from training.hand.batches import slices_of
+from training.hand.batches import Slice, slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
 from training.hand.nets import parameters
 from training.hand.recipe import RECIPES, Recipe
@@ -112,7 +112,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, versi
         "parameters": parameters(net),
     }
     seen = _seen(parts.validation, recipe)
-    served = Served(net, learned(net, parts.train, recipe))
+    served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own)
     return bundle.write(served, recipe, folder, version=version, seen=seen, facts=facts)
 
 
@@ -171,12 +171,13 @@ def _open(sound: Bundle[Card], threads: int) -> HandModel:
 
 def _seen(cases: Sequence[Case], recipe: Recipe) -> npt.NDArray[np.float32]:
     """A few slices with a tumour as the network sees them."""
-    scans = [scan for case in cases for scan in case.scans if scan.mask.any()][:SEEN]
-    if not scans:
-        scans = [scan for case in cases for scan in case.scans][:SEEN]
+    some = [case for case in cases if any(scan.mask.any() for scan in case.scans)] or cases
     rows, columns = recipe.preprocess.size
-    slices = [slices_of(scan, recipe.preprocess, [int(scan.mask.any(axis=(1, 2)).argmax())])[0] for scan in scans]
-    return np.stack([each.image[:, :rows, :columns] for each in slices]).astype(np.float32) / np.float32(255.0)
+    slices: list[Slice] = []
+    for case in some[:SEEN]:
+        chosen = {place: [int(scan.mask.any(axis=(1, 2)).argmax())] for place, scan in enumerate(case.scans)}
+        slices += slices_of(case, recipe.preprocess, chosen)
+    return np.stack([each.image[:, :rows, :columns] for each in slices[:SEEN]]).astype(np.float32) / np.float32(255.0)
 
 
 def _counted(cases: Sequence[Case]) -> str:

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.hand_card import CLASSES
+from models.hand_input import Stack
 from models.slices import normalise
+from models.volume import Grid
 from training import patients
 from training.errors import DataFault
 from training.patients import Parts
@@ -24,6 +26,8 @@ from training.phantoms.hand import HandPatient
 
 FOLDS = 5
 """Of the paper's cross-validation (section 4)."""
+ROLES = {"t1": "t1", "t2": "t2", "fs": "fs", "stir": "fs", "t1c": "contrast"}
+"""The model's input for each weighting, as the node chooses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,14 @@ class Scan:
     """0, or the number of the kind."""
     spacing_mm: float
     slice_mm: float
+    grid: Grid | None = None
+    """Where it lies in the patient, beside the other sequences; None where nobody knows."""
+
+    @property
+    def input(self) -> Stack:
+        """As the preparation takes it."""
+        spacing = (self.spacing_mm, self.spacing_mm)
+        return Stack(self.stack.astype(np.float32), spacing, ROLES.get(self.weighting, ""), self.grid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +71,7 @@ def case_of(patient: HandPatient) -> Case:
             series.truth,
             series.spacing_mm,
             series.slice_mm,
+            series.grid,
         )
         for series in patient.series
     )
@@ -74,6 +87,7 @@ def write(case: Case, folder: Path) -> Path:
         "name": case.name,
         "kind": CLASSES[case.kind],
         "scans": [[scan.weighting, scan.plane, scan.spacing_mm, scan.slice_mm] for scan in case.scans],
+        "places": [_place(scan.grid) for scan in case.scans],
     }
     return patients.write(case.name, told, arrays, folder, is_packed=True)
 
@@ -89,12 +103,27 @@ def read(folder: Path) -> tuple[Case, ...]:
     return patients.read(folder, "hand", _case)
 
 
+def _place(grid: Grid | None) -> list[list[float]] | None:
+    """Origin, directions and spacing of a grid; its shape is that of the stack."""
+    return None if grid is None else [grid.origin.tolist(), grid.directions.ravel().tolist(), list(grid.spacing)]
+
+
+def _grid(place: list[list[float]] | None, stack: npt.NDArray[np.uint8]) -> Grid | None:
+    if place is None:
+        return None
+    origin, directions, (between, down, across) = place
+    slices, rows, columns = stack.shape
+    turned = np.array(directions).reshape(3, 3)
+    return Grid(np.array(origin), turned, (between, down, across), (slices, rows, columns))
+
+
 def _case(told: Any, arrays: patients.Arrays) -> Case:
-    scans = tuple(
-        Scan(weighting, plane, arrays[f"{place}_stack"], arrays[f"{place}_mask"], spacing_mm, slice_mm)
-        for place, (weighting, plane, spacing_mm, slice_mm) in enumerate(told["scans"])
-    )
-    return Case(told["name"], CLASSES.index(told["kind"]), scans)
+    scans = []
+    for number, (weighting, plane, spacing_mm, slice_mm) in enumerate(told["scans"]):
+        stack, mask = arrays[f"{number}_stack"], arrays[f"{number}_mask"]
+        grid = _grid(told["places"][number], stack) if "places" in told else None
+        scans.append(Scan(weighting, plane, stack, mask, spacing_mm, slice_mm, grid))
+    return Case(told["name"], CLASSES.index(told["kind"]), tuple(scans))
 
 
 def split(cases: Sequence[Case]) -> Parts[Case]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from models.hand import Classes, HandModel, SeriesAnswer, StudyAnswer, classes, conclude, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
+from models.hand_input import Stack
 from models.metrics import Estimate, bootstrap, confusion, expected_calibration_error
 from models.slices import Plan
 from training.hand.dataset import Case, Scan
@@ -83,8 +84,7 @@ def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
     """Run the network on every sequence of the patients."""
     found = []
     for place, case in enumerate(cases, start=1):
-        for scan in case.scans:
-            said = model.look(scan.stack.astype(np.float32), (scan.spacing_mm, scan.spacing_mm))
+        for scan, said in zip(case.scans, model.look([scan.input for scan in case.scans]), strict=True):
             found.append(Looked(case, scan, said.way, said.logits.astype(np.float16), said.strangeness))
         if place % 20 == 0:
             log.info("Looked at %d of %d patients.", place, len(cases))
@@ -105,8 +105,9 @@ def strangers(model: HandModel, cases: Sequence[Case]) -> Figures:
     made: Figures = {}
     for name, stacks in ways.items():
         seen = [
-            model.look(stack, (scan.spacing_mm, scan.spacing_mm)).strangeness
+            said.strangeness
             for scan, stack in zip(scans, stacks, strict=True)
+            for said in model.look([Stack(stack, (scan.spacing_mm, scan.spacing_mm))])
         ]
         made[f"{name}_not_assessed"] = round(float(np.mean([each > limit for each in seen])), 3)
     return made

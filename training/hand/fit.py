@@ -13,7 +13,7 @@ from models.hand_card import CLASSES
 from models.metrics import confusion
 from training.hand import losses
 from training.hand.batches import Batch, Drawer, Slice, slices_of
-from training.hand.dataset import Case, Scan, split
+from training.hand.dataset import Case, split
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
 from training.hand.scores import Ints, ious, mean_iou
@@ -83,16 +83,20 @@ def spent(folder: Path) -> tuple[int, int]:
 
 def examined_slices(cases: Sequence[Case], recipe: Recipe) -> list[Slice]:
     """Validation slices, evenly chosen, at least a third of them with a tumour where there are as many."""
-    places = [(scan, place) for case in cases for scan in case.scans for place in range(len(scan.stack))]
-    with_one = [(scan, place) for scan, place in places if scan.mask[place].any()]
-    chosen: dict[int, list[int]] = {}
-    scans = {id(scan): scan for scan, _ in places}
-    for scan, place in [*_thinned(with_one, EXAMINED // 3), *_thinned(places, EXAMINED - EXAMINED // 3)]:
-        chosen.setdefault(id(scan), []).append(place)
-    return [each for key, mine in chosen.items() for each in slices_of(scans[key], recipe.preprocess, mine)]
+    places = [
+        (number, scan, place)
+        for number, case in enumerate(cases)
+        for scan, each in enumerate(case.scans)
+        for place in range(len(each.stack))
+    ]
+    with_one = [(number, scan, place) for number, scan, place in places if cases[number].scans[scan].mask[place].any()]
+    chosen: dict[int, dict[int, list[int]]] = {}
+    for number, scan, place in [*_thinned(with_one, EXAMINED // 3), *_thinned(places, EXAMINED - EXAMINED // 3)]:
+        chosen.setdefault(number, {}).setdefault(scan, []).append(place)
+    return [each for number, mine in chosen.items() for each in slices_of(cases[number], recipe.preprocess, mine)]
 
 
-def _thinned(places: list[tuple[Scan, int]], count: int) -> list[tuple[Scan, int]]:
+def _thinned(places: list[tuple[int, int, int]], count: int) -> list[tuple[int, int, int]]:
     return places[:: max(1, -(-len(places) // count))]
 
 

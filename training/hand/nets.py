@@ -74,9 +74,9 @@ PAPER = NetSpec(
     dropout=0.1,
 )
 SMALL = NetSpec(
-    channels=4,
+    channels=8,
     classes=6,
-    stem=(16, 28),
+    stem=(24, 32),
     entry=(40, 72, 96),
     middle=0,
     end=(96, 96, 96, 96),

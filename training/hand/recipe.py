@@ -61,8 +61,8 @@ PAPER_LITERAL = replace(PAPER, name="paper-step", plan=replace(PAPER.plan, fall=
 
 STRONG = Recipe(
     name="strong",
-    preprocess=replace(PAPER.preprocess, size=(384, 384), spacing_mm=0.35, tile_px=48, channels=CHANNELS[1]),
-    net=replace(PAPER_NET, channels=2),
+    preprocess=replace(PAPER.preprocess, size=(384, 384), spacing_mm=0.35, tile_px=48, channels=CHANNELS[3]),
+    net=replace(PAPER_NET, channels=len(CHANNELS[3])),
     loss=LossSpec(background=1.0, tumour=3.0, dice=1.0, binary_dice=0.5),
     batches=BatchSpec(tumours=10, others=6),
     augment=AugmentSpec(flip=0.5, rotation_deg=15.0, scale=0.15, elastic=0.015),
@@ -72,7 +72,7 @@ STRONG = Recipe(
 SMALL = Recipe(
     name="small",
     preprocess=HandPreprocess(
-        size=(64, 64), normalisation=NORMALISATION, spacing_mm=1.0, tile_px=20, clip=0.01, channels=CHANNELS[2]
+        size=(64, 64), normalisation=NORMALISATION, spacing_mm=1.0, tile_px=20, clip=0.01, channels=CHANNELS[3]
     ),
     net=SMALL_NET,
     loss=LossSpec(background=1.0, tumour=3.0, dice=0.5, binary_dice=1.0),

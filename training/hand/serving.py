@@ -1,6 +1,7 @@
 """What is exported around a trained network of hands: its answer, and how strange a slice is."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from models.hand_input import plan_of, with_neighbours
 from models.slices import has_tissue
 from training.familiarity import TISSUE, Familiarity, familiar_with, moments, spread
 from training.hand.batches import slices_of
-from training.hand.dataset import Case, Scan
+from training.hand.dataset import Case
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
 
@@ -37,21 +38,26 @@ class Known(NamedTuple):
 class Served(nn.Module):
     """A network with what was familiar to it."""
 
-    def __init__(self, net: DeepLab, familiarity: Familiarity) -> None:
+    def __init__(self, net: DeepLab, familiarity: Familiarity, own: int) -> None:
         super().__init__()
         self.net = net
         self.familiarity = familiarity
+        self.own = own
 
     def forward(self, image: Tensor) -> Known:
         """The answers for `image` `(batch, channels, rows, columns)`."""
-        return Known(self.net(image).mask_logits, self.familiarity(seen(self.net, image)))
+        return Known(self.net(image).mask_logits, self.familiarity(seen(self.net, image, self.own)))
 
 
-def seen(net: DeepLab, image: Tensor) -> Tensor:
-    """What the first layers make of it, and how rough it is; onnxruntime computes the stem once for both answers."""
-    encoder, given = net.encoder, net.rooted(image)
+def seen(net: DeepLab, image: Tensor, own: int) -> Tensor:
+    """What the first layers make of the `own` channels of a slice, and how rough these are.
+
+    Its companions are blacked out: which of them came says nothing of how strange the slice is.
+    """
+    alone = image[:, :own]
+    encoder, given = net.encoder, net.rooted(torch.cat([alone, torch.zeros_like(image[:, own:])], dim=1))
     stem = encoder.stem(F.pixel_unshuffle(given, 2) if encoder.shuffles else given)
-    return torch.cat([moments(image, [stem]), roughness(image)], dim=1)
+    return torch.cat([moments(alone, [stem]), roughness(alone)], dim=1)
 
 
 def roughness(image: Tensor) -> Tensor:
@@ -91,21 +97,25 @@ def learned(net: DeepLab, cases: Sequence[Case], recipe: Recipe) -> Familiarity:
         None of them shows tissue.
     """
     net.eval()
-    tiles = [tile for tile in _tiles([scan for case in cases for scan in case.scans], recipe) if has_tissue(tile)]
-    return familiar_with(tiles, lambda batch: seen(net, batch))
+    own = recipe.preprocess.own
+    tiles = [tile for tile in _tiles(cases, recipe) if has_tissue(tile[:own])]
+    return familiar_with(tiles, lambda batch: seen(net, batch, own))
 
 
-def _tiles(scans: Sequence[Scan], recipe: Recipe) -> Iterator[Array]:
+def _tiles(cases: Sequence[Case], recipe: Recipe) -> Iterator[Array]:
     """From each scan, or from so many of them, the same number of slices, and of each slice one of the node's tiles.
 
     The outermost slices are left out, as the node leaves them out: they see themselves in the place of the neighbour
     that they lack. Learned among others they make every change from slice to slice familiar, alone any change strange.
     """
+    scans = [(case, number) for case in cases for number in range(len(case.scans))]
     each = max(1, round(LEARNED / max(1, len(scans))))
-    for turn, scan in enumerate(scans[:: max(1, len(scans) // LEARNED)]):
+    for turn, (case, number) in enumerate(scans[:: max(1, len(scans) // LEARNED)]):
+        scan = case.scans[number]
         plane, spacing = (scan.stack.shape[1], scan.stack.shape[2]), (scan.spacing_mm, scan.spacing_mm)
         corners = plan_of(recipe.preprocess, plane, spacing).tiles
         places = spread(with_neighbours(len(scan.stack)), each, turn)
-        for number, one in enumerate(slices_of(scan, recipe.preprocess, places), start=turn):
-            (top, left), (rows, columns) = corners[number % len(corners)], recipe.preprocess.size
+        alone = replace(case, scans=(scan,))
+        for turned, one in enumerate(slices_of(alone, recipe.preprocess, {0: places}), start=turn):
+            (top, left), (rows, columns) = corners[turned % len(corners)], recipe.preprocess.size
             yield one.image[:, top : top + rows, left : left + columns].astype(np.float32) / np.float32(255.0)

@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from models.volume import Grid
 from training.phantoms.hand_anatomy import Canvas, Hand, draw, hand
 from training.phantoms.hand_lesions import DISTRACTORS, NoRoomError, draw_distractor, draw_tumour
 from training.phantoms.hand_tissue import HandKind, Part, patient_tissues, tumour_tissues
@@ -38,6 +39,14 @@ class Plane(StrEnum):
     SAGITTAL = "sagittal"
 
 
+_ALONG, _DEPTH, _ACROSS = np.array([0.0, 0.0, -1.0]), np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
+DIRECTIONS = {
+    Plane.AXIAL: (_ALONG, _DEPTH, _ACROSS),
+    Plane.CORONAL: (_DEPTH, _ALONG, _ACROSS),
+    Plane.SAGITTAL: (_ACROSS, _ALONG, _DEPTH),
+}
+"""From slice to slice, from row to row, from column to column, in the patient (PS3.3 C.7.6.2): a right hand, its
+fingertips up, its palm to the front."""
 _AXES = {Plane.AXIAL: (0, 1, 2), Plane.CORONAL: (1, 0, 2), Plane.SAGITTAL: (2, 0, 1)}
 """Of a map: along which the slices are stacked, and what their rows and columns run along."""
 
@@ -54,6 +63,15 @@ class HandSeries:
     spacing_mm: float
     """In the plane."""
     slice_mm: float
+
+    @property
+    def grid(self) -> Grid:
+        """Where it lies: all series of a hand have one centre."""
+        spacing = np.array([self.slice_mm, self.spacing_mm, self.spacing_mm])
+        directions, shape = np.array(DIRECTIONS[self.plane]), self.pixels.shape
+        origin = -(spacing * (np.array(shape) - 1.0) / 2.0) @ directions
+        slices, rows, columns = shape
+        return Grid(origin, directions, (self.slice_mm, self.spacing_mm, self.spacing_mm), (slices, rows, columns))
 
 
 @dataclass(frozen=True, slots=True)

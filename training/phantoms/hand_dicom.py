@@ -17,13 +17,6 @@ from training.phantoms.hand import HandPatient, HandSeries, Plane
 from training.phantoms.mr_dicom import Examination, add_place, image, series_uid
 from training.phantoms.truth_seg import FOLDER, add_normal, segmentation
 
-_ALONG, _DEPTH, _ACROSS = np.array([0.0, 0.0, -1.0]), np.array([0.0, -1.0, 0.0]), np.array([1.0, 0.0, 0.0])
-_DIRECTIONS = {
-    Plane.AXIAL: (_ALONG, _DEPTH, _ACROSS),
-    Plane.CORONAL: (_DEPTH, _ALONG, _ACROSS),
-    Plane.SAGITTAL: (_ACROSS, _ALONG, _DEPTH),
-}
-"""From slice to slice, from row to row, from column to column."""
 _PLANES = {Plane.AXIAL: "TRA", Plane.CORONAL: "COR", Plane.SAGITTAL: "SAG"}
 
 
@@ -63,13 +56,11 @@ def _examination(patient: HandPatient) -> Examination:
 
 def _series(patient: HandPatient, series: HandSeries, number: int) -> list[Dataset]:
     of, top = _examination(patient), float(np.percentile(series.pixels, 99.5))
-    onwards, down, right = _DIRECTIONS[series.plane]
-    slices, rows, columns = series.pixels.shape
-    corner = (down * (rows - 1) + right * (columns - 1)) / 2 * series.spacing_mm
+    grid = series.grid
+    _, down, right = grid.directions
     made = []
     for place, pixels in enumerate(series.pixels):
         ds = image(of, series.told, number, place, _PLANES[series.plane], pixels, top)
-        position = onwards * (place - (slices - 1) / 2) * series.slice_mm - corner
-        add_place(ds, position, (right, down), (series.slice_mm, series.spacing_mm, series.spacing_mm))
+        add_place(ds, grid.point(np.array([place, 0.0, 0.0])), (right, down), grid.spacing)
         made.append(ds)
     return made
