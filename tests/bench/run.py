@@ -1,7 +1,8 @@
 """The bench, one command: `python tests/bench/run.py [--quick] [--markdown FILE] [SECTION...]`.
 
 Sections: receive, dcmsend, drip, memory (all four need no model), latency, build, inference (radiographs), mr
-(last image to report for each MR system), systems (stages of their studies), networks (onnxruntime beside torch).
+(last image to report for each MR system), systems (stages of their studies), networks (onnxruntime beside torch),
+phantoms (how long a patient for training takes to draw).
 Without a name: all.
 Every figure is taken beside its peers in the same run; every stored image is compared byte for byte.
 """
@@ -91,7 +92,12 @@ def mr_sections(quick: bool, goals: Goals) -> dict[str, Callable[[], Table]]:
 
         return networks.networks_table(2 if quick else 10)
 
-    return {"mr": mr_to_the_report, "systems": in_stages, "networks": through_networks}
+    def drawing() -> Table:
+        from tests.bench import phantoms
+
+        return phantoms.phantoms_table(2 if quick else 10)
+
+    return {"mr": mr_to_the_report, "systems": in_stages, "networks": through_networks, "phantoms": drawing}
 
 
 def machine() -> str:

@@ -179,6 +179,16 @@ def test_the_built_pages_of_the_known_package_are_unpacked_once(tmp_path, monkey
     assert [path.name for path in folder.parent.iterdir()] == [folder.name], "nothing of the download stays"
 
 
+def test_a_package_that_would_write_elsewhere_is_refused(tmp_path, monkeypatch):
+    package = _package(**{"package/dist/index.html": b"pages", "package/dist/../../../elsewhere": b"no"})
+    npm = _npm(tmp_path, package)
+    monkeypatch.setattr(ohif.shutil, "which", lambda _name: str(npm))
+    monkeypatch.setattr(ohif, "SHA512", base64.b64encode(hashlib.sha512(package).digest()).decode())
+    with pytest.raises(ohif.ViewerUnavailable, match="outside its pages"):
+        ohif.pages(tmp_path / "cache")
+    assert not list(tmp_path.rglob("elsewhere"))
+
+
 @pytest.mark.parametrize(
     ("package", "code", "words"), [(b"other", 0, "it is not used"), (b"", 1, "ENOTFOUND.*within reach")]
 )
