@@ -12,7 +12,7 @@ SMALL = Recipe(
     name="small",
     channels=("t1",),
     net=UNetSpec(3, (24, 48, 96, 160), (2, 2, 2, 2), 1, stem_stride=2, is_residual=True, deep_levels=3),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=4_000, minutes=None, observe_every=500, ema=0.995),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=8_000, minutes=None, observe_every=500, ema=0.997),
     views=VIEWS,
     spacing_mm=1.0,
     neighbours=1,
@@ -20,6 +20,7 @@ SMALL = Recipe(
     side=192,
     batch=12,
     tumour_share=0.67,
+    is_mirrored=True,
 )
 STRONG = replace(
     SMALL,
@@ -35,6 +36,7 @@ PAPER = replace(
     net=UNetSpec(3, (32, 64, 128, 256, 512), (2, 2, 2, 2, 2), 2, stem_stride=1, is_residual=False, deep_levels=1),
     plan=Plan(Optimiser.ADAM, Fall.COSINE, 1e-2, 0.0, steps=20_000, minutes=None, observe_every=500, ema=0.0, clip=0.0),
     views=STILL,
+    is_mirrored=False,
     window=192,
     batch=8,
     tumour_share=0.5,

@@ -100,7 +100,8 @@ def export(
         "steps": progress.step,
         "parameters": _parameters(net),
     }
-    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
+    familiarity = learned(net, parts.train, recipe_card(system, recipe))
+    served = Served(net, familiarity, is_mirrored=recipe.is_mirrored)
     return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)
 
 
