@@ -2,10 +2,8 @@
 
 The network gives every pixel one of six classes. Their probabilities come back to the source grid; what is any tumour
 is cut into bodies in space, and each body has the kinds that its voxels say on average. A study has several series of
-one hand. Each is answered on its own grid, and where the card asks for it the network sees the others beside it; the
-mean logit over all says whether there is a tumour, the mean logarithm over their largest lesions what kind. All five
-kinds are benign, and patients with a malignant tumour were not in the paper: the system never says "benign", only
-"tumour", and which of the five it resembles.
+one hand. Each is answered on its own grid, and where the card asks for it the network sees the others beside it; what
+they say together is for models/hand_findings.py.
 
 Legend: volumes `(slices, rows, columns)`; logits and probabilities have the classes in front.
 """
@@ -15,39 +13,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from models import masses, verdict
 from models.card import Bundle, Card, of_kind
-from models.findings import Answer, Findings, Lesion, Maps, ModelIdentity, SourceFindings, Spacing, SpacingSource
+from models.findings import Answer, Findings, ModelIdentity
 from models.hand_card import CLASSES, ROLE, HandCalibration, HandCard
+from models.hand_findings import (
+    LEAST,
+    Body,
+    SeriesAnswer,
+    conclude,
+    named,
+    source,
+    study_answer,
+    study_notes,
+    sure_kind,
+)
 from models.hand_input import Stack, prepared, with_neighbours
-from models.masses import MAX_MASSES, Mass
+from models.masses import Mass
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, Plan, has_tissue
-from models.strangers import unassessed
 from models.volume import Volume
 
 BATCH = 8
 """Tiles that go through the network at once."""
-FIVE_KINDS = (
-    "The model knows five benign kinds of tumour only (ganglion, giant cell tumour of the tendon sheath, lipoma, "
-    "haemangioma, schwannoma); anything else, a malignant tumour too, would be called one of them."
-)
-_LEAST, _MOST = 1e-6, 1.0 - 1e-6
-
-Vector = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """One connected region that counts as a tumour."""
-
-    mass: Mass
-    chance: float
-    """Mean probability of any tumour over its voxels."""
-    kinds: Vector
-    """`(5,)`, sums to 1: what its voxels say on average, given that they are a tumour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +57,6 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesAnswer:
-    """What is said of one series."""
-
-    bodies: tuple[Body, ...]
-    chance: float
-    """Of its likeliest body, or of the most suspicious voxels where there is none."""
-    strangeness: float = 0.0
-    """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
-    tumour: Float | None = None
-    """The probability of any tumour of every voxel, on the source grid, where it was asked for."""
-
-    def is_strange(self, card: HandCard) -> bool:
-        """Whether nothing may be said of it."""
-        return card.thresholds.unlike is not None and self.strangeness > card.thresholds.unlike
-
-
-@dataclass(frozen=True, slots=True)
 class Network:
     """What the network says of one series."""
 
@@ -92,16 +64,6 @@ class Network:
     logits: Float
     """Of every pixel of its grid, `(classes, slices, rows, columns)`."""
     strangeness: float
-
-
-@dataclass(frozen=True, slots=True)
-class StudyAnswer:
-    """What all series of a study say together."""
-
-    chance: float
-    """Calibrated: that there is a tumour."""
-    kinds: Vector | None
-    """Calibrated, of a tumour: the five kinds; None without a lesion."""
 
 
 class HandModel:
@@ -246,88 +208,10 @@ def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
     for number in range(1, len(CLASSES)):
         volume = said.of(number)
         kinds[:, number - 1] = [_mean(volume, mass) for mass, _ in found]
-    kinds = np.maximum(kinds, _LEAST)
+    kinds = np.maximum(kinds, LEAST)
     kinds /= kinds.sum(axis=1, keepdims=True)
     bodies = tuple(Body(mass, chance, each) for (mass, chance), each in zip(found, kinds, strict=True))
     return SeriesAnswer(bodies, max(body.chance for body in bodies))
-
-
-def conclude(answers: Sequence[SeriesAnswer], card: HandCard) -> StudyAnswer:
-    """One answer for all series of a study that are not too strange, or for all where each is. Pure."""
-    asked = card.calibration
-    answers = [answer for answer in answers if not answer.is_strange(card)] or answers
-    held = np.clip([answer.chance for answer in answers], _LEAST, _MOST)
-    logit = float(np.mean(np.log(held / (1.0 - held)))) / asked.study_temperature + asked.study_bias
-    chance = float(1.0 / (1.0 + np.exp(-np.clip(logit, -50.0, 50.0))))
-    largest = [answer.bodies[0].kinds for answer in answers if answer.bodies]
-    if not largest:
-        return StudyAnswer(chance, None)
-    return StudyAnswer(chance, tempered(np.mean(np.log(largest), axis=0), asked.kind_temperature))
-
-
-def tempered(logs: Vector, temperature: float) -> Vector:
-    """The kinds of mean logarithms at a temperature."""
-    grown = np.exp((logs - logs.max()) / temperature)
-    return np.asarray(grown / grown.sum())
-
-
-def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindings:
-    """What was found on one series, on its grid."""
-    bodies, grid = answer.bodies, volume.grid
-    if answer.is_strange(card):
-        return unassessed(volume, answer.strangeness, card.thresholds.unlike or 0.0)
-    said, sentence = Answer.TUMOUR, None
-    if not bodies:
-        said, sentence = Answer.NORMAL, None
-        if answer.chance >= card.thresholds.tumour:
-            said = Answer.UNDECIDED
-            sentence = "Single voxels read as tumour, but no region of them is large enough: look at the whole series."
-    notes = [*volume.notes, *([sentence] if sentence else [])]
-    if len(bodies) == MAX_MASSES:
-        notes.append(f"Only the {MAX_MASSES} largest regions are listed.")
-    return SourceFindings(
-        series_instance_uid=volume.series_instance_uid,
-        images=volume.images,
-        answer=said,
-        probabilities={Answer.NORMAL: 1.0 - answer.chance, Answer.TUMOUR: answer.chance},
-        mask=masses.paint([body.mass for body in bodies], grid.shape),
-        spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
-        lesions=tuple(_lesion(number, body, volume, card) for number, body in enumerate(bodies, start=1)),
-        notes=tuple(notes),
-        maps=None if answer.tumour is None else Maps(answer.tumour),
-    )
-
-
-def named(kinds: Vector) -> dict[str, float]:
-    """The kinds by their names, the likeliest first."""
-    order = np.argsort(-kinds, kind="stable")
-    return {CLASSES[int(place) + 1]: float(kinds[place]) for place in order}
-
-
-def sure_kind(kinds: Vector | None, card: HandCard) -> str:
-    """The name of the likeliest kind, empty where it is not sure enough to be named."""
-    if kinds is None or kinds.max() < card.thresholds.kind:
-        return ""
-    return next(iter(named(kinds)))
-
-
-def study_answer(study: StudyAnswer, sources: Sequence[SourceFindings], card: HandCard) -> Answer:
-    """Tumour where the series together say so and one outlines it, normal where neither; else undecided."""
-    reads, is_outlined = study.chance >= card.thresholds.tumour, any(each.lesions for each in sources)
-    if reads and is_outlined:
-        return Answer.TUMOUR
-    is_open = reads or is_outlined or any(each.answer is Answer.UNDECIDED for each in sources)
-    return Answer.UNDECIDED if is_open else Answer.NORMAL
-
-
-def study_notes(study: StudyAnswer, card: HandCard) -> tuple[str, ...]:
-    """The sentences of a study: which kind, how sure, and what the model does not know."""
-    if study.kinds is None:
-        return (FIVE_KINDS,)
-    (first, share), *_ = named(study.kinds).items()
-    if not sure_kind(study.kinds, card):
-        return (f"Which of the five kinds it is stays open: at most {share:.0%} for {first}.", FIVE_KINDS)
-    return (f"Of the five kinds it resembles {first} most ({share:.0%}).", FIVE_KINDS)
 
 
 def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> HandModel:
@@ -354,20 +238,6 @@ def contract(card: HandCard) -> Contract:
     if card.thresholds.unlike is not None:
         given["strangeness"] = (1,)
     return Contract(card.contract(ROLE), "image", (len(card.preprocess.channels), *size), given)
-
-
-def _lesion(number: int, body: Body, volume: Volume, card: HandCard) -> Lesion:
-    grid, kinds = volume.grid, tempered(np.log(body.kinds), card.calibration.kind_temperature)
-    return Lesion(
-        number=number,
-        answer=Answer.TUMOUR,
-        probability=body.chance,
-        malignant_probability=None,
-        measurements=masses.measurements(body.mass, grid),
-        outlines=masses.outlines(body.mass, volume.images, (grid.shape[1], grid.shape[2])),
-        kinds=named(kinds),
-        kind=sure_kind(kinds, card),
-    )
 
 
 def _mean(volume: Float, mass: Mass) -> float:

@@ -9,8 +9,9 @@ from models import hand
 from models.card import parse_card, read_bundle
 from models.errors import CardError, ContractError
 from models.findings import Answer, MeasurementKind, ModelIdentity
-from models.hand import Body, Classes, SeriesAnswer, classes, conclude, examine
+from models.hand import Classes, classes, examine
 from models.hand_card import CHANNELS, CLASSES
+from models.hand_findings import FIVE_KINDS, Body, SeriesAnswer, conclude, study_notes
 from models.hand_input import Stack, plan_of, prepared
 from models.masses import masses
 from models.session import Device, Session, SessionOptions
@@ -99,7 +100,7 @@ def test_a_hand_without_a_tumour_is_normal():
     assert found.answer is Answer.NORMAL
     assert found.probabilities[Answer.NORMAL] > 0.9
     assert [source.lesions for source in found.sources] == [(), ()]
-    assert found.notes == (hand.FIVE_KINDS,)
+    assert found.notes == (FIVE_KINDS,)
 
 
 def test_specks_too_small_to_be_a_tumour_leave_it_undecided():
@@ -262,7 +263,7 @@ def test_series_meet_in_the_mean_of_their_logits_and_logarithms():
 
 def test_an_open_kind_is_called_open():
     said = conclude([answered(0.9, (0.3, 0.25, 0.2, 0.15, 0.1))], CARD)
-    assert hand.study_notes(said, CARD)[0] == "Which of the five kinds it is stays open: at most 30% for ganglion."
+    assert study_notes(said, CARD)[0] == "Which of the five kinds it is stays open: at most 30% for ganglion."
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from models.card import read_bundle
-from models.hand import SeriesAnswer, StudyAnswer, load
+from models.hand import load
 from models.hand_card import HandCard
+from models.hand_findings import SeriesAnswer, StudyAnswer
 from models.session import Device, SessionOptions
 from models.slices import plan
 from training.cli import main

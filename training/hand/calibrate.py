@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.optimize
 
-from models.hand import conclude
 from models.hand_card import HandCalibration, HandCard, HandThresholds
+from models.hand_findings import conclude
 from models.metrics import expected_calibration_error
 from training.familiarity import FAMILIAR, SLACK
 from training.hand.evaluate import UNCALIBRATED, Floats, Looked, Patient, contested, judge, softmax, study_probabilities

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.hand import Classes, HandModel, SeriesAnswer, StudyAnswer, classes, conclude, examine
+from models.hand import Classes, HandModel, classes, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
+from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
 from models.hand_input import Stack
 from models.metrics import Estimate, bootstrap, confusion, expected_calibration_error
 from models.slices import Plan
