@@ -76,6 +76,13 @@ class Volume:
     """Sentences a reader should see."""
     unit: AdcUnit | None = None
     """Of an ADC map the unit that all its slices state."""
+    made_from: tuple[tuple[ImageRef, ...], ...] = ()
+    """Of an average, by slice the images that went into it; `images` are then those of the first direction."""
+
+    @property
+    def all_images(self) -> tuple[tuple[ImageRef, ...], ...]:
+        """By slice, every image that was read."""
+        return self.made_from or tuple((image,) for image in self.images)
 
 
 def volume_from_bytes(
@@ -101,14 +108,15 @@ def volume_from_bytes(
     DecodeError, GeometryError, ImageTooLargeError
         With the sentence for the study's explanation; `.outcome` holds the code.
     """
-    return _volume([from_bytes(data, syntax, limits) for data, syntax in objects], frames or {}, limits, is_adc)
+    encoded = [from_bytes(data, syntax, limits) for data, syntax in objects]
+    return volume_of_encoded(encoded, frames or {}, limits, is_adc)
 
 
 def volume(
     datasets: Sequence[Dataset], frames: Frames | None = None, limits: Limits = VOLUME_LIMITS, *, is_adc: bool = False
 ) -> Volume:
     """The same from data sets that pydicom has read."""
-    return _volume([from_dataset(ds) for ds in datasets], frames or {}, limits, is_adc)
+    return volume_of_encoded([from_dataset(ds) for ds in datasets], frames or {}, limits, is_adc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,8 @@ class _Slice:
     header: PixelHeader
 
 
-def _volume(objects: Sequence[Encoded], frames: Frames, limits: Limits, is_adc: bool) -> Volume:
+def volume_of_encoded(objects: Sequence[Encoded], frames: Frames, limits: Limits, is_adc: bool) -> Volume:
+    """The same from data sets that are taken apart already."""
     notes: list[str] = []
     found: list[_Slice] = []
     for encoded in objects:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from node.facts.describe import series_name, stack_words
 from node.headers import ImageFacts
-from node.series import SeriesFacts, Stack
+from node.series import SeriesFacts
+from node.stack import Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, refusal
 from node.suitable_stack import Candidate, candidates, need_words
 from storage.states import Outcome

@@ -108,6 +108,7 @@ def _series_dict(series: SeriesFacts, used: set[str]) -> dict[str, object]:
                 "weighting": stack.weighting.value,
                 "plane": stack.plane.value,
                 "b_value": stack.b_value,
+                "directions": stack.directions or None,
                 "slices": stack.slices,
                 "spacing_mm": stack.spacing_mm,
                 "fault": stack.fault or None,

@@ -11,7 +11,8 @@ from node.attempt import Attempt, tried
 from node.facts.describe import image_name, radiographs, series_name, stack_words
 from node.facts.kinds import MR, Kind
 from node.headers import ImageFacts
-from node.series import SeriesFacts, Stack
+from node.series import SeriesFacts
+from node.stack import Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, kind_refusal
 from storage.states import Outcome
 
@@ -22,6 +23,16 @@ MAX_SENTENCES = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One of several stacks of which an input is the average."""
+
+    images: tuple[str, ...]
+    """SOP Instance UIDs."""
+    frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """As those of `Given`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Given:
     """What one input of a model is, beside the objects it comes in."""
 
@@ -29,6 +40,10 @@ class Given:
     """s/mm2; 0 for the images of a diffusion series that state none."""
     frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By SOP Instance UID the frames to take, from 1; all of an object that is not named."""
+    parts: tuple[Part, ...] = ()
+    """One for each direction of diffusion, where it is the average of several."""
+    directions: int = 0
+    """Different ones among the parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +210,13 @@ def _in_place_of(attempt: Attempt, attempts: Sequence[Attempt]) -> str:
 
 def _told(attempt: Attempt) -> Chosen:
     inputs = {name: _uids(stack.images) for name, stack in attempt.stacks.items()}
-    given = {name: Given(stack.b_value, _frames(stack)) for name, stack in attempt.stacks.items()}
+    given = {name: _given(stack) for name, stack in attempt.stacks.items()}
     return Chosen(attempt.card, _uids(attempt.used), inputs, given, attempt.lacking)
+
+
+def _given(stack: Stack) -> Given:
+    parts = tuple(Part(_uids(part.images), _frames(part)) for part in stack.parts)
+    return Given(stack.b_value, _frames(stack), parts, stack.directions)
 
 
 def _frames(stack: Stack) -> Mapping[str, tuple[int, ...]]:

@@ -3,57 +3,21 @@
 Slices are sorted by their position along the normal, never by InstanceNumber. What the pixels hold is not looked at.
 """
 
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
+from node.directions import by_direction, joined
 from node.facts.diffusion import FrameDiffusion
-from node.facts.geometry import Geometry, Plane, Vector, same_direction
+from node.facts.directions import Direction
+from node.facts.geometry import Geometry, Vector, same_direction
 from node.facts.kinds import MR
 from node.facts.mr import Weighting
-from node.facts.values import MAX_ITEMS
 from node.headers import ImageFacts
+from node.stack import Stack, depth_of_frame, stack_of
 
-_SAME_PLACE_MM = 0.01
 _SAME_PLANE = 0.866
 """Cosine of 30 degrees: the tilted groups of slices of a spine are no localizer, three planes are."""
-_GAP_SHARE = 0.05
-"""Share of the usual distance between slices by which one may differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Parallel slices of one kind: one volume, if nothing is missing."""
-
-    images: tuple[ImageFacts, ...]
-    """Sorted along the normal."""
-    weighting: Weighting
-    plane: Plane
-    b_value: float | None
-    slices: int
-    spacing_mm: float | None
-    """The usual distance between slices; None with fewer than two."""
-    fault: str
-    """Why the slices make no volume, "" when they do: missing or doubled slices, unknown positions."""
-    frames: tuple[int, ...] = ()
-    """Of a multi-frame object the frames that are its slices, from 1; none named means all."""
-    is_directional: bool = False
-    """Whether it is weighted for one direction of diffusion, which shows less of a tumour than their trace."""
-
-    @property
-    def positions(self) -> tuple[Vector | None, ...]:
-        """Of its slices, sorted as `images`, or as the frames of the object."""
-        first = self.images[0]
-        if first.pixels.frames <= 1:
-            return tuple(image.geometry.position for image in self.images)
-        places = first.geometry.positions
-        if not self.frames:
-            return places
-        if len(places) != first.pixels.frames:
-            return (None,) * len(self.frames)
-        return tuple(places[number - 1] for number in self.frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +59,9 @@ def _series(images: list[ImageFacts]) -> SeriesFacts:
         study_instance_uid=first.study_instance_uid,
         number=next((image.series_number for image in ordered if image.series_number is not None), None),
         images=tuple(ordered),
-        stacks=tuple(sorted(_stacks(mr), key=lambda stack: (-stack.slices, stack.weighting, stack.b_value or 0.0))),
+        stacks=tuple(
+            sorted(joined(_stacks(mr)), key=lambda stack: (-stack.slices, stack.weighting, stack.b_value or 0.0))
+        ),
         localizer=_localizer(ordered, mr),
     )
 
@@ -129,7 +95,8 @@ def _stacks(images: Sequence[ImageFacts]) -> Iterable[Stack]:
             yield from _of_frames(group[0], Weighting(str(key[0])))
             continue
         for parallel in _by_orientation(group):
-            yield _stack(parallel, Weighting(str(key[0])))
+            for alike in by_direction(parallel, _direction, lambda image: image.geometry.along_normal):
+                yield stack_of(alike, Weighting(str(key[0])))
 
 
 def _key(image: ImageFacts, diffusion: bool) -> tuple[object, ...]:
@@ -148,7 +115,7 @@ def _key(image: ImageFacts, diffusion: bool) -> tuple[object, ...]:
         mr.diffusion.directionality if b_value else "",
         mr.dixon,
         mr.echo_number,
-        mr.temporal_position,
+        None if mr.diffusion.direction else mr.temporal_position,
         image.is_localizer,
         image.derived,
         image.geometry.frame_of_reference_uid,
@@ -176,6 +143,10 @@ def _are_parallel(one: Geometry, other: Geometry) -> bool:
     return same_direction(one.orientations[0], other.orientations[0])
 
 
+def _direction(image: ImageFacts) -> Direction | None:
+    return image.mr.diffusion.direction if image.mr else None
+
+
 def _of_frames(image: ImageFacts, weighting: Weighting) -> Iterable[Stack]:
     """The stacks of one multi-frame object: one, or of a diffusion series one for each b-value, direction and map."""
     told = image.mr.diffusion.frames[: image.pixels.frames] if image.mr else ()
@@ -183,11 +154,27 @@ def _of_frames(image: ImageFacts, weighting: Weighting) -> Iterable[Stack]:
     if weighting is Weighting.DWI:
         for number, frame in enumerate(told, start=1):
             groups[_frame_key(frame)].append(number)
-    if len(groups) < 2:
-        yield _stack([image], weighting)
-        return
-    for (kind, b_value, direction), numbers in groups.items():
-        yield _stack([image], kind, tuple(numbers), b_value, direction)
+    stacks = [
+        (kind, replace(told[alike[0] - 1], b_value=b_value, directionality=direction), tuple(alike))
+        for (kind, b_value, direction), numbers in groups.items()
+        for alike in by_direction(
+            numbers, lambda number: told[number - 1].direction, lambda number: depth_of_frame(image, number)
+        )
+    ]
+    if len(stacks) < 2:
+        yield stack_of([image], weighting, told=_said(image, told))
+    else:
+        for kind, said, numbers in stacks:
+            yield stack_of([image], kind, numbers, said)
+
+
+def _said(image: ImageFacts, told: Sequence[FrameDiffusion]) -> FrameDiffusion | None:
+    """What an object of one stack says of diffusion, with the direction that its frames state."""
+    if image.mr is None or not told:
+        return None
+    diffusion = image.mr.diffusion
+    directionality = told[0].directionality or diffusion.directionality
+    return replace(told[0], b_value=diffusion.b_value, directionality=directionality)
 
 
 def _frame_key(frame: FrameDiffusion) -> tuple[Weighting, float | None, str]:
@@ -195,56 +182,3 @@ def _frame_key(frame: FrameDiffusion) -> tuple[Weighting, float | None, str]:
     if frame.is_adc:
         return Weighting.ADC, None, ""
     return Weighting.DWI, frame.b_value or 0.0, frame.directionality if frame.b_value else ""
-
-
-def _stack(
-    images: list[ImageFacts],
-    weighting: Weighting,
-    frames: tuple[int, ...] = (),
-    b_value: float | None = None,
-    direction: str = "",
-) -> Stack:
-    """One stack; frames, b-value and direction are given where they are not those of the first image."""
-    first, mr = images[0], images[0].mr
-    if first.pixels.frames <= 1:
-        images = sorted(images, key=lambda image: image.geometry.along_normal or 0.0)
-    if not frames and mr:
-        b_value, direction = mr.diffusion.b_value, mr.diffusion.directionality
-        if weighting is Weighting.DWI and b_value is None:
-            b_value = 0.0
-    directional = direction == "DIRECTIONAL" and not (mr and mr.diffusion.is_trace)
-    whole = Stack(tuple(images), weighting, first.geometry.plane, b_value, 0, None, "", frames, directional)
-    depths = _depths(whole)
-    spacing, fault = _distances(depths)
-    if len(first.geometry.orientations) > 1:
-        fault = "its frames lie in different planes"
-    return replace(whole, slices=len(depths), spacing_mm=spacing, fault=fault)
-
-
-def _depths(stack: Stack) -> list[float | None]:
-    """Positions along the normal, sorted where they are known."""
-    first = stack.images[0]
-    if first.pixels.frames <= 1:
-        return [image.geometry.along_normal for image in stack.images]
-    normal = first.geometry.normal
-    places = [place for place in stack.positions if place is not None]
-    if normal is None or not places:
-        return [None] * min(len(stack.frames) or first.pixels.frames, MAX_ITEMS)
-    return [*sorted(sum(a * b for a, b in zip(normal, place, strict=True)) for place in places)]
-
-
-def _distances(depths: Sequence[float | None]) -> tuple[float | None, str]:
-    """The usual distance between slices, and what is wrong with the rest."""
-    known = [depth for depth in depths if depth is not None]
-    if len(known) < len(depths):
-        return None, "the position of some slices is unknown"
-    steps = [after - before for before, after in pairwise(known)]
-    if not steps:
-        return None, ""
-    usual = statistics.median(steps)
-    if min(steps) < _SAME_PLACE_MM:
-        return usual, "several slices lie at one place"
-    if any(abs(step - usual) > _GAP_SHARE * usual for step in steps):
-        missing = sum(max(round(step / usual) - 1, 0) for step in steps)
-        return usual, f"{missing} slice(s) are missing" if missing else "the distances between slices differ"
-    return usual, ""

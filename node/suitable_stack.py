@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from node.facts.describe import series_name, stack_words
 from node.facts.geometry import Plane, Vector
 from node.facts.mr import FatSuppression, Weighting
-from node.series import SeriesFacts, Stack
+from node.series import SeriesFacts
+from node.stack import Stack
 from node.suitable import CardFacts, Need, Refusal, RouteRules, Stage, refusal
 from storage.states import Outcome
 
@@ -27,8 +28,8 @@ class Candidate:
 def candidates(
     series: Sequence[SeriesFacts], card: CardFacts, need: Need, rules: RouteRules, beside: Candidate | None = None
 ) -> tuple[Candidate, ...]:
-    """Every stack of the study, the best first: what serves before what does not, then the nearest b-value, then more
-    slices before fewer.
+    """Every stack of the study, the best first: what serves before what does not, then the nearest b-value, then the
+    scanner's own trace before an average of directions and that before a single one, then more slices before fewer.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def _rank(candidate: Candidate, need: Need, beside: Candidate | None) -> tuple[f
     stage = candidate.refusal.stage if candidate.refusal else 0
     far = abs(stack.b_value - need.b_best) if need.b_best is not None and stack.b_value is not None else 0.0
     elsewhere = beside is not None and candidate.series is not beside.series
-    return candidate.refusal is not None, -stage, far, elsewhere, stack.is_directional, -stack.slices
+    averaged = 0 if not stack.is_directional else 1 if stack.parts else 2
+    return candidate.refusal is not None, -stage, far, averaged, elsewhere, -stack.slices
 
 
 def _refusal(

@@ -7,7 +7,8 @@ from node.facts.kinds import MR, XRAY, Kind, class_name
 from node.facts.mr import FatSuppression, Weighting
 from node.facts.xray import View
 from node.headers import ImageFacts
-from node.series import SeriesFacts, Stack
+from node.series import SeriesFacts
+from node.stack import Stack
 
 _UNCLEAR = {
     Weighting.UNKNOWN: "MR of unknown weighting",
@@ -52,6 +53,10 @@ def stack_words(stack: Stack) -> str:
     oblique = "oblique " if image.geometry.is_oblique else ""
     more = []
     mr = image.mr
+    if stack.directions:
+        more.append(f"{'' if stack.fault else 'average of '}{stack.directions} directions")
+    elif stack.is_directional and stack.b_value:
+        more.append("one direction")
     if mr and mr.fat_suppression is FatSuppression.FAT_SAT and not is_dwi:
         more.append("fat-suppressed")
     if mr and mr.has_contrast:

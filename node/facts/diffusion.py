@@ -5,12 +5,13 @@ of the kind of series: Philips writes b = 0 into images that are not diffusion-w
 """
 
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom.tag import BaseTag
 
+from node.facts.csa import csa_header, csa_value
+from node.facts.directions import Direction, direction_of, directionality_of
 from node.facts.frames import Frames
 from node.facts.values import Reader
 
@@ -27,9 +28,9 @@ _DIFFUSION_WORDS = re.compile(
 _TEXTS = ("SequenceName", "SeriesDescription")
 """Looked at last; that they differ from a number is no contradiction, the text may name the whole protocol."""
 _ADC_CODE = "113041"
+_TRACES = frozenset({"TRACEW", "TRACE"})
+"""In *Image Type* (0008,0008) and *Frame Type* (0008,9007): an average of directions that the scanner made."""
 _CONVERTED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
-_CSA_TAGS = 512
-_CSA_ITEMS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class FrameDiffusion:
     """s/mm2; 0 where the frame says that no direction was weighted and gives none."""
     directionality: str = ""
     """*Diffusion Directionality* (0018,9075)."""
+    direction: Direction | None = None
+    """In which it is weighted; None of a trace, of b = 0, and where nothing says."""
     is_adc: bool = False
     is_contradictory: bool = False
 
@@ -55,6 +58,8 @@ class DiffusionFacts:
     """Per frame of a multi-frame object."""
     directionality: str = ""
     """*Diffusion Directionality* (0018,9075): DIRECTIONAL, BMATRIX, ISOTROPIC (a trace), NONE."""
+    direction: Direction | None = None
+    """In which a single-frame image is weighted; None of a trace, of b = 0, and where nothing says."""
     is_adc: bool = False
     is_trace: bool = False
     is_mosaic: bool = False
@@ -85,13 +90,17 @@ def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -
     words = f"{reader.text('SeriesDescription')} {reader.text('SequenceName')}"
     says_so = "DIFFUSION" in image_type or bool(_DIFFUSION_WORDS.search(words))
     is_adc = _is_adc(frames, image_type, per_frame)
+    is_trace = not _TRACES.isdisjoint(image_type)
+    said = frames.term("DiffusionDirectionality", "MRDiffusionSequence") or directionality_of(reader)
+    directionality, direction = _directed("ISOTROPIC" if is_trace else said, direction_of(reader, is_epi))
     return DiffusionFacts(
         b_value=b_value,
         b_source=source,
         frames=per_frame,
-        directionality=frames.term("DiffusionDirectionality", "MRDiffusionSequence") or _philips_direction(reader),
+        directionality=directionality,
+        direction=direction,
         is_adc=is_adc,
-        is_trace=any(part in ("TRACEW", "TRACE") for part in image_type),
+        is_trace=is_trace,
         is_mosaic=_is_mosaic(reader, image_type),
         is_contradictory=contradictory,
         is_weighted=not is_adc and (highest > 0 or (says_so and (is_epi or "DIFFUSION" in image_type))),
@@ -129,14 +138,6 @@ def rounded(value: float) -> float:
     return round(value / 50.0) * 50.0 if value < 50.0 else value
 
 
-def csa_value(raw: bytes, name: str) -> float | None:
-    """The first number of one entry of a Siemens CSA header ("SV10"), None when it is not there or damaged."""
-    try:
-        return next(_csa_numbers(raw, name.encode("ascii")), None)
-    except (struct.error, ValueError):
-        return None
-
-
 def _evidence(reader: Reader, is_epi: bool) -> Iterator[tuple[float | None, str]]:
     yield _public(reader), "DiffusionBValue"
     diffusion = reader.item("MRDiffusionSequence")
@@ -167,9 +168,7 @@ def _number(reader: Reader, tag: BaseTag | None, vr: str) -> float | None:
 def _siemens(reader: Reader) -> float | None:
     value = _plausible(reader, _number(reader, reader.private(0x0019, "SIEMENS MR HEADER", 0x0C, "SIEMENS"), "IS"))
     if value is None:
-        tag = reader.private(0x0029, "SIEMENS CSA HEADER", 0x10)
-        raw = reader.raw(tag) if tag is not None else b""
-        value = _plausible(reader, csa_value(raw, "B_value")) if raw.startswith(b"SV10") else None
+        value = _plausible(reader, csa_value(csa_header(reader), "B_value"))
     return None if value is None else rounded(value)
 
 
@@ -192,14 +191,24 @@ def _frame(frame: Reader, shared: Reader | None, is_epi: bool) -> FrameDiffusion
     places = (frame, shared) if shared else (frame,)
     kinds = (place.item("MRImageFrameTypeSequence") for place in places)
     frame_type = next((kind.terms("FrameType") for kind in kinds if kind), ())
-    direction, b_value, contradictory = "", None, False
+    said, direction, b_value, contradictory = "", None, None, False
     for holder in (holder for place in places for holder in _holders(place)):
-        direction = direction or holder.term("DiffusionDirectionality") or _philips_direction(holder)
+        said = said or holder.term("DiffusionDirectionality") or directionality_of(holder)
+        is_planar = is_epi or "EP" in holder.terms("ScanningSequence")
+        direction = direction or direction_of(holder, is_planar)
         if b_value is None:
-            b_value, _, contradictory = _b_value(holder, is_epi or "EP" in holder.terms("ScanningSequence"))
-    if b_value is None and direction == "NONE":
+            b_value, _, contradictory = _b_value(holder, is_planar)
+    if b_value is None and said == "NONE":
         b_value = 0.0
-    return FrameDiffusion(b_value, direction, "ADC" in frame_type, contradictory)
+    said, direction = _directed("ISOTROPIC" if _TRACES.intersection(frame_type) else said, direction)
+    return FrameDiffusion(b_value, said, direction, "ADC" in frame_type, contradictory)
+
+
+def _directed(said: str, direction: Direction | None) -> tuple[str, Direction | None]:
+    """Directionality and direction; who states a direction and says nothing else of it, weights for it."""
+    if said in ("ISOTROPIC", "NONE"):
+        return said, None
+    return ("DIRECTIONAL" if direction else said), direction
 
 
 def _holders(place: Reader) -> Iterator[Reader]:
@@ -234,28 +243,3 @@ def _is_mosaic(reader: Reader, image_type: tuple[str, ...]) -> bool:
     tag = reader.private(0x0065, "Image Private Header", 0x50)
     tiles = None if tag is None else reader.number(tag, "DS")
     return tiles is not None and tiles > 1
-
-
-def _philips_direction(reader: Reader) -> str:
-    """(2001,1004): I is isotropic, N none, the rest (P, M, S, O) are directions."""
-    tag = reader.private(0x2001, "Philips Imaging DD 001", 0x04)
-    letter = reader.term(tag)[:1] if tag is not None else ""
-    return {"I": "ISOTROPIC", "": "", "N": "NONE"}.get(letter, "DIRECTIONAL")
-
-
-def _csa_numbers(raw: bytes, name: bytes) -> Iterator[float]:
-    """After "SV10" and the number of tags: per tag a name of 64 bytes, then items of four lengths and a text."""
-    (count,) = struct.unpack_from("<I", raw, 8)
-    place = 16
-    for _ in range(min(count, _CSA_TAGS)):
-        tag_name = raw[place : place + 64].split(b"\x00")[0]
-        (items,) = struct.unpack_from("<i", raw, place + 76)
-        place += 84
-        for _ in range(min(max(items, 0), _CSA_ITEMS)):
-            (length,) = struct.unpack_from("<i", raw, place)
-            if not 0 <= length <= len(raw) - place - 16:
-                return
-            text = raw[place + 16 : place + 16 + length].split(b"\x00")[0].strip()
-            if tag_name == name and text:
-                yield float(text)
-            place += 16 + (length + 3) // 4 * 4

@@ -80,7 +80,10 @@ def _adc_series(
     members = {each.facts.sop_instance_uid: each.header.dataset for name in names for each in stacks[name].members}
     return AdcSeries(
         values=prepared.adc.values * np.float32(stack.ADC_PER_UNIT),
-        made_from=tuple(zip(*(stacks[name].volume.images for name in names), strict=True)),
+        made_from=tuple(
+            tuple(ref for refs in slices for ref in refs)
+            for slices in zip(*(stacks[name].volume.all_images for name in names), strict=True)
+        ),
         b_values=tuple(b_values[name] for name in names),
         headers=members,
     )

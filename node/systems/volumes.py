@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from models.averages import Part, average_from_bytes
 from models.errors import ImageError
 from models.findings import Answer, Findings
 from models.stack_card import ADC
@@ -22,7 +23,7 @@ class Decoded:
     """Of the input of the model: "t2", and "t2 (2)" for a second stack of the same."""
     volume: Volume
     members: tuple[Received, ...]
-    """In the order of the slices."""
+    """In the order of the slices; of an average all that went into it."""
 
     @property
     def role(self) -> str:
@@ -48,11 +49,16 @@ def decoded(name: str, chosen: Chosen, images: Mapping[str, Received]) -> Decode
     ImageError
         With the outcome that a study of nothing else then has.
     """
-    objects = [images[uid] for uid in chosen.inputs[name]]
-    frames = chosen.given[name].frames
-    is_adc = name == ADC
-    volume = volume_from_bytes([(each.data(), each.transfer_syntax_uid) for each in objects], frames, is_adc=is_adc)
-    members = dict.fromkeys(ref.sop_instance_uid for ref in volume.images)
+    given = chosen.given[name]
+    objects = {uid: (images[uid].data(), images[uid].transfer_syntax_uid) for uid in chosen.inputs[name]}
+    if given.parts:
+        parts = [Part(part.images, part.frames) for part in given.parts]
+        volume = average_from_bytes(objects, parts)
+        told = f"b = {given.b_value:g} s/mm2 is the geometric mean of {given.directions} directions of diffusion"
+        volume = replace(volume, notes=(f"{told}, {sum(map(len, volume.made_from))} images.", *volume.notes))
+    else:
+        volume = volume_from_bytes(list(objects.values()), given.frames, is_adc=name == ADC)
+    members = dict.fromkeys(ref.sop_instance_uid for refs in volume.all_images for ref in refs)
     return Decoded(name, volume, tuple(images[uid] for uid in members))
 
 

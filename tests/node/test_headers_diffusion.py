@@ -5,7 +5,8 @@ import struct
 import pytest
 from pydicom.dataset import Dataset
 
-from node.facts.diffusion import csa_value, rounded, unbiased
+from node.facts.csa import csa_value
+from node.facts.diffusion import rounded, unbiased
 from node.facts.mr import Weighting
 from node.series import series_of
 from tests.node.made_headers import AXIAL, facts, header, item, mr
@@ -21,14 +22,15 @@ def _private(ds, group, creator, element, vr, value, block=0x10):
 
 
 def _csa(**entries):
-    """A Siemens CSA header with one item per entry."""
+    """A Siemens CSA header with one item per entry, or of a list as many as it has."""
     body = b""
-    for name, text in entries.items():
-        value = text.encode() + b"\x00"
-        body += name.encode().ljust(64, b"\x00") + struct.pack("<i4s3i", 1, b"IS", 6, 1, 77)
-        body += struct.pack("<4i", len(value), len(value), 77, len(value)) + value.ljust(
-            (len(value) + 3) // 4 * 4, b"\x00"
-        )
+    for name, said in entries.items():
+        texts = [said] if isinstance(said, str) else said
+        body += name.encode().ljust(64, b"\x00") + struct.pack("<i4s3i", 1, b"IS", 6, len(texts), 77)
+        for value in (text.encode() + b"\x00" for text in texts):
+            body += struct.pack("<4i", len(value), len(value), 77, len(value)) + value.ljust(
+                (len(value) + 3) // 4 * 4, b"\x00"
+            )
     return b"SV10\x04\x03\x02\x01" + struct.pack("<2I", len(entries), 77) + body
 
 

@@ -73,13 +73,13 @@ MR_FOLDERS = {  # folder: what a model of brain diffusion answers, (weighting, b
     "mr-dwi/philips-achieva-b0-40-273-800-noisepixels": (
         Outcome.NOT_APPLICABLE_BODYPART, [("DWI", 0, 3), ("DWI", 40, 3), ("DWI", 273, 3), ("DWI", 800, 3)],
     ),
-    "mr-dwi/philips-ingenia-b0-b1000-private-un": (Outcome.NOT_APPLICABLE_BODYPART, [("DWI", 1000, 6), ("DWI", 0, 2)]),
+    "mr-dwi/philips-ingenia-b0-b1000-private-un": (Outcome.NOT_APPLICABLE_BODYPART, [("DWI", 0, 2), ("DWI", 1000, 2)]),
     "mr-dwi/siemens-skyra-b0-b1000": (Outcome.NOT_APPLICABLE_BODYPART, [("DWI", 0, 4), ("DWI", 1000, 4)]),
     "mr-dwi/ge-750-b0-b1000": (Outcome.NOT_APPLICABLE_BODYPART, [("DWI", 0, 4), ("DWI", 1000, 4)]),
-    "mr-dwi/ge-pioneer-b0-b1000": (Outcome.REJECTED_GEOMETRY, [("DWI", 1000, 12), ("DWI", 0, 2)]),
+    "mr-dwi/ge-pioneer-b0-b1000": (None, [("DWI", 0, 2), ("DWI", 1000, 2)]),
     "mr-dwi/siemens-xa30-enhanced": (
         Outcome.NOT_APPLICABLE_SEQUENCE_MISSING,
-        [("DWI", 0, 39), ("DWI", 2500, 39), ("DWI", 2500, 39), ("DWI", 2500, 39), ("ADC", None, 39), ("DWI", 2500, 39)],
+        [("DWI", 0, 39), ("DWI", 2500, 39), ("ADC", None, 39), ("DWI", 2500, 39)],
     ),
     "mr-series/knee-enhanced-sag": (Outcome.NOT_APPLICABLE_BODYPART, [("T1", None, 1)]),
     "mr-series/ge-fse-pd-axial-oblique-head": (Outcome.NOT_APPLICABLE_SEQUENCE_MISSING, [("PD", None, 10)]),
