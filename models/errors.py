@@ -8,6 +8,7 @@ ModelsError
 │   └── ContractError           admin: a network does not take or give what the card (or this version) expects
 ├── RuntimeMissingError         admin: neither onnxruntime nor onnxruntime-gpu is installed
 ├── ProviderError               admin: the configuration demands CUDA and the session runs without it
+├── GpuMemoryError              admin: the GPU has no memory left, and the configuration demands CUDA
 ├── InferenceError              us: the network broke or gave numbers that are no numbers
 └── ImageError                  the sender, or nobody (the study is skipped with a reason)
     ├── DecodeError             the sender: pixels are absent, of a wrong kind, cut short, or cannot be decoded
@@ -52,6 +53,12 @@ class RuntimeMissingError(ModelsError):
 
 class ProviderError(ModelsError):
     """CUDA was demanded and is not what runs."""
+
+
+class GpuMemoryError(ModelsError):
+    """Not even one image fits into the memory of the GPU, and the CPU may not stand in."""
+
+    outcome = "FAILED_RESOURCE"
 
 
 class InferenceError(ModelsError):

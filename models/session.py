@@ -8,7 +8,7 @@ that an answer holds numbers is checked on every run.
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.errors import ContractError, InferenceError, ProviderError, RuntimeMissingError
+from models.errors import ContractError, GpuMemoryError, InferenceError, ProviderError, RuntimeMissingError
+from models.shortage import ADVICE, OnGpu, Spare, Tally, first_line, is_out_of_memory
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ class Device(StrEnum):
     """Where networks run."""
 
     AUTO = "auto"
-    """CUDA where it works, else the CPU."""
+    """CUDA where it works and has the memory, else the CPU."""
     CPU = "cpu"
     """The CPU, even where there is a GPU."""
     CUDA = "cuda"
@@ -47,6 +48,8 @@ class SessionOptions:
     """Threads of one network on the CPU; 0 leaves it to onnxruntime, which takes every core."""
     cuda_memory_mb: int = 0
     """Largest GPU memory of one network; 0 for no limit."""
+    tally: Tally = field(default_factory=Tally, compare=False)
+    """Counts what the networks opened with these options do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,15 @@ class Session:
         ------
         InferenceError
             The network broke, or an output is not of the contract's shape or not finite.
+        GpuMemoryError
+            The GPU has no memory for one image, and the configuration demands CUDA; otherwise smaller batches or the
+            CPU answer (models/shortage.py).
         """
         names = list(self._contract.outputs)
         try:
             answers = self._session.run(names, {self._contract.input_name: np.ascontiguousarray(images, np.float32)})
         except self._faults as exc:
-            raise InferenceError(f"{self._where} failed: {str(exc).splitlines()[0]}") from exc
+            raise InferenceError(f"{self._where} failed: {first_line(exc)}") from exc
         return {name: self._sound(name, answer, len(images)) for name, answer in zip(names, answers, strict=True)}
 
     def _sound(self, name: str, answer: Array, batch: int) -> Array:
@@ -114,14 +120,18 @@ def open_session(model: bytes, where: str, contract: Contract, options: SessionO
 
     Raises
     ------
-    RuntimeMissingError, ProviderError, ContractError, InferenceError
+    RuntimeMissingError, ProviderError, ContractError, InferenceError, GpuMemoryError
     """
     options = options or SessionOptions()
     runtime = _runtime()
     faults = _faults(runtime)
-    session = _opened(runtime, model, where, options, faults)
+    session = _opened_where_it_fits(runtime, model, where, options, faults)
     _check_provider(session, where, options)
     _check_contract(session, where, contract)
+    if session.get_providers()[0] == CUDA:
+        gives_up = runtime.capi.onnxruntime_pybind11_state.EPFail
+        spare = _spare(runtime, model, where, options, faults)
+        session = OnGpu(session, where, faults, gives_up, spare, options.tally)
     opened = Session(session, contract, where, faults)
     opened.run(np.zeros((1, *contract.input_shape), dtype=np.float32))
     log.info("opened %s on %s", where, opened.provider)
@@ -156,7 +166,12 @@ def _providers(runtime: ModuleType, options: SessionOptions) -> list[Any]:
     if not _preloaded.is_set():
         _preloaded.set()
         runtime.preload_dlls()
-    settings = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    settings = {
+        "use_tf32": "0",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        # the default takes the next power of two, which is up to twice what is needed, and never gives it back
+        "arena_extend_strategy": "kSameAsRequested",
+    }
     if options.cuda_memory_mb:
         settings["gpu_mem_limit"] = str(options.cuda_memory_mb * 1024 * 1024)
     return [(CUDA, settings), CPU]
@@ -172,10 +187,43 @@ def _opened(
     # a spinning thread on a shared host takes the core from the one that has work (SPEED.md §5)
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     runtime.set_default_logger_severity(_SILENT)
+    providers = _providers(runtime, options)
     try:
-        return runtime.InferenceSession(model, sess_options=settings, providers=_providers(runtime, options))
+        # its own fallback would go to the CPU without a word, and for ever (models/shortage.py does it instead)
+        return runtime.InferenceSession(model, sess_options=settings, providers=providers, enable_fallback=0)
     except faults as exc:
-        raise ContractError(f"{where} cannot be opened: {str(exc).splitlines()[0]} Export the model again.") from exc
+        if providers != [CPU] and is_out_of_memory(str(exc)):
+            raise GpuMemoryError(f"{where} cannot be opened: out of memory on the GPU. {ADVICE}") from exc
+        raise ContractError(f"{where} cannot be opened: {first_line(exc)} Export the model again.") from exc
+
+
+def _opened_where_it_fits(
+    runtime: ModuleType, model: bytes, where: str, options: SessionOptions, faults: tuple[type[Exception], ...]
+) -> Any:
+    """On the GPU, or on the CPU for good where the GPU has no memory for the weights and CUDA is not demanded."""
+    try:
+        return _opened(runtime, model, where, options, faults)
+    except GpuMemoryError as exc:
+        if options.device is Device.CUDA:
+            raise
+        log.warning("%s It is opened on the CPU and stays there until the node is started again.", exc)
+        return _opened(runtime, model, where, replace(options, device=Device.CPU), faults)
+
+
+def _spare(
+    runtime: ModuleType, model: bytes, where: str, options: SessionOptions, faults: tuple[type[Exception], ...]
+) -> Spare:
+    """How to open it again. The bytes are those that were verified: whatever lies on the disk by then is not read."""
+
+    def on_gpu() -> Any:
+        session = _opened(runtime, model, where, options, faults)
+        _check_provider(session, where, replace(options, device=Device.CUDA))
+        return session
+
+    def on_cpu() -> Any:
+        return _opened(runtime, model, where, replace(options, device=Device.CPU), faults)
+
+    return Spare(on_gpu, None if options.device is Device.CUDA else on_cpu, options.cuda_memory_mb)
 
 
 def _check_provider(session: Any, where: str, options: SessionOptions) -> None:

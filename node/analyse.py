@@ -17,8 +17,10 @@ from models.encoded import READING_FAULTS
 from models.errors import ImageError, ModelsError
 from models.findings import Answer, Findings
 from models.session import Device, SessionOptions
+from models.shortage import Tally
 from models.verdict import study_answer
 from node.cards import card_facts
+from node.computed import where_computed
 from node.errors import ResultRefused
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
@@ -71,7 +73,7 @@ class _Work:
 def open_desk(setup: Setup) -> "Desk":
     """Load every sound bundle; a damaged one is refused and named, and the others work."""
     shelf = card.bundles(Path(setup.models_folder))
-    options = SessionOptions(device=Device(setup.provider), threads=setup.threads)
+    options = SessionOptions(Device(setup.provider), setup.threads, setup.gpu_memory_limit_mb)
     systems: dict[str, System] = {}
     refused = [_refused(damaged.folder, damaged.reason) for damaged in shelf.damaged]
     ready: list[ModelTold] = []
@@ -98,7 +100,7 @@ def open_desk(setup: Setup) -> "Desk":
     warm_up()
     reasons = tuple(each.refused for each in refused)
     sentences = (*(f"model refused: {reason}" for reason in reasons), *told)
-    return Desk(setup, systems, sentences, reasons, (*ready, *refused))
+    return Desk(setup, systems, sentences, reasons, (*ready, *refused), options.tally)
 
 
 def _refused(folder: Path, reason: str) -> ModelTold:
@@ -115,10 +117,12 @@ class Desk:
         loaded: tuple[str, ...],
         refused: tuple[str, ...] = (),
         models: tuple[ModelTold, ...] = (),
+        tally: Tally | None = None,
     ) -> None:
         self.loaded = loaded
         self.models = models
         self._refused = refused
+        self._tally = tally or Tally()
         self.is_on_gpu = any("CUDA" in system.identity.provider for system in systems.values())
         self._setup = setup
         self._systems = systems
@@ -204,6 +208,7 @@ class Desk:
         """Let one model answer; report and store what it says."""
         system = self._systems[chosen.card.label]
         profiles = [profile_named(name) for name in job.profiles]
+        before = replace(self._tally)
         try:
             said = system.study(chosen, images, any(Kind.MAP in profile.kinds for profile in profiles))
         except ImageError as exc:  # what one model was given; another's images may be sound
@@ -212,14 +217,15 @@ class Desk:
         work.took(said.timings_s)
         if said.findings is None:
             return
-        work.findings.append(said.findings)
+        findings = where_computed(said.findings, before, self._tally)
+        work.findings.append(findings)
         started = time.perf_counter()
         request = replace(
             self._request(job, len(work.results)),
             routing=work.routing,
-            tracking_uids=_tracking_uids(said.findings, images, work),
+            tracking_uids=_tracking_uids(findings, images, work),
         )
-        encoded = objects(said.findings, said.sources, request, profiles)
+        encoded = objects(findings, said.sources, request, profiles)
         check(encoded, said.sources, _other_results(job, work))
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()
@@ -298,6 +304,7 @@ def _told(base: Analysis, work: _Work) -> Analysis:
         base,
         outcome=_outcome(answer),
         explanation=tuple(dict.fromkeys((*base.explanation, *words, *_said(work.findings)))),
+        provider=" + ".join(dict.fromkeys(findings.model.provider for findings in work.findings)),
         answer=answer.value,
         probabilities={each.value: round(p, 4) for each, p in speaker.probabilities.items()},
         timings_s=work.timings_s,

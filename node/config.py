@@ -114,6 +114,8 @@ class WorkSection:
     threads: int = _number(2, 1, 256)
     time_limit_s: float = _number(300.0, 1, 86400, "s")
     memory_limit_mb: int = _number(4096, 256, 1048576, "MB")
+    gpu_memory_limit_mb: int = _number(0, 0, 1048576, "MB")
+    """What one network may take of the GPU; 0 for all there is."""
     lease_s: float = _number(60.0, 2, 3600, "s")
     max_crashes: int = _number(2, 1, 10)
 

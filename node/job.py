@@ -30,6 +30,8 @@ class Setup:
     """Whether an ADC map that was computed here becomes a series."""
     assessment_codes: tuple[str, str, str] = ("", "", "")
     """What an admin named for accepted, modified and rejected: codes as SCHEME:VALUE, with spaces between them."""
+    gpu_memory_limit_mb: int = 0
+    """Of one network; 0 for none."""
     desk: str = "node.analyse"
     """The module whose `open_desk(setup)` does the work; imported by name, so that the parent does not carry numpy,
     onnxruntime and highdicom."""

@@ -292,6 +292,7 @@ def _setup(config: Config) -> Setup:
         results_folder=str(config.results_folder),
         provider=config.work.provider,
         threads=int(config.work.threads),
+        gpu_memory_limit_mb=int(config.work.gpu_memory_limit_mb),
         log_level=config.node.log_level,
         installation=config.node.ae_title,
         route=config.route,

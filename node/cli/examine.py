@@ -180,7 +180,8 @@ def _provider(config: Config) -> Iterator[Finding]:
     from models.session import Device, SessionOptions
     from node.systems.opening import open_system  # loads onnxruntime, which the other commands need not
 
-    options = SessionOptions(Device(config.work.provider), config.work.threads)
+    work = config.work
+    options = SessionOptions(Device(work.provider), work.threads, work.gpu_memory_limit_mb)
     for bundle in bundles(config.models_folder).sound:
         try:
             provider = open_system(bundle, options).identity.provider
