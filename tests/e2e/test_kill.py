@@ -18,7 +18,7 @@ from tests.e2e.node_process import Node
 from tests.e2e.orthanc import Orthanc
 from tests.e2e.processes import until
 
-KILLS = int(os.environ.get("OSTEON_KILLS", "12"))
+KILLS = int(os.environ.get("OSTEON_KILLS", "5"))
 SENDER = "MODALITY"
 
 
