@@ -31,6 +31,7 @@ from models.hand_findings import (
 )
 from models.hand_input import Stack, prepared, with_neighbours
 from models.masses import Mass
+from models.nonsense import refuse_constant
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, Plan, has_tissue
 from models.volume import Volume
@@ -130,6 +131,7 @@ class HandModel:
             strange: list[float] = []
             for index, merged in self._slices(way, channels, strange):
                 logits[:, index] = merged
+            refuse_constant(logits, channels[: self.card.preprocess.own], f"{self.card.name} {self.card.version}")
             yield Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
     def _answers(self, series: Sequence[Series], timings: dict[str, float], with_maps: bool) -> list[SeriesAnswer]:

@@ -7,7 +7,7 @@ import pytest
 
 from models import hand
 from models.card import parse_card, read_bundle
-from models.errors import CardError, ContractError
+from models.errors import CardError, ContractError, InferenceError
 from models.findings import Answer, MeasurementKind, ModelIdentity
 from models.hand import Classes, classes, examine
 from models.hand_card import CHANNELS, CLASSES
@@ -81,7 +81,7 @@ class Says(Session):
     def run(self, images):
         kind, where = self._told.pop(0)
         logits = np.zeros((len(images), 6, *images.shape[2:]), dtype=np.float32)
-        logits[:, 0] = 6.0
+        logits[:, 0] = 6.0 + 0.01 * images[:, 0]
         y, x = np.mgrid[: images.shape[2], : images.shape[3]]
         seen = (y - 32) ** 2 + (x - 32) ** 2 < 36 if where == "disc" else (y % 9 < 3) & (x % 9 < 3)
         shown = slice(0, 1) if where == "specks" else slice(None)
@@ -160,6 +160,22 @@ def test_a_series_that_is_too_strange_has_no_say_and_makes_no_study_normal(tmp_p
     assert found.probabilities == known.answer([plain]).probabilities
 
 
+class Stuck(Session):
+    """A network whose weights are zero: it says the same of every place."""
+
+    def __init__(self):
+        pass
+
+    def run(self, images):
+        return {"mask_logits": np.full((len(images), 6, *images.shape[2:]), 0.25, dtype=np.float32)}
+
+
+def test_a_network_that_says_the_same_of_every_place_gives_no_answer():
+    model = hand.HandModel(CARD, ModelIdentity("hand-deep-ht", "hand", "1", "", "", "phantom"), Stuck())
+    with pytest.raises(InferenceError, match="the same number, 0.25, for every place"):
+        model.answer([series(STORED)])
+
+
 class Strange(Session):
     """A network that finds nothing, and calls the slices as strange as it was told, one after the other."""
 
@@ -167,7 +183,7 @@ class Strange(Session):
         self._told = np.array(told, dtype=np.float32)[:, None]
 
     def run(self, images):
-        logits = np.zeros((len(images), 6, *images.shape[2:]), dtype=np.float32)
+        logits = 0.01 * images[:, :1].repeat(6, axis=1)
         return {"mask_logits": logits, "strangeness": self._told[: len(images)]}
 
 

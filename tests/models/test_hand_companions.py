@@ -101,7 +101,7 @@ class Companions(Session):
     def run(self, images):
         self.given.append(images)
         logits = np.zeros((len(images), 6, *images.shape[2:]), dtype=np.float32)
-        logits[:, 0] = 6.0
+        logits[:, 0] = 6.0 + 0.01 * images[:, 0]
         logits[:, 1][images[:, ASKED.channels.index("fs")] > 0.6] = 12.0
         return {"mask_logits": logits}
 
