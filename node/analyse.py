@@ -25,6 +25,7 @@ from node.errors import ResultRefused
 from node.headers import facts_of, read_header
 from node.identity import VERSION, fingerprint
 from node.inspection import inspected
+from node.instead import said_of, stand_in, without
 from node.job import Analysis, Inspected, Inspection, Job, ModelTold, Setup, Withdrawal, Withdrawn
 from node.report.earlier import EarlierLesion, lesions_of
 from node.report.guard import check
@@ -33,7 +34,7 @@ from node.report.objects import objects, warm_up
 from node.report.profile import profile_named
 from node.report.request import DocumentRef, Request
 from node.route import Chosen, Decision, route
-from node.series import series_of
+from node.series import SeriesFacts, series_of
 from node.suitable import rules_from
 from node.systems.opening import open_system
 from node.systems.protocol import Answered, LeftOut, Received, System
@@ -162,21 +163,27 @@ class Desk:
     def _analyse(self, job: Job) -> Analysis:
         started = time.perf_counter()
         images = {each.facts.sop_instance_uid: each for each in map(self._received, job.instances)}
-        decision = route(series_of(each.facts for each in images.values()), self._cards, rules_from(self._setup.route))
+        series = series_of(each.facts for each in images.values())
+        decision = self._route(series)
         read_s = time.perf_counter() - started
         if decision.chosen is None:
             return replace(self._without_a_model(decision), timings_s={"read": read_s})
-        base = self._named(job, decision)
+        base = self._named(job, decision, decision.answers)
         if base.fingerprint == job.last_fingerprint and not job.forced:
             return replace(base, unchanged=True)
+        with_maps = any(Kind.MAP in profile_named(name).kinds for name in job.profiles)
+        decision, answered = self._answers(decision, series, images, with_maps)
+        base = self._named(job, decision, [chosen for chosen, _ in answered])
+        if base.fingerprint == job.last_fingerprint and not job.forced:
+            return replace(base, unchanged=True)  # what could not be used then cannot be used now
         work = _Work(
             self._earlier_lesions(job),
-            frozenset(self._systems[chosen.card.label].identity.name for chosen in decision.answers),
+            frozenset(self._systems[chosen.card.label].identity.name for chosen, _ in answered),
             decision.explanation,
             timings_s={"read": read_s},
         )
-        for chosen in decision.answers:
-            self._answered(job, chosen, images, work)
+        for _, said in answered:
+            self._reported(job, said, images, work)
         return _told(base, work)
 
     def _without_a_model(self, decision: Decision) -> Analysis:
@@ -189,11 +196,11 @@ class Desk:
             return Analysis(Outcome.FAILED_MODEL, (*words, advice, *self._refused))
         return Analysis(outcome, words)
 
-    def _named(self, job: Job, decision: Decision) -> Analysis:
+    def _named(self, job: Job, decision: Decision, answers: Sequence[Chosen]) -> Analysis:
         """Which models answer, and the fingerprint of what they answer from."""
-        identities = [self._systems[chosen.card.label].identity for chosen in decision.answers]
+        identities = [self._systems[chosen.card.label].identity for chosen in answers]
         weights = "+".join(identity.weights_sha256 for identity in identities)
-        inputs = [uid for chosen in decision.answers for uid in chosen.images]
+        inputs = [uid for chosen in answers for uid in chosen.images]
         return Analysis(
             Outcome.OK_NORMAL,
             decision.explanation,
@@ -204,28 +211,64 @@ class Desk:
             provider=" + ".join(dict.fromkeys(identity.provider for identity in identities)),
         )
 
-    def _answered(self, job: Job, chosen: Chosen, images: Mapping[str, Received], work: _Work) -> None:
-        """Let one model answer; report and store what it says."""
-        system = self._systems[chosen.card.label]
-        profiles = [profile_named(name) for name in job.profiles]
+    def _route(self, series: Sequence[SeriesFacts]) -> Decision:
+        return route(series, self._cards, rules_from(self._setup.route))
+
+    def _answers(
+        self, first: Decision, series: Sequence[SeriesFacts], images: Mapping[str, Received], with_maps: bool
+    ) -> tuple[Decision, list[tuple[Chosen, Answered]]]:
+        """What each model says; and the decision once more, where what it chose could not be used and another answers.
+
+        The model answers from other images, or one that had left the study to it; where neither can, the first reason
+        comes first.
+        """
+        decision, found = first, []
+        for chosen in first.answers:
+            said, last = self._said(chosen, images, with_maps), chosen
+            told, rest = decision, series
+            left_out, notes = list(said.left_out), list[str]()
+            while said.failed:
+                why = said.left_out[0].sentence
+                left_out[-1] = replace(left_out[-1], sentence=f"{last.card.label}: {why}")
+                rest = without(rest, last, said.failed, why)
+                told = self._route(rest)
+                other = stand_in(told, last)
+                if other is None:
+                    break
+                notes.append(said_of(last, other, why))
+                said, last = self._said(other, images, with_maps), other
+                left_out += said.left_out
+            if notes and said.findings is not None:
+                decision, series, chosen = told, rest, last
+                said = replace(said, findings=replace(said.findings, notes=(*notes, *said.findings.notes)))
+            found.append((chosen, replace(said, left_out=tuple(left_out))))
+        return decision, found
+
+    def _said(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool) -> Answered:
         before = replace(self._tally)
         try:
-            said = system.study(chosen, images, any(Kind.MAP in profile.kinds for profile in profiles))
+            said = self._systems[chosen.card.label].study(chosen, images, with_maps)
         except ImageError as exc:  # what one model was given; another's images may be sound
-            said = Answered(None, left_out=(LeftOut(Outcome(exc.outcome), f"{chosen.card.label}: {exc}"),))
+            return Answered(None, left_out=(LeftOut(Outcome(exc.outcome), f"{chosen.card.label}: {exc}"),))
+        if said.findings is None:
+            return said
+        return replace(said, findings=where_computed(said.findings, before, self._tally))
+
+    def _reported(self, job: Job, said: Answered, images: Mapping[str, Received], work: _Work) -> None:
+        """Report and store what one model says."""
+        profiles = [profile_named(name) for name in job.profiles]
         work.left_out += said.left_out
         work.took(said.timings_s)
         if said.findings is None:
             return
-        findings = where_computed(said.findings, before, self._tally)
-        work.findings.append(findings)
+        work.findings.append(said.findings)
         started = time.perf_counter()
         request = replace(
             self._request(job, len(work.results)),
             routing=work.routing,
-            tracking_uids=_tracking_uids(findings, images, work),
+            tracking_uids=_tracking_uids(said.findings, images, work),
         )
-        encoded = objects(findings, said.sources, request, profiles)
+        encoded = objects(said.findings, said.sources, request, profiles)
         check(encoded, said.sources, _other_results(job, work))
         work.took({"report": time.perf_counter() - started})
         started = time.perf_counter()

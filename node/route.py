@@ -177,13 +177,13 @@ def _chosen(series: Sequence[SeriesFacts], able: Sequence[Attempt], attempts: Se
             best.append(attempt)
             given += attempt.used
     total = len(_images(series))
-    shares = [f"{attempt.card.label} answers, with {len(set(_uids(attempt.used)))}" for attempt in best]
+    shares = [f"{attempt.card.label} answers, with {len(set(uids_of(attempt.used)))}" for attempt in best]
     summary = f"{', and '.join(shares)} of {total} image{'s' if total != 1 else ''}."
     if others:
         summary += f" {' and '.join(others)} could too, but fit{'s' if len(others) == 1 else ''} less well."
     summary += "".join(f" {label} leaves the study to {name}." for label, name in waiting.items())
     summary += "".join(_in_place_of(attempt, attempts) for attempt in best)
-    used = set(_uids(given))
+    used = set(uids_of(given))
     verdicts = tuple(_verdict(one, best, best, used) for one in series)
     first, *further = map(_told, best)
     return Decision(first, None, summary, verdicts, _warnings(series, given), tuple(further))
@@ -209,13 +209,14 @@ def _in_place_of(attempt: Attempt, attempts: Sequence[Attempt]) -> str:
 
 
 def _told(attempt: Attempt) -> Chosen:
-    inputs = {name: _uids(stack.images) for name, stack in attempt.stacks.items()}
-    given = {name: _given(stack) for name, stack in attempt.stacks.items()}
-    return Chosen(attempt.card, _uids(attempt.used), inputs, given, attempt.lacking)
+    inputs = {name: uids_of(stack.images) for name, stack in attempt.stacks.items()}
+    given = {name: given_of(stack) for name, stack in attempt.stacks.items()}
+    return Chosen(attempt.card, uids_of(attempt.used), inputs, given, attempt.lacking)
 
 
-def _given(stack: Stack) -> Given:
-    parts = tuple(Part(_uids(part.images), _frames(part)) for part in stack.parts)
+def given_of(stack: Stack) -> Given:
+    """What an input is that gets the stack."""
+    parts = tuple(Part(uids_of(part.images), _frames(part)) for part in stack.parts)
     return Given(stack.b_value, _frames(stack), parts, stack.directions)
 
 
@@ -223,7 +224,8 @@ def _frames(stack: Stack) -> Mapping[str, tuple[int, ...]]:
     return {stack.images[0].sop_instance_uid: stack.frames} if stack.frames else {}
 
 
-def _uids(images: Iterable[ImageFacts]) -> tuple[str, ...]:
+def uids_of(images: Iterable[ImageFacts]) -> tuple[str, ...]:
+    """SOP Instance UIDs, in the order of the images."""
     return tuple(image.sop_instance_uid for image in images)
 
 
@@ -251,7 +253,7 @@ def _verdict(
     name = series_name(series)
     sentences = []
     for attempt in best:
-        mine = set(_uids(attempt.used))
+        mine = set(uids_of(attempt.used))
         if taken := [image for image in series.images if image.sop_instance_uid in mine]:
             sentences.append(f"{name}: {_taken_words(series, taken, attempt)} → {attempt.card.label}.")
     given = {id(stack) for attempt in best for stack in attempt.stacks.values()}
@@ -266,7 +268,7 @@ def _verdict(
     for reason_words, names in refused.items():
         whole = len(names) == len(series.images)
         sentences.append(f"{name}{'' if whole else f', {_few(names)}'}: {reason_words}, not used.")
-    return SeriesVerdict(series.number, sum(uid in used for uid in _uids(series.images)), tuple(sentences))
+    return SeriesVerdict(series.number, sum(uid in used for uid in uids_of(series.images)), tuple(sentences))
 
 
 def _furthest(image: ImageFacts, attempts: Sequence[Attempt]) -> Refusal | None:

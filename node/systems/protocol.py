@@ -52,6 +52,8 @@ class Answered:
     """One per source of the findings, in the same order."""
     left_out: tuple[LeftOut, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()
+    """Without findings: the inputs that cannot be used, and without which there are none. Other images may do."""
 
 
 class System(Protocol):

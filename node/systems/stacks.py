@@ -1,7 +1,7 @@
 """The limb and the diffusion system on the MR stacks of a study."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +12,9 @@ from models.stack_card import HIGH, LOW
 from node.report.request import AdcSeries
 from node.route import Chosen
 from node.systems.opened import Opened
-from node.systems.protocol import Answered, Received
+from node.systems.protocol import Answered, LeftOut, Received
 from node.systems.volumes import Decoded, decoded
+from storage.states import Outcome
 
 
 class StackSystem(Opened[stack.StackModel]):
@@ -22,14 +23,22 @@ class StackSystem(Opened[stack.StackModel]):
     def study(self, chosen: Chosen, images: Mapping[str, Received], with_maps: bool = False) -> Answered:
         """Decode the stacks, look at them, and say what was found on the grid of the one that results belong to."""
         started = time.perf_counter()
-        stacks, left_out = _decoded(chosen, images)
+        stacks: dict[str, Decoded] = {}
+        try:
+            left_out = _decode(chosen, images, stacks)
+        except ImageError as exc:
+            missing = (name for name in chosen.inputs if name not in stacks and not stack.is_more(name))
+            return _failed([next(missing)], exc)
         timings = {"decode": time.perf_counter() - started}
         started = time.perf_counter()
         b_values = {
             name: given.b_value for name, given in chosen.given.items() if name in stacks and given.b_value is not None
         }
         volumes = {name: each.volume for name, each in stacks.items()}
-        prepared = stack.prepared(self._model.card, volumes, b_values)
+        try:
+            prepared = stack.prepared(self._model.card, volumes, b_values)
+        except ImageError as exc:
+            return _failed([name for name in stacks if not stack.is_more(name)], exc)
         timings["preprocess"] = time.perf_counter() - started
         findings = self._model.answer(prepared, with_maps)
         findings = replace(findings, notes=(*findings.notes, *left_out))
@@ -39,17 +48,17 @@ class StackSystem(Opened[stack.StackModel]):
         return Answered(findings, (source,), (), timings | dict(findings.timings_s))
 
 
-def _decoded(chosen: Chosen, images: Mapping[str, Received]) -> tuple[dict[str, Decoded], list[str]]:
-    """The stacks by the names of their inputs; of further b-values one that cannot be used is left out, and named.
+def _decode(chosen: Chosen, images: Mapping[str, Received], stacks: dict[str, Decoded]) -> list[str]:
+    """Decode the stacks by the names of their inputs, in their order; of further b-values one that cannot be used is
+    left out, and named in a sentence.
 
     Raises
     ------
     ImageError
         A stack without which there is no answer cannot be decoded.
     """
-    stacks: dict[str, Decoded] = {}
     left_out: list[str] = []
-    for name in chosen.inputs:
+    for name in sorted(chosen.inputs, key=stack.is_more):
         try:
             found = decoded(name, chosen, images)
             if stack.is_more(name) and not found.volume.grid.is_that_of(next(iter(stacks.values())).volume.grid):
@@ -60,7 +69,12 @@ def _decoded(chosen: Chosen, images: Mapping[str, Received]) -> tuple[dict[str, 
             left_out.append(f"b = {chosen.given[name].b_value:g} s/mm2 is left out of the ADC: {exc}")
         else:
             stacks[name] = found
-    return stacks, left_out
+    return left_out
+
+
+def _failed(names: Sequence[str], exc: ImageError) -> Answered:
+    """No findings, because some inputs cannot be used."""
+    return Answered(None, left_out=(LeftOut(Outcome(exc.outcome), str(exc)),), failed=tuple(names))
 
 
 def _is_scanners_map(received: Received) -> bool:

@@ -5,12 +5,12 @@ import pytest
 
 from models.card import read_bundle
 from models.diffusion import two_point
-from models.errors import DecodeError
 from models.findings import Answer
 from models.session import Device, SessionOptions
 from models.volume import volume
 from node.systems.opening import open_system
 from node.systems.protocol import Answered, System
+from storage.states import Outcome
 from tests.models import stack_nets
 from tests.node import diffusions
 from tests.node.test_systems_stacks import answered, map_of
@@ -67,5 +67,7 @@ def test_the_map_is_made_of_the_mean_of_the_exponents_and_names_every_image(said
 def test_a_direction_that_cannot_be_decoded_ends_the_input(diffusion: System) -> None:
     sent = diffusions.of_directions()
     sent[-1].PixelData = sent[-1].PixelData[:-100]
-    with pytest.raises(DecodeError):
-        answered(diffusion, sent)
+    said = answered(diffusion, sent)
+    assert said.findings is None
+    assert said.failed == ("high",)
+    assert said.left_out[0].outcome is Outcome.REJECTED_DECODE
