@@ -4,7 +4,6 @@ One radiograph and one MR series with a lesion, a map and an ADC map each, so th
 """
 
 import functools
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -15,18 +14,14 @@ from models.findings import (
     Answer,
     Findings,
     ImageRef,
-    Lesion,
     Maps,
-    Measurement,
-    MeasurementKind,
     ModelIdentity,
-    Outline,
     SourceFindings,
     Spacing,
     SpacingSource,
-    Unit,
 )
 from node.conformance.markdown import uid_name
+from node.conformance.sample_parts import header, lesion
 from node.identity import uid_of
 from node.report.encode import EncodedObject
 from node.report.kind import KINDS_OF_A_RUN, Kind
@@ -67,27 +62,27 @@ def _profiles() -> tuple[Profile, ...]:
 
 
 def _header(modality: str, number: int) -> Dataset:
-    ds = Dataset()
-    ds.SpecificCharacterSet, ds.TimezoneOffsetFromUTC = "ISO_IR 100", "+0100"
-    ds.SOPInstanceUID = uid_of("conformance", modality, str(number))
-    ds.StudyInstanceUID = uid_of("conformance", modality, "study")
-    ds.SeriesInstanceUID = uid_of("conformance", modality, "series")
-    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = "Nobody^At All", "none", "nowhere"
-    ds.PatientBirthDate, ds.PatientSex, ds.PatientAge = "19500607", "O", "075Y"
-    ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20251203", "091011", "S7", "A8"
-    ds.StudyDescription, ds.ReferringPhysicianName = "sample", "Nobody^Else"
-    ds.Manufacturer, ds.ManufacturerModelName, ds.StationName = "Nobody's", "Camera", "R7"
-    ds.SeriesNumber, ds.InstanceNumber = 77, number + 71
-    ds.BodyPartExamined, ds.Laterality, ds.PatientPosition = "KNEE", "L", "FFS"
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.Rows, ds.Columns = ROWS, COLUMNS
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.WindowCenter, ds.WindowWidth = "1717", "3434"
-    if modality == RADIOGRAPH:
-        ds.SOPClassUID, ds.Modality = DigitalXRayImageStorageForPresentation, "DX"
-        ds.PatientOrientation, ds.ImagerPixelSpacing = ["L", "F"], ["0.143", "0.143"]
+    is_radiograph = modality == RADIOGRAPH
+    ds = header(
+        DigitalXRayImageStorageForPresentation if is_radiograph else MRImageStorage,
+        "DX" if is_radiograph else "MR",
+        number + 71,
+        SOPInstanceUID=uid_of("conformance", modality, str(number)),
+        StudyInstanceUID=uid_of("conformance", modality, "study"),
+        SeriesInstanceUID=uid_of("conformance", modality, "series"),
+        TimezoneOffsetFromUTC="+0100",
+        Manufacturer="Nobody's",
+        ManufacturerModelName="Camera",
+        StationName="R7",
+        SeriesNumber=77,
+        Rows=ROWS,
+        Columns=COLUMNS,
+    )
+    if is_radiograph:
+        ds.ImagerPixelSpacing = ["0.143", "0.143"]
         return ds
-    ds.SOPClassUID, ds.Modality = MRImageStorage, "MR"
+    del ds.PatientOrientation
+    ds.PatientPosition = "FFS"
     ds.FrameOfReferenceUID = uid_of("conformance", modality, "frame of reference")
     ds.PositionReferenceIndicator = "NA"
     ds.ImageOrientationPatient = ["1", "0", "0", "0", "1", "0"]
@@ -104,23 +99,13 @@ def _found(headers: list[Dataset]) -> SourceFindings:
     images = tuple(ImageRef(str(ds.SOPInstanceUID)) for ds in headers)
     mask = np.zeros((len(images), ROWS, COLUMNS), dtype=np.uint8)
     mask[:, 24:40, 24:40] = 1
-    corners = np.array([[24, 24], [40, 24], [40, 40], [24, 40]], dtype=np.float32)
-    lesion = Lesion(
-        number=1,
-        answer=Answer.MALIGNANT,
-        probability=0.9,
-        malignant_probability=0.8,
-        measurements=(Measurement(MeasurementKind.LONG_AXIS, 11.4, Unit.MM),),
-        outlines=tuple(Outline(image.sop_instance_uid, None, corners) for image in images),
-    )
-    maps = Maps(mask.astype(np.float32) * 0.9, None)
     spacing = Spacing(0.143, 0.143, SpacingSource.DETECTOR)
     if len(images) > 1:
         spacing = Spacing(0.71, 0.71, SpacingSource.CALIBRATED)
-        volume = Measurement(MeasurementKind.VOLUME, float(mask.sum()) * 0.71 * 0.71 * 5.0 / 1000.0, Unit.CM3)
-        lesion = replace(lesion, measurements=(volume,))
+    outlined = lesion(1, Answer.MALIGNANT, list(zip(images, mask == 1, strict=True)), spacing, gap_mm=5.0)
+    maps = Maps(mask.astype(np.float32) * 0.9, None)
     series = str(headers[0].SeriesInstanceUID)
-    return SourceFindings(series, images, Answer.MALIGNANT, _PROBABILITIES, mask, spacing, (lesion,), maps=maps)
+    return SourceFindings(series, images, Answer.MALIGNANT, _PROBABILITIES, mask, spacing, (outlined,), maps=maps)
 
 
 def _adc(headers: list[Dataset], found: SourceFindings) -> AdcSeries:

@@ -2,7 +2,7 @@
 
 import datetime
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
@@ -17,17 +17,12 @@ from models.findings import (
     Answer,
     Findings,
     ImageRef,
-    Lesion,
-    Measurement,
-    MeasurementKind,
     ModelIdentity,
-    Outline,
     SourceFindings,
     Spacing,
     SpacingSource,
-    Unit,
 )
-from models.regions import measurements, outline, regions
+from node.conformance.sample_parts import header, lesion
 from node.report.encode import EncodedObject, part10
 from node.report.kind import DEFAULT_KINDS, Kind
 from node.report.objects import objects
@@ -85,30 +80,6 @@ def as_received(ds: Dataset, syntax: str = pydicom.uid.ExplicitVRLittleEndian) -
     return pydicom.dcmread(BytesIO(buffer.getvalue()))
 
 
-def header(sop_class: str, modality: str, number: int = 1, **extra: Any) -> Dataset:
-    """A valid header with everything that identifies a patient, an order and an image."""
-    ds = Dataset()
-    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, f"1.2.826.0.1.3680043.8.498.1.{number}"
-    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.826.0.1.3680043.8.498.2", "1.2.826.0.1.3680043.8.498.3"
-    ds.PatientName, ds.PatientID, ds.IssuerOfPatientID = "Doe^Jane", "4711", "Clinic"
-    ds.PatientBirthDate, ds.PatientSex, ds.PatientAge, ds.PatientWeight = "19800102", "F", "045Y", "71.5"
-    ds.StudyDate, ds.StudyTime, ds.StudyID, ds.AccessionNumber = "20260301", "101112", "77", "A123"
-    ds.StudyDescription, ds.ReferringPhysicianName = "Knee left", "Ref^Err"
-    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = modality, 1, number
-    ds.SpecificCharacterSet = "ISO_IR 100"
-    ds.BodyPartExamined, ds.Laterality, ds.PatientOrientation = "KNEE", "L", ["L", "F"]
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.WindowCenter, ds.WindowWidth = "2000", "4000"
-    for keyword, value in extra.items():
-        if value is None:
-            if keyword in ds:
-                delattr(ds, keyword)
-        else:
-            setattr(ds, keyword, value)
-    return ds
-
-
 def bone(rows: int, columns: int, phase: float = 0.0) -> npt.NDArray[np.float32]:
     """Something like a long bone, bright on dark."""
     y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
@@ -123,27 +94,6 @@ def blob(rows: int, columns: int, at: tuple[float, float], radius: float) -> npt
     y, x = y - at[0] * rows, x - at[1] * columns
     angle = np.arctan2(y, x)
     return np.asarray(np.hypot(x, y) < radius * min(rows, columns) * (1 + 0.15 * np.cos(5 * angle)))
-
-
-def lesion(
-    number: int, answer: Answer, planes: Sequence[tuple[ImageRef, npt.NDArray[np.bool_]]], spacing: Spacing
-) -> Lesion:
-    """One lesion from its mask on each plane."""
-    found = [(image, regions(mask, 1)[0]) for image, mask in planes if mask.any()]
-    sizes = measurements(found[0][1], spacing)
-    if len(found) > 1:
-        voxels = sum(int(mask.sum()) for _, mask in planes)
-        sizes = (
-            Measurement(MeasurementKind.VOLUME, voxels * spacing.row_mm * spacing.column_mm * 4.0 / 1000, Unit.CM3),
-        )
-    return Lesion(
-        number=number,
-        answer=answer,
-        probability=0.93,
-        malignant_probability=0.87 if answer is Answer.MALIGNANT else 0.12,
-        measurements=sizes,
-        outlines=tuple(Outline(image.sop_instance_uid, image.frame, outline(region)) for image, region in found),
-    )
 
 
 def radiograph(
