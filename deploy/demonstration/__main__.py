@@ -15,7 +15,7 @@ from deploy.demonstration.results import Row, save_overlays, table
 from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
 from deploy.demonstration.samples import Sample, samples
 from deploy.demonstration.sending import send_files
-from deploy.viewer.pages import ViewerUnavailable, pages
+from deploy.viewer.pages import ViewerUnavailable, is_there, pages
 from deploy.viewer.server import Viewer
 from storage.states import FINAL_STUDY_STATES, StudyState
 
@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
             viewer = _viewer(orthanc)
         archive.start(node.port, node.ae_title)
         node.start()
-        node.add_peer(archive.ae_title, archive.port)
+        node.add_peer(archive.ae_title, archive.port, archive.profile)
         print(f"Running: Osteon ({node.ae_title}) on port {node.port}, {archive.label} on port {archive.port}")
         code = _show(prepared, node, archive, out)
         print(f"All in {time.monotonic() - begun:.0f} s. Not for clinical use.")
@@ -88,7 +88,8 @@ def _viewer(archive: OrthancArchive) -> Viewer:
     """
     if not archive.has_dicomweb():
         raise DemonstrationFailed("Orthanc has no DICOMweb, which OHIF needs: apt-get install orthanc-dicomweb.")
-    print("OHIF: its pages come from npm the first time (50 MB)")
+    if not is_there():
+        print("OHIF: getting its pages from npm, 50 MB, once")
     viewer = Viewer(pages(), archive.http_port, free_port(8043))
     viewer.start()
     return viewer

@@ -31,6 +31,8 @@ class Archive(Protocol):
     label: str
     ae_title: str
     port: int
+    profile: str
+    """Which results it gets, see deploy/ADMIN.md."""
 
     def start(self, node_port: int, node_ae_title: str) -> None:
         """Start it, routing image studies to the node."""
@@ -46,7 +48,7 @@ class SmallArchive:
     """Our own demonstration PACS, in threads of this process."""
 
     def __init__(self, folder: Path) -> None:
-        self.label = "the demonstration's own small PACS"
+        self.label, self.profile = "the demonstration's own small PACS", "default"
         self._pacs = SmallPacs(folder, free_port(11113))
         self.ae_title, self.port = self._pacs.ae_title, self._pacs.port
 
@@ -75,6 +77,7 @@ class OrthancArchive:
 
     def __init__(self, folder: Path) -> None:
         self.label, self.ae_title = "Orthanc", "ORTHANC"
+        self.profile = "ohif"  # which people put beside it, and --viewer too
         self.folder = folder
         self.port, self.http_port = free_port(4242), free_port(8042)
         self._process: subprocess.Popen[bytes] | None = None

@@ -15,7 +15,7 @@ from storage.states import StudyState
 from storage.studies import study_by_uid
 
 HOST = "127.0.0.1"
-STARTS_WITHIN_S, STOPS_WITHIN_S = 60.0, 30.0
+STARTS_WITHIN_S, STOPS_WITHIN_S, ANSWERS_WITHIN_S = 60.0, 30.0, 300.0
 
 CONFIGURATION = """\
 # Written by deploy/demo; deploy/node.example.toml explains every key.
@@ -111,10 +111,16 @@ class RunningNode:
         Raises
         ------
         DemonstrationFailed
-            When it exits with anything but 0.
+            When it exits with anything but 0, or not in time.
         """
         line = [str(self.osteon), *words, "--config", str(self.config)]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+        try:
+            done = subprocess.run(line, capture_output=True, text=True, timeout=ANSWERS_WITHIN_S, check=False)
+        except subprocess.TimeoutExpired as exc:
+            raise DemonstrationFailed(
+                f"osteon {words[0]} did not answer within {ANSWERS_WITHIN_S:.0f} s: is this machine busy?"
+                f" Run ./deploy/demo again; the log of the node is {self.log}."
+            ) from exc
         if done.returncode:
             raise DemonstrationFailed(f"osteon {' '.join(words)} failed: {(done.stderr or done.stdout).strip()}")
         return done.stdout
@@ -137,9 +143,9 @@ class RunningNode:
         told: dict[str, Any] = json.loads(self.command("studies", str(number), "--json"))
         return " ".join(told["explanation"])
 
-    def add_peer(self, ae_title: str, port: int) -> None:
-        """Let the PACS send, ask it whether a study is complete, and give its results back to it."""
+    def add_peer(self, ae_title: str, port: int, profile: str = "default") -> None:
+        """Let the PACS send, ask it whether a study is complete, and give it the results of a profile back."""
         self.command(
             *("peers", "add", "pacs", "--ae", ae_title, "--host", HOST, "--port", str(port)),
-            *("--may-send", "--may-find", "--results", "own", "--address", f"{HOST}/32"),
+            *("--may-send", "--may-find", "--results", "own", "--address", f"{HOST}/32", "--profile", profile),
         )

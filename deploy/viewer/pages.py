@@ -22,6 +22,11 @@ class ViewerUnavailable(Exception):
     """OHIF cannot be had on this machine; the message says what to do."""
 
 
+def is_there(cache: Path = CACHE) -> bool:
+    """Whether the pages need not be fetched."""
+    return _folder(cache).is_dir()
+
+
 def pages(cache: Path = CACHE) -> Path:
     """The folder of OHIF's pages below `cache`; made there the first time, which takes 50 MB of download.
 
@@ -30,7 +35,7 @@ def pages(cache: Path = CACHE) -> Path:
     ViewerUnavailable
         When npm is not installed, does not reach its registry, or hands out something else than is known.
     """
-    folder = cache / f"ohif-{VERSION}"
+    folder = _folder(cache)
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ohif-", dir=cache) as draft:
@@ -39,6 +44,10 @@ def pages(cache: Path = CACHE) -> Path:
             if not folder.is_dir():  # another process may have been faster
                 (Path(draft) / "pages").rename(folder)
     return folder
+
+
+def _folder(cache: Path) -> Path:
+    return cache / f"ohif-{VERSION}"
 
 
 def _fetched(folder: Path) -> Path:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from deploy.demonstration import mr_samples, sending
-from deploy.demonstration.archives import Returned
+from deploy.demonstration import mr_samples, running_node, sending
+from deploy.demonstration.archives import OrthancArchive, Returned, SmallArchive
 from deploy.demonstration.results import Row, objects, save_overlays, table
-from deploy.demonstration.running_node import HOST, free_port
+from deploy.demonstration.running_node import HOST, DemonstrationFailed, RunningNode, free_port
 from deploy.demonstration.samples import REAL, Sample, samples
 from deploy.demonstration.small_pacs import Destination, SmallPacs, send
 from node.dimse import client
@@ -208,3 +208,22 @@ def test_the_real_radiographs_shown_are_none_that_the_model_was_trained_on():
     for answer, images in REAL:
         for image, _ in images:
             assert tested.get(image) == answer, image
+
+
+def test_a_pacs_that_is_looked_into_with_ohif_gets_what_ohif_shows(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(RunningNode, "command", lambda _self, *words: told.append(words) or "")
+    node = RunningNode(tmp_path, 11112)
+    for archive in (OrthancArchive(tmp_path), SmallArchive(tmp_path)):
+        node.add_peer(archive.ae_title, archive.port, archive.profile)
+    assert [words[words.index("--profile") + 1] for words in told] == ["ohif", "default"]
+
+
+def test_a_command_that_does_not_answer_in_time_is_told_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(running_node, "ANSWERS_WITHIN_S", 0.01)
+    node = RunningNode(tmp_path, 11112)
+    node.osteon = tmp_path / "osteon"
+    node.osteon.write_text("#!/bin/sh\nexec sleep 5\n", encoding="ascii")
+    node.osteon.chmod(0o755)
+    with pytest.raises(DemonstrationFailed, match="osteon studies did not answer within 0 s"):
+        node.studies()
