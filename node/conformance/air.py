@@ -8,7 +8,7 @@ from node.report.profile import PROFILES
 
 _CONTRIBUTING = b"\x18\0\x01\xa0SQ"
 """The head of *Contributing Equipment Sequence* (0018,A001), Explicit VR Little Endian."""
-_MET, _PARTLY, _NOT = "met", "in part", "not met"
+_MET, _PARTLY, _NOT, _OTHERS = "met", "in part", "not met", "another actor's"
 _REQUIREMENTS: tuple[tuple[str, str, str], ...] = (
     (
         "Result primitives: qualitative findings, measurements, locations, regions, tracking identifiers, image "
@@ -48,14 +48,25 @@ _REQUIREMENTS: tuple[tuple[str, str, str], ...] = (
     ("Device observer", _MET, "UID of the installation, name, manufacturer, model"),
     (
         "Procedure reported, of CID 100",
-        _PARTLY,
-        f"always ({codes.X_RAY_PROCEDURE.value}, LN) or ({codes.MR_PROCEDURE.value}, LN), body region unspecified",
+        _MET,
+        f"always ({codes.X_RAY_PROCEDURE.value}, LN) or ({codes.MR_PROCEDURE.value}, LN), body region unspecified: CID "
+        "100 has no plain X-ray or MR of one region; the region is told by the finding site of each group",
     ),
     ("Results belong to the analysed study", _MET, "patient and study are the bytes of the source"),
-    ("SCOORD where there is no Frame of Reference, SCOORD3D otherwise", _NOT, "SCOORD always: see the deviations"),
+    (
+        "SCOORD where there is no Frame of Reference, SCOORD3D otherwise",
+        _PARTLY,
+        "SCOORD of radiographs. Of MR too, on the image that the outline was drawn on, as OHIF 3.13.2 throws an error "
+        "on SCOORD3D and draws nothing; in `segment-sr` the regions of MR are segments, which lie in the Frame of "
+        "Reference",
+    ),
     ("Store results: RAD-18 C-STORE, or STOW-RS", _MET, "per peer"),
-    ("Query for results at instance level (RAD-137)", _NOT, "the node answers no query; the archive does"),
-    ("Display rules", _NOT, "the node displays nothing"),
+    (
+        "Query for results at instance level (RAD-137)",
+        _OTHERS,
+        "the archive that keeps the results answers it; an Evidence Creator only stores them",
+    ),
+    ("Display rules", _OTHERS, "of the Image Display; the node displays nothing"),
     (
         "Rejection note (IOCM) for superseded results",
         _PARTLY,
@@ -73,6 +84,12 @@ _DEVIATIONS = (
     "Regions of MR are SCOORD on the image they were drawn on, not SCOORD3D: OHIF 3.13 fails on SCOORD3D.",
     "The Segmentation of a radiograph has a nominal plane in a Frame of Reference of its own, related to nothing; "
     "a profile can leave it out. Without it OHIF 3.13 shows nothing of the study and dcmqi refuses the object.",
+    "A BINARY Segmentation of a volume whose rows times columns are no multiple of 8 has frames that begin inside a "
+    "byte (PS3.5 8.1.1). Orthanc 1.10 answers 400 to a request for one, and OHIF 3.13.2 beside it draws all but the "
+    "first in the wrong place. Tried there of a matrix of 97 x 83: BINARY (wrong place), FRACTIONAL of full and empty "
+    "pixels (right), LABELMAP (right, with its background as one more segment in the list, and refused by many "
+    "archives). So the profile `ohif` sends a FRACTIONAL one of such volumes.",
+    "The background of a LABELMAP is the last item of *Segment Sequence*: OHIF 3.13 takes the first for segment 1.",
     "Objects of one run have series of their own, because viewers show only the last instance of a series.",
     "A report names as evidence all that the profile of its receiver holds, also a Segmentation whose class the "
     "receiver then refuses: evidence is what its creator knows of (PS3.3 C.17.2.3), and one report goes in the same "

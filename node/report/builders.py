@@ -1,6 +1,7 @@
 """Which function makes each kind of result object. A new kind is added here, and in node/report/kind.py."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from pydicom.dataset import Dataset
@@ -18,7 +19,7 @@ from node.report.pdf import summary_page
 from node.report.profile import MapType
 from node.report.request import AdcSeries
 from node.report.sc import planes_to_show, secondary_capture
-from node.report.seg import parts, segmentation, segmentation_name
+from node.report.seg import encoding_of, parts, segmentation, segmentation_name
 from node.report.segment_sr import referenced_segments
 from node.report.sr import report
 from node.report.subject import Subject
@@ -29,9 +30,10 @@ def segmentations(making: Making) -> Iterator[Part]:
     """One per source as a rule; see `seg.parts`."""
     model, profile = making.findings.model, making.request.profile
     for each in making.subjects:
-        for lesions in parts(each, profile.segmentation):
+        encoding = encoding_of(each, profile.segmentation)
+        for lesions in parts(each, encoding):
             name = segmentation_name(each, lesions)
-            build = partial(segmentation, each, lesions, model, profile)
+            build = partial(segmentation, each, lesions, model, replace(profile, segmentation=encoding))
             yield of_source(each, name, build, f"lesion {lesions[0].number}" if name else "")
 
 

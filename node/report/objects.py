@@ -27,6 +27,7 @@ from node.report.naming import STUDY, about
 from node.report.parts import Making, Part
 from node.report.profile import Form, Profile
 from node.report.request import Request, Source
+from node.report.seg import encoding_of
 from node.report.subject import Subject, subject
 from node.report.words import headline
 from storage.results import Role
@@ -113,7 +114,7 @@ class _Shelf:
         self.subjects = subjects
         self.request = request
         self._run_hash = run_hash
-        self._projections = {each.key: each.is_projection for each in subjects}
+        self._by_key = {each.key: each for each in subjects}
         self._about = {each.key: about(each, subjects) for each in subjects}
         self._made: list[EncodedObject] = []
         self._places: dict[tuple[Kind, str, str], range] = {}
@@ -121,7 +122,10 @@ class _Shelf:
 
     def get(self, part: Part, form: Form, profile: Profile, named: Sequence[tuple[Kind, str]]) -> tuple[str, range]:
         """The objects of a part, made if they are not there yet: their variant and their places."""
-        variant = variant_of(form, profile, self._projections.get(part.source, False), named)
+        of_what = self._by_key.get(part.source)
+        if of_what is not None:
+            form = replace(form, segmentation=encoding_of(of_what, form.segmentation))
+        variant = variant_of(form, profile, of_what is not None and of_what.is_projection, named)
         name = (form.kind, part.key, variant)
         if name not in self._places:
             key = f"{part.key}@{variant}" if variant else part.key

@@ -22,6 +22,10 @@ class SegmentationType(StrEnum):
     """One byte per pixel, here full or empty, for software that computes with shares."""
     LABELMAP = "LABELMAP"
     """One frame per slice whose pixels are segment numbers (66.7): small, and refused by much that is in use."""
+    WHOLE_BYTES = "BINARY or FRACTIONAL"
+    """BINARY, but FRACTIONAL of a volume whose rows times columns are no multiple of 8: frames of single bits then
+    begin inside a byte (PS3.5 8.1.1), and OHIF 3.13 draws all but the first in the wrong place. Chosen for each source;
+    no object says so."""
 
 
 class MapType(StrEnum):
@@ -87,11 +91,12 @@ better served by `classic-pacs`."""
 OHIF = Profile(
     name="ohif",
     kinds=_ALWAYS | {Kind.SEG, Kind.SC},
+    segmentation=SegmentationType.WHOLE_BYTES,
     fallbacks={**_REPORT_OTHERWISE, Kind.SEG: (Form(Kind.SC),)},
 )
-"""OHIF 3.13: draws a BINARY SEG, of a radiograph with a nominal plane only; the outlines of the SR; Secondary Capture
-and MR series. It lists a GSPS with a warning sign and does not draw it, shows no PDF, and a report that refers to
-segments turns its viewport black (VIEWERS.md §0, §3)."""
+"""OHIF 3.13: draws a SEG whose frames are whole bytes, of a radiograph with a nominal plane only; the outlines of the
+SR; Secondary Capture and MR series. It lists a GSPS with a warning sign and does not draw it, shows no PDF, and a
+report that refers to segments turns its viewport black (VIEWERS.md §0, §3)."""
 SLICER = Profile(name="slicer", kinds=_ALWAYS | {Kind.SEG}, fallbacks=_ALL_OTHERWISE)
 """3D Slicer and software built on dcmqi, which reads a BINARY SEG and every form of TID 1500 (VIEWERS.md §1): what can
 be computed with, and no pictures of it. A radiograph's SEG needs the nominal plane here too."""
@@ -124,7 +129,8 @@ FRACTIONAL = Profile(
     map=MapType.FRACTIONAL,
     fallbacks=_ALL_OTHERWISE,
 )
-"""For software that computes with shares: mask and probability map as FRACTIONAL SEG. OHIF loads such for ever."""
+"""For software that computes with shares: mask and probability map as FRACTIONAL SEG. OHIF draws the mask, whose pixels
+are full or empty, and loads the map for ever."""
 STRICT = Profile(name="strict", nominal_plane=False, omit_empty_frames=False, fallbacks=_ALL_OTHERWISE)
 """For archives that check every object against the standard's text: no place is made up for a radiograph, and every
 slice has its frame. The SEG of a radiograph then takes OHIF 3.13 down (VIEWERS.md §0.1)."""

@@ -27,6 +27,14 @@ from node.report.profile import Profile, SegmentationType
 from node.report.subject import Subject, name_of
 
 
+def encoding_of(subject: Subject, wanted: SegmentationType) -> SegmentationType:
+    """The encoding of the Segmentation of a source, where the choice depends on its grid."""
+    if wanted is not SegmentationType.WHOLE_BYTES:
+        return wanted
+    begins_inside_a_byte = subject.findings.mask[0].size % 8 and not subject.is_projection  # of those see `parts`
+    return SegmentationType.FRACTIONAL if begins_inside_a_byte else SegmentationType.BINARY
+
+
 def parts(subject: Subject, encoding: SegmentationType = SegmentationType.BINARY) -> tuple[tuple[Lesion, ...], ...]:
     """Which lesions share a Segmentation: all of a source, as a rule; none where no lesion has a pixel.
 
@@ -65,6 +73,9 @@ def segmentation(
     if subject.is_projection:
         put_pixels(ds, mask[0], len(lesions), profile.segmentation)
         place_projection(ds, subject, profile.nominal_plane)
+    if profile.segmentation is SegmentationType.LABELMAP:
+        background, *segments = ds.SegmentSequence  # OHIF 3.13 takes the first item for segment 1, colour and all
+        ds.SegmentSequence = [*segments, background]
     name_frames(ds, subject)
     repeat_dimension_uids(ds, cover)
     finish(ds, cover, subject.first, subject.anatomy)

@@ -59,10 +59,19 @@ class Node:
         """What an `osteon` command prints with --json."""
         return json.loads(self.run(*words, "--json").stdout)
 
-    def peer(self, name: str, ae_title: str, port: int = 104, *, may_send: bool = False, results: str = "none") -> None:
+    def peer(
+        self,
+        name: str,
+        ae_title: str,
+        port: int = 104,
+        *,
+        may_send: bool = False,
+        results: str = "none",
+        profile: str = "",
+    ) -> None:
         """Add a peer on this machine."""
-        sending = ["--may-send"] if may_send else []
-        self.run("peers", "add", name, "--ae", ae_title, "--host", HOST, "--port", port, "--results", results, *sending)
+        more = [*(["--may-send"] if may_send else []), *(["--profile", profile] if profile else [])]
+        self.run("peers", "add", name, "--ae", ae_title, "--host", HOST, "--port", port, "--results", results, *more)
 
     def start(self, part: str = "serve", env: Mapping[str, str] | None = None) -> Child:
         """Start `osteon serve` (or listen, work); returns once it listens."""

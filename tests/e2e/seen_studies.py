@@ -26,7 +26,7 @@ from training.phantoms.knee import knee_phantom
 from training.phantoms.lesions import Kind
 from training.phantoms.spine_tissue import Weight
 
-SHAPE = (9, 96, 80)
+SHAPE, ODD = (9, 96, 80), (9, 97, 83)
 DWI = {"ScanningSequence": ["SE", "EP"]}
 SPACING = (4.0, 0.8, 0.8)
 """Square pixels: of others OHIF 3.13 draws the outlines of a report in the wrong place, see deploy/ADMIN.md."""
@@ -82,20 +82,23 @@ def limb() -> Made:
     return Made(images[::-1], _shown(images, lesion))
 
 
-def hand() -> Made:
-    """A hand in two planes, each with its own number of slices, rows and columns.
+def odd_limb() -> Made:
+    """The same as `limb` on planes that are no whole bytes as bits: of a BINARY segmentation of those Orthanc 1.10
+    hands out no frames.
+    """
+    stored, lesion = _limb(ODD)
+    images = _of_their_own(stacks.single_frames(stored, series=8, spacing=SPACING, turn=TURN), 3, "CANARY^Odd")
+    return Made(images, _shown(images, lesion))
 
-    Their planes are whole bytes as bits: of others Orthanc 1.10 hands out no frames, see deploy/ADMIN.md.
+
+def hand() -> Made:
+    """A hand in two planes, each with its own number of slices, rows and columns; one of them is whole bytes as bits,
+    the other is not.
     """
     images, truth = [], {}
     for slices in hands.study((Weight.T1, Plane.CORONAL), (Weight.FS, Plane.AXIAL)):
-        mask = hands.block(slices)
-        for ds in slices:
-            pixels = np.frombuffer(ds.PixelData, "<u2").reshape(ds.Rows, ds.Columns)
-            ds.Columns -= ds.Columns % 8
-            ds.PixelData = np.ascontiguousarray(pixels[:, : ds.Columns]).tobytes()
         images += slices
-        truth |= _shown(slices, mask[:, :, : slices[0].Columns])
+        truth |= _shown(slices, hands.block(slices))
     for ds in images:
         ds.PatientName = "CANARY^Hand"
     return Made(images, truth)
@@ -126,10 +129,11 @@ STUDIES: dict[str, Callable[[], Made]] = {
     "knee": knee,
     "diffusion": diffusion,
     "limb": limb,
+    "odd limb": odd_limb,
     "hand": hand,
     "spine": spine,
 }
-SEGMENTED = ("knee", "diffusion", "limb", "hand")
+SEGMENTED = ("knee", "diffusion", "limb", "odd limb", "hand")
 
 
 def written(made: Made, folder: Path) -> list[Path]:
@@ -137,14 +141,14 @@ def written(made: Made, folder: Path) -> list[Path]:
     return [save(ds, folder / f"{number:03d}.dcm") for number, ds in enumerate(made.images)]
 
 
-def _limb() -> tuple[np.ndarray, np.ndarray]:
+def _limb(shape: tuple[int, int, int] = SHAPE) -> tuple[np.ndarray, np.ndarray]:
     """Stored values `(slices, rows, columns)` of a limb with a bright lesion, and where that is: an angle, which no
     turn and no mirror leaves as it is."""
-    _, y, x = np.mgrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    _, y, x = np.mgrid[: shape[0], : shape[1], : shape[2]]
     inside = ((y - 48) / 44) ** 2 + ((x - 40) / 36) ** 2 < 1
     bone = (y - 58) ** 2 + (x - 46) ** 2 < 81
     stored = np.where(inside, np.where(bone, 180, 300) + (7 * x + 3 * y) % 40, 0)
-    lesion = np.zeros(SHAPE, dtype=bool)
+    lesion = np.zeros(shape, dtype=bool)
     lesion[3:6, 20:44, 18:28] = lesion[3:6, 34:44, 18:42] = True
     return np.where(lesion, 1000, stored).astype(np.int16), lesion
 

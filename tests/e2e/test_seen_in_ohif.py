@@ -55,10 +55,13 @@ def hospital(built: Path, new_node: Callable[..., Node], files: Path) -> Iterato
         pytest.skip("Orthanc has no DICOMweb (Debian package orthanc-dicomweb)")
     node = new_node({"work": {"models_folder": str(bundles(files / "bundles"))}, "settle": {"mr_quiet_s": 0.5}})
     pacs = Orthanc(
-        files / "orthanc", ae_title="ARCHIVE", node=(node.ae_title, node.port), settings={"Plugins": [str(PLUGINS)]}
+        files / "orthanc",
+        ae_title="ARCHIVE",
+        node=(node.ae_title, node.port),
+        settings={"Plugins": [str(PLUGINS)]},
     )
     try:
-        node.peer("archive", "ARCHIVE", pacs.port, may_send=True, results="own")
+        node.peer("archive", "ARCHIVE", pacs.port, may_send=True, results="own", profile="ohif")
         node.start()
         yield node, pacs
     finally:
@@ -167,6 +170,32 @@ def test_the_overlay_lies_on_the_lesion_and_nowhere_else(name: str, seen: Callab
         if beside is not None:
             assert beside.image not in found.study.truth
             assert not (beside.overlay & beside.projected(masked(seg, sight.image))).any(), "it lies on another slice"
+
+
+@pytest.mark.parametrize("name", SEGMENTED)
+def test_a_volume_whose_planes_are_no_whole_bytes_as_bits_has_a_byte_for_each_pixel(
+    name: str, sent: Callable[[str], Study]
+) -> None:
+    for seg in sent(name).results["SEG"]:
+        is_odd = seg.Rows * seg.Columns % 8 and name != "knee"
+        assert seg.SegmentationType == ("FRACTIONAL" if is_odd else "BINARY")
+
+
+def test_the_overlay_lies_on_every_slice_of_a_volume_whose_planes_are_no_whole_bytes_as_bits(
+    seen: Callable[[str], Seen], ohif: Ohif, files: Path
+) -> None:
+    study = seen("odd limb").study
+    (seg,) = study.results["SEG"]
+    ohif.open(study.uid, (str(seg.SeriesDescription),))
+    ohif.pick(str(seg.SeriesDescription))
+    ohif.press("Yes")
+    assert len(study.truth) > 1
+    for number, image in enumerate(study.truth):
+        ohif.go_to(image)
+        sight = look(study, ohif, files / "seen" / f"odd-limb-slice-{number}.png")
+        expected = sight.projected(masked(seg, image))
+        overlap = float((sight.overlay & expected).sum() / (sight.overlay | expected).sum())
+        assert overlap > LEAST_OVERLAP
 
 
 def test_each_series_of_a_study_has_its_own_segmentation_that_can_be_told_by_its_name(

@@ -42,6 +42,24 @@ def test_others_can_read_all_that_a_profile_makes(name: str, study: str, tmp_pat
             assert status == 0, said
 
 
+@pytest.mark.parametrize("study", ["mr", "enhanced-mr", "dx", "dx-two-lesions", "dx-odd-width-two-lesions"])
+def test_ohif_gets_no_frame_that_begins_inside_a_byte_and_whole_bytes_of_such_volumes_alone(study: str) -> None:
+    found = [read(result) for result in made("ohif", study) if result.kind is Kind.SEG]
+    assert found
+    for ds in found:
+        pixels = ds.Rows * ds.Columns
+        assert ds.SegmentationType == ("FRACTIONAL" if "mr" in study else "BINARY")
+        assert ds.SegmentationType == "FRACTIONAL" or pixels % 8 == 0 or ds.NumberOfFrames == 1
+
+
+@pytest.mark.parametrize("study", ["mr", "dx-two-lesions"])
+def test_the_first_segment_of_a_label_map_is_a_lesion_and_the_last_its_background(study: str) -> None:
+    (ds,) = (read(result) for result in made("labelmap", study) if result.sop_class_uid == LABELMAP)
+    *lesions, background = ds.SegmentSequence
+    assert [each.SegmentNumber for each in lesions] == list(range(1, len(lesions) + 1))
+    assert background.SegmentNumber == 0
+
+
 @pytest.mark.parametrize("study", STUDIES)
 def test_what_profiles_get_alike_is_one_object_and_no_two_share_a_uid(study: str) -> None:
     case = stock(study)
