@@ -69,6 +69,7 @@ class Pacs:
         self.called: list[float] = []
         """When each association was asked for, monotonic seconds."""
         self.most_at_once = 0
+        """Associations that were open together, each from its acceptance until its release was asked for."""
         self._at_once = 0
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -120,8 +121,6 @@ class Pacs:
                 return
             with self._lock:
                 self._open.add(sock)
-                self._at_once += 1
-                self.most_at_once = max(self.most_at_once, self._at_once)
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock: socket.socket) -> None:
@@ -132,7 +131,6 @@ class Pacs:
         finally:
             with self._lock:
                 self._open.discard(sock)
-                self._at_once -= 1
             connection.close()
 
     def _associated(self, connection: wire.Connection, sock: socket.socket) -> None:
@@ -147,14 +145,23 @@ class Pacs:
             self._silence()
         offer = Offer(self.classes, (EXPLICIT, *negotiate._PLAIN, "1.2.840.10008.1.2.4.50"), _MAX_PDU)
         answer = negotiate.answer(body, negotiate.decode_request(body), offer)
-        connection.send([answer.pdu], time.monotonic() + _PATIENCE_S)
-        while True:
-            received = messages.receive_command(connection, time.monotonic() + _PATIENCE_S)
-            if isinstance(received, int):
-                if received == wire.RELEASE_RQ:
-                    connection.send([wire.control_pdu(wire.RELEASE_RP)], time.monotonic() + 1)
-                return
-            self._answered(connection, sock, *received)
+        with self._counted():
+            connection.send([answer.pdu], time.monotonic() + _PATIENCE_S)
+            while not isinstance(received := messages.receive_command(connection, time.monotonic() + _PATIENCE_S), int):
+                self._answered(connection, sock, *received)
+        if received == wire.RELEASE_RQ:
+            connection.send([wire.control_pdu(wire.RELEASE_RP)], time.monotonic() + 1)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_once -= 1
 
     def _answered(self, connection: wire.Connection, sock: socket.socket, context_id: int, command: Command) -> None:
         if command.field != Operation.C_STORE:
