@@ -26,6 +26,12 @@ CLOSED = "CLOSED_PLANAR"
 SAME_MM = 0.05
 """Contours that lie this near to one another are of one plane."""
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion|mass|sarcoma", re.IGNORECASE)
+_KINDS = re.compile(
+    r"malign|benign|metast|myeloma|plasm[ao]cytoma|lymphoma|chordoma|carcinoma|h(?:a)?emangioma|angioma|schwannoma|"
+    r"neurilemmoma|neurinoma|neurofibroma|meningioma|osteoid|osteoblastoma|lipoma|ganglion|giant[-_ ]*cell|gct|cyst",
+    re.IGNORECASE,
+)
+"""Kinds by which those are called that the systems for hand and spine learn to tell."""
 _ELSE = re.compile(r"o?edema", re.IGNORECASE)
 
 
@@ -48,7 +54,7 @@ def contours(ds: Dataset) -> list[Points]:
     """The closed contours of the tumour.
 
     With several regions the tumour is every one that is interpreted as GTV (3006,00A4), else every one that is named as
-    a tumour is; an oedema is none.
+    a tumour is, else every one that is named for a kind of tumour; an oedema is none.
 
     Raises
     ------
@@ -66,14 +72,16 @@ def contours(ds: Dataset) -> list[Points]:
 
 
 def names(ds: Dataset) -> tuple[str, ...]:
-    """What the regions of the tumour are called.
+    """What is said of each region of the tumour: its name, and its description.
 
     Raises
     ------
     DataFault
         As `contours`.
     """
-    return tuple(_wanted(ds).values())
+    wanted = _wanted(ds)
+    told = {int(item.ROINumber): str(item.get("ROIDescription", "") or "") for item in ds.StructureSetROISequence}
+    return tuple("; ".join(filter(None, (name, told[number]))) for number, name in wanted.items())
 
 
 def _wanted(ds: Dataset) -> dict[int, str]:
@@ -87,7 +95,8 @@ def _wanted(ds: Dataset) -> dict[int, str]:
     if len(names) > 1:
         solid = [number for number in names if not _ELSE.search(names[number])]
         wanted = [number for number in solid if said.get(number) == "GTV"]
-        wanted = wanted or [number for number in solid if _TUMOUR.search(names[number])]
+        for pattern in (_TUMOUR, _KINDS):
+            wanted = wanted or [number for number in solid if pattern.search(names[number])]
     if not wanted:
         raise DataFault(
             f"The structure set has {len(names)} regions, and none is interpreted as GTV or named as a tumour. Name it "
