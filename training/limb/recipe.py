@@ -12,7 +12,7 @@ SMALL = Recipe(
     name="small",
     channels=("t1",),
     net=UNetSpec(3, (24, 48, 96, 160), (2, 2, 2, 2), 1, stem_stride=2, is_residual=True, deep_levels=3),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=8_000, minutes=None, observe_every=500, ema=0.997),
+    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 3e-3, 0.02, steps=4_000, minutes=None, observe_every=500, ema=0.995),
     views=VIEWS,
     spacing_mm=1.0,
     neighbours=1,
@@ -22,6 +22,8 @@ SMALL = Recipe(
     tumour_share=0.67,
     is_mirrored=True,
 )
+"""Twice the steps learn the 20 patients by heart: the Dice of the four that validate rose to 0.73 half way of 8000 steps
+and fell to 0.69."""
 STRONG = replace(
     SMALL,
     name="strong",
