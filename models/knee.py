@@ -34,7 +34,7 @@ from models.fusion import calibrate, fuse_classes, fuse_masks
 from models.grid import likeliest_on, mask_on, spread_on
 from models.images import Radiograph
 from models.knee_card import SYSTEM, KneeCard
-from models.nonsense import refuse_constant
+from models.nonsense import refuse_constant, refuse_stuck
 from models.pixels import normalise, resize
 from models.regions import MAX_REGIONS, Region, measurements, outline, paint, regions
 from models.session import Contract, Session, SessionOptions, open_session
@@ -99,13 +99,16 @@ class Knee:
         self._patch = patch
 
     def warm_up(self) -> None:
-        """Run both networks once on nothing: the first run of a session plans its memory.
+        """Run both networks once: the first run of a session plans its memory, and shows an output that is stuck.
 
         Raises
         ------
         InferenceError
-            The networks load but do not run here.
+            The networks load but do not run here, or what they say does not depend on the image.
         """
+        for role, net in zip(ROLES, (self._whole, self._patch), strict=True):
+            name = f"{self.identity.name} {self.identity.version}, {role},"
+            refuse_stuck(net.run, (1, *self.card.preprocess.size), name)
         self.infer(np.zeros(self.card.preprocess.size, dtype=np.float32))
 
     def answer(

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from models.boxes import area, chains
 from models.findings import Answer, ImageRef, Spacing
+from models.nonsense import Boxes as Said
+from models.nonsense import refuse_boxes
 from models.session import Session
 from models.slices import has_tissue, normalise
 from models.spine_input import crop, fit_of, fitted, grown, largest, repeated
@@ -184,20 +186,23 @@ def detect(nets: SpineNets, grey: Float, size: tuple[int, int]) -> Found:
     ----------
     grey
         The stack, as `slices.normalise` gives it.
+
+    Raises
+    ------
+    InferenceError
+        Boxes that a detector cannot mean (models/nonsense.py).
     """
     shape = (grey.shape[1], grey.shape[2])
-    fit = fit_of(shape, size)
-    slices, boxes, probabilities = [], [], []
-    for first in range(0, len(grey), BATCH):
-        batch = np.stack([fitted(image, size) for image in grey[first : first + BATCH]])[:, None]
-        said = nets.detector.run(batch)
-        real = 1.0 - said["probabilities"][..., 0] >= FLOOR
-        real &= said["probabilities"].sum(axis=-1) > 0.5  # surplus places hold zeros
-        places = np.nonzero(real)
-        slices.append(places[0] + first)
-        boxes.append(fit.back(said["boxes"][places], shape))
-        probabilities.append(said["probabilities"][places].astype(np.float64))
-    found = Found(np.concatenate(slices), np.concatenate(boxes), np.concatenate(probabilities))
+    parts = [
+        nets.detector.run(np.stack([fitted(image, size) for image in grey[first : first + BATCH]])[:, None])
+        for first in range(0, len(grey), BATCH)
+    ]
+    boxes, probabilities = (np.concatenate([part[name] for part in parts]) for name in ("boxes", "probabilities"))
+    refuse_boxes(Said(boxes, probabilities), grey, "The detector of the spine")
+    real = 1.0 - probabilities[..., 0] >= FLOOR
+    real &= probabilities.sum(axis=-1) > 0.5  # surplus places hold zeros
+    places = np.nonzero(real)
+    found = Found(places[0], fit_of(shape, size).back(boxes[places], shape), probabilities[places].astype(np.float64))
     sound = area(found.boxes) > 0.0
     return Found(found.slices[sound], found.boxes[sound], found.probabilities[sound])
 

@@ -8,6 +8,7 @@ import numpy as np
 from models.card import Bundle, contract_of, of_kind
 from models.cardhead import Card
 from models.findings import Findings, ModelIdentity, Spacing, SpacingSource
+from models.nonsense import refuse_stuck
 from models.session import Contract, SessionOptions, open_session
 from models.slices import Float, normalise
 from models.spine import (
@@ -36,15 +37,19 @@ class Spine:
         self.nets = nets
 
     def warm_up(self) -> None:
-        """Run both networks once on nothing: the first run of a session plans its memory.
+        """Run the networks once: the first run of a session plans its memory, and shows an output that is stuck.
 
         Raises
         ------
         InferenceError
-            The networks load but do not run here.
+            The networks load but do not run here, or what they say does not depend on the image.
         """
-        self.nets.detector.run(np.zeros((1, 1, *self.card.preprocess.size), dtype=np.float32))
-        self.nets.classifier.run(np.zeros((1, SLICES, CROP, CROP), dtype=np.float32))
+        name = f"{self.identity.name} {self.identity.version}"
+        plane = (1, *self.card.preprocess.size)
+        refuse_stuck(self._boxes, plane, f"{name}, detector,")
+        refuse_stuck(self._leaning, (SLICES, CROP, CROP), f"{name}, classifier,")
+        if self.nets.familiar is not None:
+            refuse_stuck(self.nets.familiar.run, plane, f"{name}, familiar,")
 
     def answer(self, sequences: Sequence[SpineSequence], age: float | None) -> Findings:
         """Findings for the sagittal sequences of one study.
@@ -71,6 +76,16 @@ class Spine:
         rules = self.card.rules
         answer = examine(self.nets, [sequence.stack for sequence in assessed], age, rules, timings)
         return findings(self.identity, rules, assessed, answer, refused, timings)
+
+    def _boxes(self, images: Float) -> dict[str, Float]:
+        """What the detector says, as one output: with no box at all both of its outputs are zeros."""
+        said = self.nets.detector.run(images)
+        return {"list of boxes": np.concatenate([said["boxes"], said["probabilities"]], axis=-1)}
+
+    def _leaning(self, images: Float) -> dict[str, Float]:
+        """By how much the classifier leans to one class: the rest of its two numbers decides nothing."""
+        logits = self.nets.classifier.run(images)["class_logits"]
+        return {"class": logits[:, 1] - logits[:, 0]}
 
     def _too_strange(self, stack: Float) -> str | None:
         strange = strangeness(self.nets, normalise(stack), self.card.preprocess.size)

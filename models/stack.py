@@ -30,7 +30,7 @@ from models.findings import (
     Unit,
 )
 from models.masses import MAX_MASSES, Mass
-from models.nonsense import refuse_constant
+from models.nonsense import refuse_constant, refuse_stuck
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, has_tissue, normalise, plan, scaled_adc
 from models.stack_card import ADC, HIGH, LOW, MORE, ROLE, StackCard
@@ -154,14 +154,16 @@ class StackModel:
         return StackModel(card, self.identity, self._net)
 
     def warm_up(self) -> None:
-        """Run the network once on nothing.
+        """Run the network once on nothing, and see that what it says depends on the image.
 
         Raises
         ------
         InferenceError
-            It loads but does not run here.
+            It loads but does not run here, or an output is stuck.
         """
-        self._net.run(np.zeros((BATCH, self.card.input_channels, *self.card.preprocess.size), dtype=np.float32))
+        shape = (self.card.input_channels, *self.card.preprocess.size)
+        refuse_stuck(self._net.run, shape, f"{self.identity.name} {self.identity.version}")
+        self._net.run(np.zeros((BATCH, *shape), dtype=np.float32))
 
     def answer(self, stack: Stack, with_maps: bool = False) -> Findings:
         """Findings for one stack.

@@ -103,17 +103,17 @@ def detector(says=(0.1, 0.2, 0.7), bright=0.9) -> bytes:
     return _model(nodes, values, "detector", [1, SIDE, SIDE], outputs)
 
 
-def classifier(malignant=0.7) -> bytes:
-    """Says the same of every crop."""
+def classifier(malignant=0.7, leaning=4e-6) -> bytes:
+    """Says the same of every crop but for `leaning`, without which it would be refused."""
     nodes = [
         helper.make_node("ReduceMean", ["image", "axes"], ["grey"], keepdims=0),
-        helper.make_node("Mul", ["grey", "nothing"], ["none"]),
-        helper.make_node("Reshape", ["none", "column"], ["rows"]),
-        helper.make_node("Add", ["rows", "said"], ["class_logits"]),
+        helper.make_node("Reshape", ["grey", "column"], ["rows"]),
+        helper.make_node("Mul", ["rows", "lean"], ["leaned"]),
+        helper.make_node("Add", ["leaned", "said"], ["class_logits"]),
     ]
     values = {
         "axes": np.array([1, 2, 3], np.int64),
-        "nothing": np.float32(0.0),
+        "lean": np.array([[0.0, leaning]], np.float32),
         "column": np.array([-1, 1], np.int64),
         "said": np.log(np.array([[1 - malignant, malignant]], np.float32)),
     }

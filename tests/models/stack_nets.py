@@ -119,10 +119,10 @@ def net(card, channel=1, bright=0.5, steepness=40.0, is_darker=False):
     return made.SerializeToString()
 
 
-def bundle(folder, text=LIMB, **options):
-    """Write a bundle with a fitting card; returns its folder."""
+def bundle(folder, text=LIMB, data=None, **options):
+    """Write a bundle with a fitting card, of `data` or a network of `options`; returns its folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = net(parse_card(text.encode(), PATH), **options)
+    data = data or net(parse_card(text.encode(), PATH), **options)
     (folder / "net.onnx").write_bytes(data)
     (folder / "card.toml").write_text(text.replace(NO_HASH, hashlib.sha256(data).hexdigest()))
     return folder

@@ -8,22 +8,25 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
+from models.shortage import HOLD_S, Room
 from node.analyse import Desk, open_desk
 from node.job import Setup
 from storage.states import Outcome, StudyState, state_for
-from tests.models import stack_nets
+from tests.models import spine_nets, stack_nets
+from tests.models.pretended_gpu import CPU, CUDA, PretendedGpu
 from tests.models.stacks import body, single_frames
 from tests.node.test_analyse import T1, job
 
 Spoil = Callable[[Path], None]
 
 
-def desk_on(folder: Path) -> Desk:
+def desk_on(folder: Path, provider: str = "cpu") -> Desk:
     found = open_desk(
-        Setup(str(folder / "models"), str(folder / "journal"), str(folder / "results"), "cpu", 1, "ERROR", "TEST")
+        Setup(str(folder / "models"), str(folder / "journal"), str(folder / "results"), provider, 1, "ERROR", "TEST")
     )
     assert isinstance(found, Desk)
     return found
@@ -179,21 +182,93 @@ def test_a_bundle_that_cannot_be_trusted_is_refused_and_its_studies_fail(folder:
 def test_an_output_that_is_stuck_is_a_failure_and_no_answer(folder: Path, spoil: Spoil) -> None:
     spoil(folder / "models" / "limb")
     desk = desk_on(folder)
-    assert any("is ready" in line for line in desk.loaded), "nothing shows before it sees an image"
+    assert any("gives the same mask_logits for a black image and for noise" in line for line in desk.loaded)
     analysis = answered(folder, desk)
     assert analysis.outcome is Outcome.FAILED_MODEL, analysis.explanation
-    assert "gave the same number" in analysis.explanation[0]
+    assert "osteon models" in " ".join(analysis.explanation)
     assert analysis.results == ()
 
 
-def test_weights_that_are_swapped_while_it_runs_are_never_used(folder: Path) -> None:
+def test_a_spine_classifier_that_is_stuck_is_refused_and_the_other_models_go_on(folder: Path) -> None:
     known = known_hash(folder)
-    running = desk_on(folder)
-    _another(folder / "models" / "limb")
-    analysis = answered(folder, running)
+    spine_nets.bundle(folder / "models" / "spine", classifier=spine_nets.classifier(leaning=0.0))
+    desk = desk_on(folder)
+    (refused,) = [line for line in desk.loaded if line.startswith("model refused: ")]
+    assert "spine 0.0.1, classifier, gives the same class for a black image and for noise" in refused
+    analysis = answered(folder, desk)
     assert (analysis.outcome, analysis.weights_sha256) == (Outcome.OK_FINDINGS, known)
+
+
+def _emptied(bundle: Path) -> None:
+    (bundle / "net.onnx").write_bytes(b"")
+
+
+def _folder_replaced(bundle: Path) -> None:
+    """Another folder takes its place in one step; what is in it is sound for itself but for the card."""
+    other = stack_nets.bundle(bundle.parent.parent / "other", bright=0.9)
+    _wrong_hash(other)
+    bundle.rename(bundle.parent.parent / "former")
+    other.rename(bundle)
+
+
+def _folder_gone(bundle: Path) -> None:
+    shutil.rmtree(bundle)
+
+
+WHILE_IT_RUNS = {
+    "weights of another model": _another,
+    "one bit flipped": _flipped,
+    "cut short": _truncated,
+    "emptied": _emptied,
+    "weights deleted": _missing,
+    "card deleted": _no_card,
+    "card broken": _broken_card,
+    "threshold changed": _threshold_beyond,
+    "folder replaced": _folder_replaced,
+    "folder gone": _folder_gone,
+}
+
+
+@pytest.mark.parametrize("spoil", WHILE_IT_RUNS.values(), ids=WHILE_IT_RUNS.keys())
+def test_a_bundle_that_is_spoilt_while_it_runs_is_never_used_and_the_open_session_stays(
+    folder: Path, spoil: Spoil
+) -> None:
+    running = desk_on(folder)
+    before = answered(folder, running)
+    spoil(folder / "models" / "limb")
+    after = answered(folder, running)
+    assert after.outcome is before.outcome is Outcome.OK_FINDINGS
+    for what in ("weights_sha256", "answer", "probabilities", "model_version"):
+        assert getattr(after, what) == getattr(before, what), what
     again = answered(folder, desk_on(folder))
-    assert (again.outcome, again.results) == (Outcome.FAILED_MODEL, ())
+    assert again.results == ()
+    assert not again.outcome.startswith("OK_")
+    if (folder / "models" / "limb").exists():
+        assert again.outcome is Outcome.FAILED_MODEL
+
+
+@pytest.mark.parametrize("spoil", WHILE_IT_RUNS.values(), ids=WHILE_IT_RUNS.keys())
+def test_a_session_that_is_opened_later_on_the_cpu_or_anew_on_the_gpu_is_of_the_verified_bytes(
+    folder: Path, spoil: Spoil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = [1 << 30]
+    gpu = PretendedGpu(onnxruntime, lambda: room[0])
+    gpu.install(monkeypatch.setattr)
+    now = [1000.0]
+    monkeypatch.setattr(Room.__init__, "__defaults__", (lambda: now[0], HOLD_S))
+    running = desk_on(folder, "auto")
+    before = answered(folder, running)
+    spoil(folder / "models" / "limb")
+    gpu.opened.clear()
+    room[0] = 0
+    by_cpu = answered(folder, running)
+    room[0], now[0] = 1 << 30, now[0] + HOLD_S
+    anew = answered(folder, running)
+    assert [provider for provider, _ in gpu.opened] == [CPU, CUDA], "both were opened after it was spoilt"
+    assert [each.provider for each in (before, by_cpu, anew)] == [CUDA, CPU, CUDA]
+    for after in (by_cpu, anew):
+        assert (after.outcome, after.weights_sha256) == (before.outcome, before.weights_sha256)
+        assert after.probabilities == before.probabilities
 
 
 def test_the_other_models_go_on(folder: Path) -> None:
