@@ -16,7 +16,6 @@ from node.route import Need
 from tests.training import volumes
 from training import cli
 from training.errors import DataFault, RunFault
-from training.familiarity import Familiarity
 from training.limb.dataset import read
 from training.limb.recipe import PAPER, RECIPES, SMALL
 from training.limb.system import SYSTEM
@@ -24,7 +23,6 @@ from training.losses import batch_dice_ce, deep
 from training.stacks import fit
 from training.stacks.batches import Drawer
 from training.stacks.case import prepared_case, split, stack_of
-from training.stacks.serving import Served
 from training.stacks.system import blank, recipe_card
 from training.unet import UNet, UNetSpec
 
@@ -208,17 +206,3 @@ def test_the_real_patients_are_read_with_the_volumes_that_their_table_says():
     cases = {case.name: case for case in read(SHARED)}
     for row in rows:
         assert cases[row[0]].mask.sum() == pytest.approx(int(row[8]), rel=1e-3)
-
-
-def test_a_mirrored_file_gives_the_mirror_image_the_mirrored_answer():
-    torch.manual_seed(1)
-    net = UNet(SPEC).eval()
-    familiarity = Familiarity(torch.rand(20, net.looked(torch.rand(1, 3, 48, 48))[1].shape[1]))
-    image = torch.rand(2, 3, 48, 48)
-    for is_mirrored in (True, False):
-        served = Served(net, familiarity, is_mirrored=is_mirrored).eval()
-        with torch.no_grad():
-            one, other = served(image), served(image.flip(-1))
-        assert torch.allclose(one.mask_logits, other.mask_logits.flip(-1), atol=1e-5) is is_mirrored
-    with torch.no_grad():
-        assert torch.allclose(served(image).strangeness, Served(net, familiarity, is_mirrored=True)(image).strangeness)

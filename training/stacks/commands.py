@@ -100,8 +100,7 @@ def export(
         "steps": progress.step,
         "parameters": _parameters(net),
     }
-    familiarity = learned(net, parts.train, recipe_card(system, recipe))
-    served = Served(net, familiarity, is_mirrored=recipe.is_mirrored)
+    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
     return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)
 
 

@@ -48,9 +48,6 @@ class Recipe:
     batch: int
     tumour_share: float
     """The share of views that are drawn around a tumour; the others lie anywhere."""
-    is_mirrored: bool = False
-    """Whether the exported file also looks at each slice with left and right exchanged, and averages both answers: for
-    anatomy that either side of the body has, at twice the time."""
 
     def digest(self) -> str:
         """SHA-256 of the values above."""

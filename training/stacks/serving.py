@@ -28,20 +28,16 @@ class Known(NamedTuple):
 
 
 class Served(nn.Module):
-    """A network with what was familiar to it; see `training.stacks.recipe.Recipe.is_mirrored`."""
+    """A network with what was familiar to it."""
 
-    def __init__(self, net: UNet, familiarity: Familiarity, *, is_mirrored: bool = False) -> None:
+    def __init__(self, net: UNet, familiarity: Familiarity) -> None:
         super().__init__()
         self.net = net
         self.familiarity = familiarity
-        self.is_mirrored = is_mirrored
 
     def forward(self, image: Tensor) -> Known:
         """The answers for `image` `(batch, channels, rows, columns)`."""
         logits, seen = self.net.looked(image)
-        if self.is_mirrored:
-            mirrored, _ = self.net.looked(image.flip(-1))
-            logits = (logits + mirrored.flip(-1)) / 2.0
         return Known(logits, self.familiarity(seen))
 
 
