@@ -31,7 +31,7 @@ from models.hand_findings import (
 )
 from models.hand_input import Stack, prepared, with_neighbours
 from models.masses import Mass
-from models.nonsense import refuse_constant
+from models.nonsense import refuse_constant, refuse_stuck
 from models.session import Contract, Session, SessionOptions, open_session
 from models.slices import Float, Plan, has_tissue
 from models.volume import Volume
@@ -81,9 +81,11 @@ class HandModel:
         Raises
         ------
         InferenceError
-            It loads but does not run here.
+            It loads but does not run here, or says the same whatever it sees.
         """
         asked = self.card.preprocess
+        name = f"{self.identity.name} {self.identity.version}"
+        refuse_stuck(self._net.run, (len(asked.channels), *asked.size), name)
         self._net.run(np.zeros((BATCH, len(asked.channels), *asked.size), dtype=np.float32))
 
     def answer(self, series: Sequence[Series], with_maps: bool = False) -> Findings:
@@ -202,7 +204,7 @@ def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
     found = [
         (mass, chance)
         for mass in masses.masses(tumour >= thresholds.mask, least)
-        if (chance := _mean(tumour, mass)) >= thresholds.tumour
+        if (chance := _mean(tumour, mass)) >= thresholds.region
     ]
     if not found:
         return SeriesAnswer((), _most_suspicious(tumour, least))

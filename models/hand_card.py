@@ -50,9 +50,11 @@ class HandThresholds(Limits):
     region_min_mm3: float
     """Smallest region."""
     tumour: float
-    """From this mean of its voxels' probabilities on, a region is a tumour."""
+    """From this probability on, a study or a series reads as one with a tumour."""
     kind: float
     """From this share on, a lesion's likeliest kind is named; below, only that it is one of the five."""
+    region: float = 0.5
+    """From this mean of its voxels' probabilities on, a region is outlined."""
     unlike: float | None = None
     """A series stranger than this is not assessed (`strangeness` of the file); None of a file that does not say."""
 
@@ -109,6 +111,7 @@ class HandCard(Card):
         place.within("preprocess.clip", asked.clip, 0.0, 1.0)
         place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
+        place.within("thresholds.region", self.thresholds.region, 0.0, 1.0)
         if self.thresholds.unlike is not None:
             place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         place.within("thresholds.kind", self.thresholds.kind, 0.0, 1.0)

@@ -91,7 +91,7 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
     bodies, grid = answer.bodies, volume.grid
     if answer.is_strange(card):
         return unassessed(volume, answer.strangeness, card.thresholds.unlike or 0.0)
-    said, sentence = Answer.TUMOUR, None
+    said, sentence = _said(answer.chance, card), None
     if not bodies:
         said, sentence = Answer.NORMAL, None
         if answer.chance >= card.thresholds.tumour:
@@ -149,7 +149,7 @@ def _lesion(number: int, body: Body, volume: Volume, card: HandCard) -> Lesion:
     grid, kinds = volume.grid, tempered(np.log(body.kinds), card.calibration.kind_temperature)
     return Lesion(
         number=number,
-        answer=Answer.TUMOUR,
+        answer=_said(body.chance, card),
         probability=body.chance,
         malignant_probability=None,
         measurements=masses.measurements(body.mass, grid),
@@ -157,3 +157,8 @@ def _lesion(number: int, body: Body, volume: Volume, card: HandCard) -> Lesion:
         kinds=named(kinds),
         kind=sure_kind(kinds, card),
     )
+
+
+def _said(chance: float, card: HandCard) -> Answer:
+    """Of a region that is outlined: a tumour, or undecided where it is less likely than one is called so."""
+    return Answer.TUMOUR if chance >= card.thresholds.tumour else Answer.UNDECIDED

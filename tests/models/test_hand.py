@@ -160,6 +160,26 @@ def test_a_series_that_is_too_strange_has_no_say_and_makes_no_study_normal(tmp_p
     assert found.probabilities == known.answer([plain]).probabilities
 
 
+def test_a_region_that_is_less_likely_a_tumour_is_outlined_and_left_undecided():
+    doubtful = replace(CARD, thresholds=replace(CARD.thresholds, mask=0.3, region=0.3))
+    logits = {"disc": 5.4}
+
+    class Doubts(Says):
+        def run(self, images):
+            said = Says.run(self, images)["mask_logits"]
+            said[said == 12.0] = logits["disc"]  # e**5.4 / (e**5.4 + e**6 + 4) = 0.35
+            return {"mask_logits": said}
+
+    for card, lesions in ((doubtful, 1), (CARD, 0)):
+        model = hand.HandModel(card, ModelIdentity("hand-deep-ht", "hand", "1", "", "", "phantom"), Doubts((1, "disc")))
+        found = model.answer([series(STORED[:1].repeat(4, 0))])
+        (source,) = found.sources
+        assert len(source.lesions) == lesions
+        if lesions:
+            assert found.answer is source.answer is source.lesions[0].answer is Answer.UNDECIDED
+            assert 0.3 <= source.lesions[0].probability < 0.5
+
+
 class Stuck(Session):
     """A network whose weights are zero: it says the same of every place."""
 
@@ -174,6 +194,8 @@ def test_a_network_that_says_the_same_of_every_place_gives_no_answer():
     model = hand.HandModel(CARD, ModelIdentity("hand-deep-ht", "hand", "1", "", "", "phantom"), Stuck())
     with pytest.raises(InferenceError, match="the same number, 0.25, for every place"):
         model.answer([series(STORED)])
+    with pytest.raises(InferenceError, match="the same mask_logits for a black image and for noise"):
+        model.warm_up()
 
 
 class Strange(Session):

@@ -1,7 +1,8 @@
 """Chooses what the card of a hand bundle decides by, on the validation patients, through the node's own pipeline.
 
 First the pixels' logits: one temperature, and a bias of the background. Then the mask threshold with the highest IoU of
-any tumour. Then, on whole studies, temperature and bias of "there is a tumour", and the temperature of the kinds.
+any tumour, and the threshold of a region with the highest Dice of the sequences. Then, on whole studies, temperature
+and bias of "there is a tumour", and the temperature of the kinds.
 
 What is fitted has the least negative log-likelihood; what is kept, of that and of nothing at all, has the least
 calibration error. A fit follows the few answers that are surely wrong, and can be worse for all the others than none.
@@ -24,6 +25,7 @@ from training.hand.scores import Ints
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+REGION_THRESHOLDS = (0.3, 0.4, 0.5)
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
 GAIN = 0.005
@@ -53,7 +55,8 @@ def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
     scale = pixel_scale(logits, truth)
     card = replace(card, calibration=replace(UNCALIBRATED, temperature=scale[0], background_bias=scale[1]))
     card = replace(card, thresholds=replace(card.thresholds, mask=_mask_threshold(looked, card.calibration)))
-    patients = judge(looked, card)
+    region, patients = _region_threshold(looked, card)
+    card = replace(card, thresholds=replace(card.thresholds, region=region))
     calibration = study_calibration(patients, card)
     before, now = (round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
     errors = [
@@ -180,6 +183,20 @@ def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
     for threshold, score in zip(MASK_THRESHOLDS, scores, strict=True):
         log.info("Mask threshold %.2f: IoU of any tumour %.3f.", threshold, score)
     return MASK_THRESHOLDS[int(scores.argmax())]
+
+
+def _region_threshold(looked: Sequence[Looked], card: HandCard) -> tuple[float, list[Patient]]:
+    """The threshold with the highest mean Dice of all sequences, 1 where neither truth nor answer has a tumour; and
+    what the card decides with it."""
+    best, chosen = -1.0, (REGION_THRESHOLDS[0], list[Patient]())
+    for threshold in REGION_THRESHOLDS:
+        patients = judge(looked, replace(card, thresholds=replace(card.thresholds, region=threshold)))
+        overlaps = [each.overlap for patient in patients for each in patient.series]
+        score = float(np.nan_to_num(overlaps, nan=1.0).mean())
+        log.info("Region threshold %.2f: mean Dice of a sequence %.3f.", threshold, score)
+        if score > best:
+            best, chosen = score, (threshold, patients)
+    return chosen
 
 
 def _least(loss: Callable[[float], float]) -> float:
