@@ -4,19 +4,17 @@ import numpy as np
 import pydicom
 import pytest
 
+from tests.training import outlined_spines
 from training.archive.folder import load
 from training.archive.stacks import weighting
 from training.errors import DataFault
 from training.hand import archive as hands
 from training.hand.commands import patients
 from training.hand.dataset import case_of
-from training.phantoms import hand_dicom, spine_dicom
-from training.phantoms.dicom import save
+from training.phantoms import hand_dicom
 from training.phantoms.hand import Plane, hand_patient
 from training.phantoms.hand_tissue import HandKind
-from training.phantoms.spine import Kind, spine_patient
 from training.phantoms.spine_tissue import Weight
-from training.phantoms.truth_seg import segmentation
 from training.spine import archive as spines
 from training.spine import commands
 
@@ -100,20 +98,7 @@ def test_two_studies_of_one_hand_are_one_case(folder):
 def spine_folder(tmp_path_factory):
     """A patient whose boxes became segments: two of a spine with a metastasis."""
     home = tmp_path_factory.mktemp("spines")
-    patient = next(
-        made
-        for made in (spine_patient(seed, kind=Kind.MALIGNANT, side=96) for seed in range(40))
-        if all(series.boxes for series in made.series)
-    )
-    study = spine_dicom.write(patient, home)
-    for number, (slices, series) in enumerate(zip(spine_dicom.datasets(patient), patient.series, strict=True), start=1):
-        lesions = np.zeros(series.pixels.shape, dtype=np.uint8)
-        for box in series.boxes:
-            edges = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
-            lesions[box.slice][edges] = box.lesion
-        labels = [f"metastasis {place}" for place in range(1, int(lesions.max()) + 1)]
-        save(segmentation(slices, lesions, labels), study / "truth" / f"{number:02d}.dcm")
-    return home, patient
+    return home, outlined_spines.write(home)
 
 
 def test_spines_come_back_with_boxes_class_and_age(spine_folder):

@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage
 
 from models.volume import Grid, volume
+from tests.training import outlined_spines
 from tests.training.test_rtstruct import structure_set
 from training.archive.cases import lesions_of
 from training.archive.folder import Study, load, studies
@@ -16,13 +17,11 @@ from training.archive.rtstruct import contours, names
 from training.archive.stacks import labelled
 from training.errors import DataFault
 from training.hand import commands as hand_commands
-from training.phantoms import hand_dicom, spine_dicom
+from training.phantoms import hand_dicom
 from training.phantoms.dicom import save
 from training.phantoms.hand import Plane, hand_patient
 from training.phantoms.hand_tissue import HandKind
-from training.phantoms.spine import Kind, spine_patient
 from training.phantoms.spine_tissue import Weight
-from training.phantoms.truth_seg import segmentation
 from training.spine import commands as spine_commands
 
 PROTOCOL = ((Weight.T1, Plane.AXIAL), (Weight.STIR, Plane.SAGITTAL))
@@ -109,19 +108,7 @@ def test_a_region_that_names_no_kind_is_told_with_its_study(hand, tmp_path):
 @pytest.fixture
 def spine(tmp_path):
     """A metastasis as segments, in every series that shows it."""
-    patient = next(
-        made
-        for made in (spine_patient(seed, kind=Kind.MALIGNANT, side=96) for seed in range(40))
-        if all(series.boxes for series in made.series)
-    )
-    study = spine_dicom.write(patient, tmp_path)
-    for number, (slices, series) in enumerate(zip(spine_dicom.datasets(patient), patient.series, strict=True), start=1):
-        lesions = np.zeros(series.pixels.shape, dtype=np.uint8)
-        for box in series.boxes:
-            edges = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
-            lesions[box.slice][edges] = box.lesion
-        labels = [f"metastasis {place}" for place in range(1, int(lesions.max()) + 1)]
-        save(segmentation(slices, lesions, labels), study / "truth" / f"{number:02d}.dcm")
+    outlined_spines.write(tmp_path)
     return tmp_path
 
 
