@@ -97,10 +97,18 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--preset",
         default="small",
-        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step (default: small)",
+        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step, of knee tune "
+        "(default: small)",
     )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")
+    fit.add_argument(
+        "--start",
+        type=Path,
+        metavar="BUNDLE",
+        help="begin with the weights of this bundle, made by the same preset, instead of with random ones; patients "
+        "that taught it must not test what comes of it",
+    )
     folds = _command(commands, "folds", "cross-validate by patient")
     folds.add_argument("--preset", default="small", help="recipe (default small)")
     folds.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the runs")

@@ -34,8 +34,8 @@ def digest_of(recipe: Any) -> str:
     return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
 
 
-def claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
-    """Make the folder that of this recipe and budget.
+def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | None = None) -> None:
+    """Make the folder that of this recipe and budget, and of what it begins with (see start.py).
 
     Raises
     ------
@@ -43,11 +43,11 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None) -> None:
         It is another's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted: Told = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes}
+    wanted: Told = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes, **(start or {})}
     path = folder / RUN
     if path.is_file() and run_of(folder) != wanted:
         raise RunFault(
-            f"{path} is of another recipe or budget. Give another folder, or delete this one to start again."
+            f"{path} is of another recipe, budget or start. Give another folder, or delete this one to start again."
         )
     if is_first():
         path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
@@ -74,6 +74,12 @@ def run_of(folder: Path) -> Told:
         raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
     told: Told = json.loads(path.read_text(encoding="utf-8"))
     return told
+
+
+def options_of(told: Told) -> str:
+    """What `fit` was told beside preset and folders, as it was written."""
+    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
+    return minutes + (" --start BUNDLE" if "start" in told else "")
 
 
 def with_weights(net: N, path: Path) -> N:

@@ -47,7 +47,7 @@ def test_the_paper_s_data_add_up() -> None:
 def test_a_changed_value_is_another_digest() -> None:
     assert SMALL.digest() == SMALL.digest() != PAPER.digest()
     assert replace(SMALL, patch_share=0.21).digest() != SMALL.digest()
-    assert set(RECIPES) == {"small", "strong", "paper"}
+    assert set(RECIPES) == {"small", "tune", "strong", "paper"}
 
 
 def test_the_strong_preset_is_a_residual_net_of_twice_the_resolution_that_runs() -> None:

@@ -27,7 +27,8 @@ from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.patients import Parts
 from training.report import Told, publish
-from training.run import run_of
+from training.run import options_of, run_of
+from training.start import facts_of, start_of
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ SOURCES = (
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    net = fit.train(patients(args.data), RECIPES[args.preset], args.out, args.minutes)
+    net = fit.train(patients(args.data), RECIPES[args.preset], args.out, args.minutes, start_of(args.start))
     return (
         f"Trained a network of {parameters(net)} parameters into {args.out}. "
         f"Next: osteon-train export hand --run {args.out} --data {args.data} --bundle BUNDLE --kind real|phantom"
@@ -97,7 +98,6 @@ def run_export(args: argparse.Namespace) -> str:
 def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> HandCard:
     """A bundle of a run."""
     net, told, parts = fit.load(recipe, run), run_of(run), split(cases)
-    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     seconds, steps = fit.spent(run)
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": kind,
@@ -106,10 +106,11 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, versi
             f"by patient, by a hash of the name, each kind apart: {len(parts.train)} train, "
             f"{len(parts.validation)} calibrate, {len(parts.test)} test"
         ),
-        "command": f"osteon-train fit hand --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "command": f"osteon-train fit hand --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": seconds,
         "steps": steps,
         "parameters": parameters(net),
+        **facts_of(told, kind),
     }
     seen = _seen(parts.validation, recipe)
     served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.hand_card import CLASSES
+from models.hand_card import CLASSES, ROLE
 from models.metrics import confusion
 from training.hand import losses
 from training.hand.batches import Batch, Drawer, Slice, slices_of
@@ -20,6 +20,7 @@ from training.hand.scores import Ints, ious, mean_iou
 from training.loop import fit, progress_of
 from training.patients import Parts
 from training.run import claim, keep, with_weights
+from training.start import VIEWS, Start, begin, claimed
 
 log = logging.getLogger(__name__)
 
@@ -28,20 +29,34 @@ EXAMINED = 200
 """While training, so many validation slices are looked at: enough to see where it goes."""
 
 
-def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
+def train(
+    cases: Sequence[Case],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> DeepLab:
     """Train, or go on with, the network; its averaged weights end in `folder`/net.pt.
 
     Parameters
     ----------
     minutes
         The budget; None takes the steps of the recipe.
+    start
+        The bundle to begin with; None begins with random weights.
     """
-    return train_on(split(cases), recipe, folder, minutes)
+    return train_on(split(cases), recipe, folder, minutes, start)
 
 
-def train_on(parts: Parts[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> DeepLab:
+def train_on(
+    parts: Parts[Case],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> DeepLab:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes, claimed(start))
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
     drawer = Drawer(parts.train, recipe.preprocess, recipe.batches, recipe.augment, plan.seed)
@@ -64,6 +79,8 @@ def train_on(parts: Parts[Case], recipe: Recipe, folder: Path, minutes: float | 
         return score
 
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+    if start is not None:
+        begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)))
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, DeepLab)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

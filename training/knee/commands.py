@@ -24,8 +24,9 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.report import publish
-from training.run import run_of
+from training.run import options_of, run_of
 from training.split import BLOCK, EDGE, Split
+from training.start import facts_of, start_of
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -38,7 +39,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
-    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes)
+    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start_of(args.start))
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
         f"Trained both networks of {parameters} parameters into {args.out}. "
@@ -81,17 +82,17 @@ def run_export(args: argparse.Namespace) -> str:
         "global": ServeSpec(args.global_side or recipe.looks, args.mirror),
         "patch": ServeSpec(args.patch_side or recipe.side, mirrored=False),
     }
-    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": args.kind,
         "data": _described(data, args.kind),
         "split": _split_words(data),
-        "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
         "looks_at_px": [specs[name].side for name in fit.STAGES],
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
+        **facts_of(told, args.kind),
     }
     served = {name: Served(net, specs[name]) for name, net in nets.items()}
     known = Familiarity(features(served["global"], data, data.split().train))

@@ -20,6 +20,7 @@ from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
 from training.run import claim, keep, with_weights
 from training.split import Split
+from training.start import VIEWS, Start, begin, claimed
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +31,30 @@ EXAMINED = 3
 """While training, every third validation image is looked at: enough to see where it goes."""
 
 
-def train(data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None) -> dict[str, SegUNet]:
+def train(
+    data: Radiographs,
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> dict[str, SegUNet]:
     """Train, or go on with, both networks; their averaged weights end in `folder`/global.pt and patch.pt.
 
     Parameters
     ----------
     minutes
         The budget of both together; None takes the steps of the recipe.
+    start
+        The bundle whose global network the global one begins with; None begins with random weights.
     """
-    claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes, claimed(start))
     division = data.split()
     nets: dict[str, SegUNet] = {}
     for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):
         share = recipe.patch_share if name == "patch" else 1.0 - recipe.patch_share
         plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes * share)
-        net = _stage(data, division.train, division.validation, recipe, stage, plan, folder / name, nets.get("global"))
+        before = nets.get("global") or start
+        net = _stage(data, division.train, division.validation, recipe, stage, plan, folder / name, before)
         keep(net, folder / f"{name}.pt")
         nets[name] = net
     return nets
@@ -85,14 +95,14 @@ def _stage(
     stage: Stage,
     plan: Plan,
     folder: Path,
-    start: SegUNet | None,
+    start: SegUNet | Start | None,
 ) -> SegUNet:
     torch.manual_seed(plan.seed)
     net = SegUNet(recipe.net)
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
-    if start is not None:
+    if isinstance(start, SegUNet):
         net.load_state_dict(start.state_dict())
-    elif recipe.net.whitens:
+    elif start is None and recipe.net.whitens:
         net.whiten(torch.from_numpy(data.images[list(train_on)[::WHITENED]]).float().div_(255.0)[:, None])
     drawer = Drawer(data, train_on, stage.batches, recipe.loss, plan.seed)
     examined = look_at[::EXAMINED]
@@ -107,6 +117,8 @@ def _stage(
         log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, 100 * share, score, np.nanmean(dices))
         return score
 
+    if isinstance(start, Start):
+        begin(net, start, STAGES[0], (drawer(step, 0.0).images for step in range(VIEWS)))
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, SegUNet)  # what went in is what is averaged
     return averaged

@@ -144,6 +144,24 @@ learned several times more slowly. Normal and tumour images of the collection co
 them apart by the sources until a third of each batch was seen through windows, of which many show a part of a tumour
 image that holds none, and until it saw grey values only relative to their surroundings."""
 
+TUNE = replace(
+    SMALL,
+    name="tune",
+    looks=256,
+    global_stage=Stage(
+        replace(
+            SMALL.global_stage.batches,
+            phases=(
+                Phase(0.0, 192, _STRONG_VIEWS, windows=0.375, half_sides=(0.4, 0.8)),
+                Phase(0.4, 256, _STRONG_VIEWS, windows=0.25, half_sides=(0.5, 0.8)),
+            ),
+        ),
+        replace(SMALL.global_stage.plan, rate=7e-4, steps=4_000, observe_every=400),
+    ),
+)
+"""What a trained small network goes on with (`--start BUNDLE`): no first small and light views, and in the end all
+pixels that the collection has, where small tumours are more than a few of them."""
+
 STRONG = Recipe(
     name="strong",
     side=512,
@@ -233,4 +251,4 @@ PAPER = Recipe(
     patch_share=0.2,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SMALL, STRONG, PAPER)}
+RECIPES = {recipe.name: recipe for recipe in (SMALL, TUNE, STRONG, PAPER)}

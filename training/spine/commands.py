@@ -19,13 +19,14 @@ from training.errors import RunFault
 from training.folds import in_turn, table
 from training.patients import Parts
 from training.report import Told, publish
-from training.run import run_of
+from training.run import options_of, run_of
 from training.spine import ablate, archive, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
 from training.spine.report import told_of
 from training.spine.serving import learned
+from training.start import facts_of, start_of
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -50,7 +51,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
-    nets = fit.train(patients(args.data), recipe, args.out, args.minutes)
+    nets = fit.train(patients(args.data), recipe, args.out, args.minutes, start_of(args.start))
     parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]
     return (
         f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
@@ -85,15 +86,15 @@ def run_export(args: argparse.Namespace) -> str:
 def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> Card:
     """A bundle of a run."""
     nets, told, parts = fit.load(recipe, run), run_of(run), split(cases)
-    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": kind,
         "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {kind}",
         "split": _split_words(parts),
-        "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(run)["seconds"]),
         "steps": list(fit.spent(run)["steps"]),
         "parameters": [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)],
+        **facts_of(told, kind),
     }
     familiar = learned(nets.detector, parts.train)
     shown = seen(parts.validation, recipe)

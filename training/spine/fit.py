@@ -27,6 +27,7 @@ from training.spine.detection import Detected, average_precision
 from training.spine.detector import Detector
 from training.spine.detector_loss import losses
 from training.spine.recipe import Recipe
+from training.start import VIEWS, Start, begin, claimed
 
 log = logging.getLogger(__name__)
 
@@ -44,28 +45,42 @@ class Nets(NamedTuple):
     ages: tuple[float, ...]
 
 
-def train(cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> Nets:
+def train(
+    cases: Sequence[Case],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> Nets:
     """Train, or go on with, both networks; their averaged weights end in `folder`/detector.pt and classifier.pt.
 
     Parameters
     ----------
     minutes
         The budget of both together; None takes the steps of the recipe.
+    start
+        The bundle to begin with; None begins with random weights.
     """
-    return train_on(split(cases), recipe, folder, minutes)
+    return train_on(split(cases), recipe, folder, minutes, start)
 
 
-def train_on(parts: Parts[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> Nets:
+def train_on(
+    parts: Parts[Case],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> Nets:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes, claimed(start))
     shares = (1.0 - recipe.classifier_share, recipe.classifier_share)
     plans = [
         plan if minutes is None else replace(plan, steps=None, minutes=minutes * share)
         for plan, share in zip((recipe.detector_plan, recipe.classifier_plan), shares, strict=True)
     ]
-    detector = _detector(parts.train, parts.validation, recipe, plans[0], folder / "detector")
+    detector = _detector(parts, recipe, plans[0], folder / "detector", start)
     keep(detector, folder / "detector.pt")
-    classifier = _classifier(parts.train, parts.validation, recipe, plans[1], folder / "classifier")
+    classifier = _classifier(parts, recipe, plans[1], folder / "classifier", start)
     keep(classifier, folder / "classifier.pt")
     ages = ages_of(parts.train)
     if is_first():
@@ -103,10 +118,10 @@ def spent(folder: Path) -> dict[str, list[int]]:
     return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
 
 
-def _detector(train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe, plan: Plan, folder: Path) -> Detector:
+def _detector(parts: Parts[Case], recipe: Recipe, plan: Plan, folder: Path, start: Start | None) -> Detector:
     torch.manual_seed(plan.seed)
-    drawer = detector_batches.Drawer(train_on, recipe.detector.size, recipe.detector_batches, plan.seed)
-    examined = _examined(look_at, recipe.detector.size)
+    drawer = detector_batches.Drawer(parts.train, recipe.detector.size, recipe.detector_batches, plan.seed)
+    examined = _examined(parts.validation, recipe.detector.size)
 
     def loss_of(net: nn.Module, batch: detector_batches.Batch) -> Tensor:
         assert isinstance(net, Detector)  # what went in is what is trained
@@ -118,9 +133,10 @@ def _detector(train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe,
         return score
 
     part = recipe.detector_batches.window or recipe.detector.size
-    return _whole(
-        fit(Detector(replace(recipe.detector, size=part)), drawer, loss_of, plan, folder, observe=observe), recipe
-    )
+    net = Detector(replace(recipe.detector, size=part))
+    if start is not None:
+        begin(net, start, STAGES[0], (drawer(step, 0.0).image for step in range(VIEWS)))
+    return _whole(fit(net, drawer, loss_of, plan, folder, observe=observe), recipe)
 
 
 def _whole(trained: nn.Module, recipe: Recipe) -> Detector:
@@ -130,13 +146,11 @@ def _whole(trained: nn.Module, recipe: Recipe) -> Detector:
     return net.eval()
 
 
-def _classifier(
-    train_on: Sequence[Case], look_at: Sequence[Case], recipe: Recipe, plan: Plan, folder: Path
-) -> Classifier:
+def _classifier(parts: Parts[Case], recipe: Recipe, plan: Plan, folder: Path, start: Start | None) -> Classifier:
     torch.manual_seed(plan.seed)
     spec = recipe.classifier_batches
-    drawer = classifier_batches.Drawer(train_on, spec, plan.seed)
-    scans = [(scan, case.kind == 2) for case in look_at for scan in case.scans if len(scan.boxes)]
+    drawer = classifier_batches.Drawer(parts.train, spec, plan.seed)
+    scans = [(scan, case.kind == 2) for case in parts.validation for scan in case.scans if len(scan.boxes)]
     positive = np.array([malignant for _, malignant in scans])
 
     def loss_of(net: nn.Module, batch: classifier_batches.Crops) -> Tensor:
@@ -149,7 +163,10 @@ def _classifier(
         log.info("Step %d, %.0f %%: AUC on %d validation sequences %.3f.", step, 100 * share, len(scans), score)
         return score
 
-    averaged = fit(Classifier(recipe.classifier), drawer, loss_of, plan, folder, observe=observe)
+    net = Classifier(recipe.classifier)
+    if start is not None:
+        begin(net, start, STAGES[1], (drawer(step, 0.0).image for step in range(VIEWS)))
+    averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, Classifier)  # what went in is what is averaged
     return averaged
 

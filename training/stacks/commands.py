@@ -16,13 +16,14 @@ from models.stack_card import StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.report import Told, publish
-from training.run import run_of
+from training.run import options_of, run_of
 from training.stacks import bundle, calibrate, evaluate, fit
 from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
+from training.start import facts_of, start_of
 
 FOLDS = 5
 Command = Callable[[argparse.Namespace], str]
@@ -42,7 +43,8 @@ def commands_of(system: System) -> Mapping[str, Command]:
 def run_fit(system: System, args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    net = fit.train(system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes)
+    start = start_of(args.start)
+    net = fit.train(system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes, start)
     return (
         f"Trained a network of {_parameters(net)} parameters into {args.out}. "
         f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE "
@@ -90,15 +92,15 @@ def export(
 ) -> StackCard:
     """A bundle of a run."""
     net, told, progress, parts = fit.load(recipe, run), run_of(run), progress_of(run), split(cases)
-    minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     facts: Facts = {
         "kind": kind,
         "data": system.described(len(cases), kind),
         "split": _split_words(parts),
-        "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{minutes}",
+        "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
+        **facts_of(told, kind),
     }
     served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
     return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)

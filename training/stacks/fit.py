@@ -14,7 +14,7 @@ from models.findings import ModelIdentity
 from models.metrics import dice
 from models.session import Session
 from models.stack import StackModel
-from models.stack_card import StackCard
+from models.stack_card import ROLE, StackCard
 from training.loop import fit
 from training.losses import deep
 from training.run import claim, keep, with_weights
@@ -22,6 +22,7 @@ from training.stacks.batches import Batch, Drawer
 from training.stacks.case import Case, Parts, prepared_case, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, recipe_card
+from training.start import VIEWS, Start, begin, claimed
 from training.unet import UNet
 
 log = logging.getLogger(__name__)
@@ -50,14 +51,28 @@ def model_of(net: UNet, card: StackCard) -> StackModel:
     return StackModel(card, identity, TorchSession(net))
 
 
-def train(system: System, cases: Sequence[Case], recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
-    """Train, or go on; the averaged weights end in `folder`/net.pt."""
-    return train_on(system, split(cases), recipe, folder, minutes)
+def train(
+    system: System,
+    cases: Sequence[Case],
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> UNet:
+    """Train, or go on; the averaged weights end in `folder`/net.pt. With `start` the weights of a bundle begin."""
+    return train_on(system, split(cases), recipe, folder, minutes, start)
 
 
-def train_on(system: System, parts: Parts, recipe: Recipe, folder: Path, minutes: float | None = None) -> UNet:
+def train_on(
+    system: System,
+    parts: Parts,
+    recipe: Recipe,
+    folder: Path,
+    minutes: float | None = None,
+    start: Start | None = None,
+) -> UNet:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes)
+    claim(folder, recipe, minutes, claimed(start))
     card = recipe_card(system, recipe)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
@@ -77,6 +92,8 @@ def train_on(system: System, parts: Parts, recipe: Recipe, folder: Path, minutes
         log.info("Step %d, %.0f %%: validation Dice %s.", step, 100 * share, ", ".join(f"{one:.3f}" for one in each))
         return float(np.mean([one for one in each if not np.isnan(one)] or [0.0]))
 
+    if start is not None:
+        begin(net, start, ROLE, (drawer(step, 0.0).images for step in range(VIEWS)), drawn="heads.")
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, UNet)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

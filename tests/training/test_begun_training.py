@@ -1,0 +1,132 @@
+"""A training that begins with a bundle begins with its answers, and says so for good."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from models.card import read_bundle
+from tests.training import volumes
+from tests.training.test_limb import TINY
+from training import cli
+from training.diffusion.recipe import RECIPES as DIFFUSION
+from training.errors import RunFault
+from training.hand.nets import DeepLab
+from training.hand.recipe import RECIPES as HAND
+from training.knee.nets import SegUNet
+from training.knee.recipe import RECIPES as KNEE
+from training.knee.serving import Served, ServeSpec
+from training.limb.recipe import RECIPES as LIMB
+from training.run import claim, run_of
+from training.spine.classifier import Classifier
+from training.spine.detector import Detector
+from training.spine.recipe import RECIPES as SPINE
+from training.start import begin, claimed, facts_of, start_of
+from training.unet import UNet
+
+SHIPPED = cli.SHIPPED
+LOOKS = ServeSpec(192, mirrored=True)
+"""How the shipped global network of the knee is served."""
+
+
+def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
+    spine = SPINE["small"].detector
+    return {
+        "hand": (DeepLab(HAND["small"].net), "hand", "net", (3, 8, 64, 64)),
+        "limb": (UNet(LIMB["small"].net), "limb", "net", (2, 3, 192, 192)),
+        "diffusion": (UNet(DIFFUSION["small"].net), "diffusion", "net", (2, 9, 192, 192)),
+        "knee": (SegUNet(KNEE["small"].net), "knee", "global", (1, 1, 256, 256)),
+        "spine boxes": (Detector(spine), "spine", "detector", (1, 1, *spine.size)),
+        "spine classes": (Classifier(SPINE["small"].classifier), "spine", "classifier", (2, 16, 112, 112)),
+    }
+
+
+@pytest.mark.parametrize("which", networks())
+def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str) -> None:
+    torch.manual_seed(3)
+    net, name, role, shape = networks()[which]
+    start = start_of(SHIPPED / name)
+    assert start is not None
+    begin(
+        net,
+        start,
+        role,
+        (torch.rand(shape) for _ in range(2)),
+        drawn="heads." if name in ("limb", "diffusion") else "\0",
+    )
+    image = torch.rand(shape)
+    with torch.no_grad():
+        said = (Served(net, LOOKS).eval() if isinstance(net, SegUNet) else net)(image)
+    file = onnxruntime.InferenceSession(start.file(role))
+    wanted = dict(
+        zip([each.name for each in file.get_outputs()], file.run(None, {"image": image.numpy()}), strict=True)
+    )
+    for field in said._fields:
+        assert np.allclose(getattr(said, field).numpy(), wanted[field], atol=1e-3), field
+
+
+def test_norms_that_were_folded_are_measured_so_that_training_sees_what_it_would() -> None:
+    """In training mode a norm takes the batch's own mean and variance: on the views that were measured they are those
+    it was given, and the network says nearly the same."""
+    net = UNet(LIMB["small"].net)
+    start = start_of(SHIPPED / "limb")
+    assert start is not None
+    torch.manual_seed(4)
+    view = torch.rand((8, 3, 96, 96))
+    begin(net, start, "net", itertools.repeat(view, 1), drawn="heads.")
+    with torch.no_grad():
+        still = net(view).mask_logits
+        moving = net.train()(view).mask_logits
+    assert float((still - moving).abs().mean()) < 0.01 * float(still.abs().mean())
+
+
+def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_size() -> None:
+    limb, diffusion = start_of(SHIPPED / "limb"), start_of(SHIPPED / "diffusion")
+    assert limb is not None
+    assert diffusion is not None
+    with pytest.raises(
+        RunFault, match=r"encoder\.0\.convs\.0\.0\.weight is \(24, 36, 3, 3\) there and \(24, 12, 3, 3\)"
+    ):
+        begin(UNet(LIMB["small"].net), diffusion, "net", [], drawn="heads.")
+    with pytest.raises(RunFault, match="Begin with"):
+        begin(DeepLab(HAND["small"].net), limb, "net", [])
+    with pytest.raises(RunFault, match="holds no network global"):
+        begin(SegUNet(KNEE["small"].net), limb, "global", [])
+
+
+def test_a_run_belongs_to_its_start(tmp_path: Path) -> None:
+    start = start_of(SHIPPED / "limb")
+    claim(tmp_path, TINY, None, claimed(start))
+    claim(tmp_path, TINY, None, claimed(start))
+    assert str(run_of(tmp_path)["start"]).startswith(f"limb {read_bundle(SHIPPED / 'limb').card.version} (net ")
+    with pytest.raises(RunFault, match="another recipe, budget or start"):
+        claim(tmp_path, TINY, None)
+
+
+def test_what_began_with_real_images_is_never_called_phantom(tmp_path: Path) -> None:
+    claim(tmp_path, TINY, None, claimed(start_of(SHIPPED / "limb")))
+    with pytest.raises(RunFault, match="give --kind real"):
+        facts_of(run_of(tmp_path), "phantom")
+    assert "begun_with" in facts_of(run_of(tmp_path), "real")
+    assert facts_of({"preset": "small", "recipe_sha256": "", "minutes": None}, "phantom") == {}
+
+
+def test_a_second_run_goes_on_from_the_bundle_of_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(LIMB, "small", TINY)
+    data = ["--data", str(volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)]))]
+    first, second, made, again = (str(tmp_path / name) for name in ("first", "second", "limb", "again"))
+    assert cli.main(["fit", "limb", *data, "--out", first]) == 0
+    assert cli.main(["export", "limb", *data, "--run", first, "--bundle", made, "--kind", "phantom"]) == 0
+    assert cli.main(["fit", "limb", *data, "--out", second, "--start", made, "--minutes", "0.01"]) == 0
+    assert cli.main(["export", "limb", *data, "--run", second, "--bundle", again, "--kind", "phantom"]) == 0
+    training = read_bundle(Path(again)).card.training
+    assert str(training["begun_with"]).startswith("the weights of limb 0.0.1 (net ")
+    assert str(training["command"]).endswith("--minutes 0.01 --start BUNDLE")
+    assert cli.main(["fit", "limb", *data, "--out", str(tmp_path / "x"), "--start", str(tmp_path / "set")]) == 2
+    assert "osteon-train:" in capsys.readouterr().err

@@ -1,0 +1,212 @@
+"""Begins a training with the weights of a bundle instead of with random ones: an archive's own patients then teach a
+network that has seen others.
+
+A bundle holds its networks as ONNX files, in which a batch norm behind a convolution is mostly folded into it. What the
+norm was is lost, what both do together is not: the norm is given back as one that changes nothing but the bias, then
+its mean and variance are measured on views of the new training, and scale and offset are set so that it still changes
+nothing. The network begins with exactly the answers of the bundle, and can be trained as any other.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from models.card import Card, read_bundle
+from training.errors import RunFault
+from training.run import Told
+
+log = logging.getLogger(__name__)
+
+PREFIX = "net."
+"""Of the names in files whose network was exported inside another module."""
+FOLDED = "_bias"
+"""What the exporter appends to a weight's name for the bias that comes of a folded norm."""
+UNCOUNTED = "num_batches_tracked"
+VIEWS = 16
+"""Batches on which means and variances of norms are measured."""
+
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The bundle a training begins with."""
+
+    card: Card
+    folder: Path
+
+    @property
+    def words(self) -> str:
+        """Name, version and the hashes of its files: what a run is told apart by."""
+        hashes = ", ".join(f"{role} {entry.sha256[:16]}" for role, entry in sorted(self.card.files.items()))
+        return f"{self.card.name} {self.card.version} ({hashes})"
+
+    def file(self, role: str) -> Path:
+        """The file of one network.
+
+        Raises
+        ------
+        RunFault
+            The bundle has none of that role.
+        """
+        if role not in self.card.files:
+            raise RunFault(
+                f"{self.folder} holds no network {role}: it is a bundle of {self.card.system}. Give another."
+            )
+        return self.folder / self.card.files[role].path
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What an ONNX file says of the parameters it was exported from, by their names in torch."""
+
+    arrays: Arrays
+    folded: Arrays
+    """The bias of a convolution whose norm was folded into it, by the name of the convolution."""
+
+
+def start_of(folder: Path | None) -> Start | None:
+    """The bundle in a folder, checked by its hashes; None of None.
+
+    Raises
+    ------
+    BundleError
+        It is none, or damaged.
+    """
+    if folder is None:
+        return None
+    return Start(read_bundle(folder).card, folder)
+
+
+def claimed(start: Start | None) -> Told:
+    """What the file of a run says of its start; nothing where it began with random weights."""
+    return {} if start is None else {"start": start.words, "start_kind": start.card.training_kind}
+
+
+def facts_of(told: Told, kind: str) -> dict[str, str]:
+    """What the card of a run must say of its start.
+
+    Raises
+    ------
+    RunFault
+        It began with weights of real images, and `kind` says that phantoms alone made it.
+    """
+    if "start" not in told:
+        return {}
+    if told["start_kind"] != kind:
+        raise RunFault(
+            f"The run began with {told['start']}, trained on {told['start_kind']} images, and {kind} is to be said of "
+            "it. What began with real images is of real images: give --kind real, and begin phantoms with phantoms."
+        )
+    return {"begun_with": f"the weights of {told['start']}, which its own card describes"}
+
+
+def begin(net: nn.Module, start: Start, role: str, views: Iterable[Tensor], *, drawn: str = "\0") -> None:
+    """Give a network the weights of a bundle's, so that it answers as that one does.
+
+    Parameters
+    ----------
+    net
+        As its recipe draws it; changed in place, and left in evaluation mode.
+    views
+        Batches of the network's input, as training shows them; means and variances of folded norms come from them.
+    drawn
+        Parameters whose names begin so may be missing in the file and stay as they were drawn (heads that only
+        training looks at).
+
+    Raises
+    ------
+    RunFault
+        The file is of a network of other shape, or lacks a parameter.
+    """
+    path = start.file(role)
+    weights, state = weights_of(path), net.state_dict()
+    given = {name: torch.from_numpy(value.copy()) for name, value in weights.arrays.items() if name in state}
+    norms = {_behind(conv): bias for conv, bias in weights.folded.items()}
+    for name, bias in norms.items():
+        given |= _neutral(net, name, bias)
+    missing = [name for name in state if name not in given and not name.endswith(UNCOUNTED)]
+    lost = [name for name in missing if not name.startswith(drawn)]
+    if lost:
+        raise RunFault(f"{path} lacks {lost[0]} and {len(lost) - 1} more of this preset. Begin with a bundle of it.")
+    for name, value in given.items():
+        if value.shape != state[name].shape:
+            sizes = f"{tuple(value.shape)} there and {tuple(state[name].shape)} in this preset"
+            raise RunFault(f"{path}: {name} is {sizes}. Begin with a bundle of the same preset.")
+    net.load_state_dict({**state, **given})
+    _measure(net, tuple(norms), views)
+    log.info("Began with %s: %d parameters, %d drawn anew.", start.words, len(given), len(missing))
+
+
+def weights_of(path: Path) -> Weights:
+    """The parameters in an ONNX file."""
+    graph = onnx.load(path).graph
+    raw = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    arrays = {name.removeprefix(PREFIX): value for name, value in raw.items() if value.dtype == np.float32}
+    folded = {}
+    for name, value in raw.items():
+        weight = name.removesuffix(FOLDED)
+        if weight != name and weight in raw:
+            folded[weight.removeprefix(PREFIX).removesuffix(".weight")] = value
+    added = {node.input[0]: node.input[1] for node in graph.node if node.op_type == "Add"}
+    for node in graph.node:
+        bias = added.get(node.output[0], "")
+        if node.op_type == "MatMul" and node.input[1] in raw and bias.endswith(".bias"):
+            arrays[bias.removeprefix(PREFIX).removesuffix("bias") + "weight"] = raw[node.input[1]].T
+    return Weights(arrays, folded)
+
+
+def _behind(conv: str) -> str:
+    """The module after one in a sequence: of `encoder.0` it is `encoder.1`."""
+    before, _, place = conv.rpartition(".")
+    return f"{before}.{int(place) + 1}"
+
+
+def _norm(net: nn.Module, name: str) -> nn.modules.batchnorm._BatchNorm:
+    found = dict(net.named_modules()).get(name)
+    if not isinstance(found, nn.modules.batchnorm._BatchNorm):
+        raise RunFault(f"The network of this preset has no norm {name}, the bundle's has. Begin with one of it.")
+    return found
+
+
+def _neutral(net: nn.Module, name: str, bias: npt.NDArray[np.float32]) -> dict[str, Tensor]:
+    """The state of a norm that adds `bias` and does nothing else."""
+    offset, norm = torch.from_numpy(bias.copy()), _norm(net, name)
+    one = torch.ones_like(offset)
+    values = {"weight": one, "bias": offset, "running_mean": 0.0 * one, "running_var": (1.0 - norm.eps) * one}
+    return {f"{name}.{key}": value for key, value in values.items()}
+
+
+@torch.no_grad()
+def _measure(net: nn.Module, names: tuple[str, ...], views: Iterable[Tensor]) -> None:
+    """Give neutral norms the mean and variance of what comes to them, and keep what they do."""
+    norms = [_norm(net, name) for name in names]
+    seen: dict[int, list[Tensor]] = {place: [] for place in range(len(norms))}
+
+    def watch(place: int) -> object:
+        def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            values = inputs[0].transpose(0, 1).flatten(1).double()
+            seen[place].append(torch.stack([values.mean(dim=1), values.square().mean(dim=1)]))
+
+        return norms[place].register_forward_pre_hook(keep)
+
+    hooks = [watch(place) for place in range(len(norms))]
+    net.eval()
+    for view in views:
+        net(view)
+    for hook in hooks:
+        hook.remove()  # type: ignore[attr-defined]  # torch's handle
+    for place, norm in enumerate(norms):
+        mean, square = torch.stack(seen[place]).mean(dim=0)
+        spread = (square - mean.square()).clamp_min(0.0)
+        norm.running_mean, norm.running_var = mean.float(), spread.float()
+        norm.bias.copy_(norm.bias + norm.running_mean)
+        norm.weight.copy_((norm.running_var + norm.eps).sqrt())
