@@ -23,6 +23,8 @@ SENDER = "BENCH"
 ROWS, COLUMNS = 3000, 2400
 ANALYSIS = ("read", "decode", "preprocess", "inference", "fusion", "postprocess", "report", "store")
 STAGES = ("settle wait", "claim", *ANALYSIS, "rest of the analysis", "send")
+NETWORKS = ("detection", "classification")
+"""What the spine system calls its two."""
 WAITING_AND_COMPUTING = ("settle wait", "inference")
 
 
@@ -88,10 +90,18 @@ def _note(found: Latency, node: Node, uid: str, sent: float, accepted: float) ->
     found.outcomes.append(study["outcome"])
 
 
+def by_stage(timings_s: Mapping[str, float]) -> dict[str, float]:
+    """The analysis's own seconds, with the two networks of a spine as one inference."""
+    parts = dict(timings_s)
+    networks = [parts.pop(name) for name in NETWORKS if name in parts]
+    return parts | {"inference": sum(networks)} if networks else parts
+
+
 def stages_of(study: Mapping[str, Any], sent: float, accepted: float) -> dict[str, float]:
     """Where the time went, by the node's timeline and the analysis's own clock."""
     at = {event["kind"]: event["unix_s"] for event in study["timeline"]}
-    parts = {name: study["timings_s"].get(name, 0.0) for name in ANALYSIS}
+    told = by_stage(study["timings_s"])
+    parts = {name: told.get(name, 0.0) for name in ANALYSIS}
     return {
         "settle wait": at["ready"] - sent,
         "claim": at["claimed"] - at["ready"],

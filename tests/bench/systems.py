@@ -11,11 +11,12 @@ from node.analyse import Desk, open_desk
 from node.job import Job, Setup
 from storage.journal import Journal, RecordMeta
 from storage.studies import Instance
+from tests.bench.latency import by_stage
 from tests.bench.loads import EXPLICIT_LE, item_of
 from tests.bench.mr_studies import SYSTEMS, Measured, again, shelf, voxels
 from tests.bench.tables import Table, middle, spread
 
-STAGES = ("read", "decode", "check", "preprocess", "inference", "postprocess", "report", "store")
+STAGES = ("read", "decode", "check", "preprocess", "inference", "fusion", "postprocess", "report", "store")
 
 
 def job_of(datasets: Sequence[Dataset], journal_folder: Path) -> Job:
@@ -49,7 +50,7 @@ def measure(desk: Desk, one: Measured, rounds: int, folder: Path) -> tuple[dict[
         analysis = desk.analyse(job_of(datasets, folder))
         outcome = analysis.outcome.value
         if number:
-            for stage, value in (*analysis.timings_s.items(), ("whole", sum(analysis.timings_s.values()))):
+            for stage, value in (*by_stage(analysis.timings_s).items(), ("whole", sum(analysis.timings_s.values()))):
                 seconds.setdefault(stage, []).append(value)
     return seconds, outcome, size
 

@@ -263,3 +263,16 @@ def test_studies_are_scaled_only_where_that_makes_them_mean_what_they_say() -> N
     # as it is: any kind with 0.198 where 0.14 are right; scaled: normal with 0.3, as many as are
     assert calibrate.study_error(too_sure, card) == pytest.approx(0.058, abs=1e-3)
     assert calibrate.study_error(too_sure, scaled) < 0.02
+
+
+def test_of_regions_outlined_equally_well_those_of_the_best_calibrated_studies_are_chosen() -> None:
+    card = commands.bundle.blank(SMALL, "0.1.0", {"kind": "phantom"})
+
+    def tried(region: float, dice: float, error: float) -> calibrate.Tried:
+        thresholds = replace(card.thresholds, region=region)
+        return calibrate.Tried(replace(card, thresholds=thresholds), dice, (error, error))
+
+    flat = [tried(0.3, 0.435, 0.07), tried(0.4, 0.435, 0.09), tried(0.5, 0.436, 0.11)]
+    assert calibrate.best_of(flat).card.thresholds.region == 0.3
+    steep = [tried(0.3, 0.40, 0.07), tried(0.4, 0.43, 0.09), tried(0.5, 0.436, 0.11)]
+    assert calibrate.best_of(steep).card.thresholds.region == 0.4

@@ -1,8 +1,9 @@
 """Chooses what the card of a hand bundle decides by, on the validation patients, through the node's own pipeline.
 
 First the pixels' logits: one temperature, and a bias of the background. Then the mask threshold with the highest IoU of
-any tumour, and the threshold of a region with the highest Dice of the sequences. Then, on whole studies, temperature
-and bias of "there is a tumour", and the temperature of the kinds.
+any tumour. Then, on whole studies, temperature and bias of "there is a tumour", and the temperature of the kinds; and
+the threshold of a region, for which that is done anew: of those with nearly the highest Dice of the sequences the one
+whose studies are calibrated best.
 
 What is fitted has the least negative log-likelihood; what is kept, of that and of nothing at all, has the least
 calibration error. A fit follows the few answers that are surely wrong, and can be worse for all the others than none.
@@ -28,6 +29,8 @@ MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 REGION_THRESHOLDS = (0.3, 0.4, 0.5)
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
+LEVEL = 0.01
+"""Of the mean Dice of sequences: thresholds of a region that differ by less are equally good outlines."""
 GAIN = 0.005
 """Of the calibration error: what is fitted must save so much of it, else nothing is scaled."""
 _HELD = 1e-6
@@ -49,24 +52,31 @@ class Choice:
     """Quartiles over the validation series, and the quantile that the limit comes from; empty where nobody says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What one threshold of a region gives."""
+
+    card: HandCard
+    """With that threshold, and calibrated for it."""
+    dice: float
+    """Mean of all sequences, 1 where neither truth nor answer has a tumour."""
+    errors: tuple[float, float]
+    """The calibration error of studies before and after."""
+
+
 def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
     """Thresholds and calibration from what the network says of the validation patients."""
     logits, truth = contested(looked)
     scale = pixel_scale(logits, truth)
     card = replace(card, calibration=replace(UNCALIBRATED, temperature=scale[0], background_bias=scale[1]))
     card = replace(card, thresholds=replace(card.thresholds, mask=_mask_threshold(looked, card.calibration)))
-    region, patients = _region_threshold(looked, card)
-    card = replace(card, thresholds=replace(card.thresholds, region=region))
-    calibration = study_calibration(patients, card)
+    best = best_of([_tried(looked, card, threshold) for threshold in REGION_THRESHOLDS])
     before, now = (round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
-    errors = [
-        round(study_error(patients, replace(card, calibration=each)), 4) for each in (card.calibration, calibration)
-    ]
-    thresholds, strange = card.thresholds, tuple[float, ...]()
+    thresholds, strange = best.card.thresholds, tuple[float, ...]()
     if thresholds.unlike is not None:
         strange = tuple(np.quantile([one.strangeness for one in looked], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
         thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
-    return Choice(thresholds, calibration, (before, now), (errors[0], errors[1]), strange)
+    return Choice(thresholds, best.card.calibration, (before, now), best.errors, strange)
 
 
 def pixel_scale(logits: Floats, truth: Ints) -> Scale:
@@ -185,18 +195,22 @@ def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
     return MASK_THRESHOLDS[int(scores.argmax())]
 
 
-def _region_threshold(looked: Sequence[Looked], card: HandCard) -> tuple[float, list[Patient]]:
-    """The threshold with the highest mean Dice of all sequences, 1 where neither truth nor answer has a tumour; and
-    what the card decides with it."""
-    best, chosen = -1.0, (REGION_THRESHOLDS[0], list[Patient]())
-    for threshold in REGION_THRESHOLDS:
-        patients = judge(looked, replace(card, thresholds=replace(card.thresholds, region=threshold)))
-        overlaps = [each.overlap for patient in patients for each in patient.series]
-        score = float(np.nan_to_num(overlaps, nan=1.0).mean())
-        log.info("Region threshold %.2f: mean Dice of a sequence %.3f.", threshold, score)
-        if score > best:
-            best, chosen = score, (threshold, patients)
-    return chosen
+def _tried(looked: Sequence[Looked], card: HandCard, region: float) -> Tried:
+    """What comes of one threshold of a region."""
+    card = replace(card, thresholds=replace(card.thresholds, region=region))
+    patients = judge(looked, card)
+    overlaps = [each.overlap for patient in patients for each in patient.series]
+    done = replace(card, calibration=study_calibration(patients, card))
+    errors = tuple(round(study_error(patients, each), 4) for each in (card, done))
+    tried = Tried(done, float(np.nan_to_num(overlaps, nan=1.0).mean()), (errors[0], errors[1]))
+    log.info("Region threshold %.2f: mean Dice %.3f, calibration error %.4f.", region, tried.dice, errors[1])
+    return tried
+
+
+def best_of(tried: Sequence[Tried]) -> Tried:
+    """Of those whose outlines are as good as the best, the one whose studies are calibrated best."""
+    best = max(each.dice for each in tried)
+    return min((each for each in tried if each.dice > best - LEVEL), key=lambda each: each.errors[1])
 
 
 def _least(loss: Callable[[float], float]) -> float:
