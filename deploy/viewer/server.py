@@ -6,11 +6,12 @@ own web server in this place.
 
 import http.client
 import shutil
+import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 HOST = "127.0.0.1"
 DICOMWEB = "/dicom-web/"
@@ -29,6 +30,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, port: int, pages: Path, dicomweb_port: int) -> None:
         super().__init__((HOST, port), _Handler)
         self.pages, self.dicomweb_port = pages, dicomweb_port
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A browser that goes away in the middle of an answer is no fault to print."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as it came
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -104,7 +110,7 @@ class _Handler(SimpleHTTPRequestHandler):
         headers["Host"] = self.headers["Host"]  # the PACS builds its own addresses from it
         pacs = http.client.HTTPConnection(HOST, self.server.dicomweb_port, timeout=PATIENCE_S)
         try:
-            pacs.request(method, self.path, body, headers)
+            pacs.request(method, one_by_one(self.path), body, headers)
             answer = pacs.getresponse()
         except (OSError, http.client.HTTPException):
             pacs.close()
@@ -123,6 +129,20 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True
         finally:
             pacs.close()
+
+
+def one_by_one(path: str) -> str:
+    """The same question with each attribute asked for by itself.
+
+    OHIF asks `includefield=A,B` (PS3.18 §8.3.4.3), of which Orthanc's DICOMweb of Debian 12 gives neither: its list of
+    studies then has no descriptions.
+    """
+    address = urlsplit(path)
+    asked = parse_qsl(address.query, keep_blank_values=True)
+    if not any(name == "includefield" and "," in value for name, value in asked):
+        return path
+    each = [(name, part) for name, value in asked for part in (value.split(",") if name == "includefield" else [value])]
+    return address._replace(query=urlencode(each)).geturl()
 
 
 class Viewer:

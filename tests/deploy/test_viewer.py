@@ -104,6 +104,13 @@ def test_dicomweb_is_asked_of_the_pacs_and_its_answer_handed_on(viewer, pacs, pa
     assert pacs.asked == [("GET", path, "application/dicom+json", own)]
 
 
+def test_attributes_that_are_asked_for_together_are_asked_for_one_by_one(viewer, pacs):
+    """Orthanc's DICOMweb of Debian 12 gives neither of `A,B`; see test_seen_in_ohif.py."""
+    _ask(viewer, "/dicom-web/studies?limit=3&includefield=00081030%2C00080060&PatientName=*a%2Cb*")
+    (asked,) = pacs.asked
+    assert asked[1] == "/dicom-web/studies?limit=3&includefield=00081030&includefield=00080060&PatientName=%2Aa%2Cb%2A"
+
+
 def test_what_a_reader_stores_goes_to_the_pacs_and_its_word_comes_back(viewer, pacs):
     told = _ask(viewer, "/dicom-web/studies", method="POST", body=b"object", headers={"Content-Type": "multipart/x"})
     assert told[0] == 409
@@ -131,6 +138,13 @@ def _all_said(viewer, method, headers, body):
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(("gone", "printed"), [(ConnectionResetError(), False), (ValueError("a fault"), True)])
+def test_a_browser_that_goes_away_is_not_printed_and_a_fault_is(viewer, capsys, monkeypatch, gone, printed):
+    monkeypatch.setattr("sys.exception", lambda: gone)
+    viewer._server.handle_error(None, ("127.0.0.1", 1))
+    assert bool(capsys.readouterr().err) is printed
 
 
 def test_a_pacs_that_is_not_there_is_said(viewer, pacs):

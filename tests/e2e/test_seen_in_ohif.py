@@ -172,6 +172,13 @@ def test_the_overlay_lies_on_the_lesion_and_nowhere_else(name: str, seen: Callab
             assert not (beside.overlay & beside.projected(masked(seg, sight.image))).any(), "it lies on another slice"
 
 
+def test_the_list_of_studies_says_what_each_is(sent: Callable[[str], Study], ohif: Ohif) -> None:
+    (image, *_) = sent(SEGMENTED[0]).images.values()
+    ohif.browser.open(ohif.viewer.url)
+    said = "document.body?.innerText ?? ''"
+    until(lambda: str(image.StudyDescription) in ohif.browser.ask(said), 90, lambda: str(ohif.browser.ask(said)))
+
+
 @pytest.mark.parametrize("name", SEGMENTED)
 def test_a_volume_whose_planes_are_no_whole_bytes_as_bits_has_a_byte_for_each_pixel(
     name: str, sent: Callable[[str], Study]
