@@ -1,7 +1,8 @@
 """Diffusion-weighted stacks of several directions and no trace: which of them make one volume, their average. Pure.
 
 A scanner set to send no trace sends each direction for itself: as images of a series, as frames of one object, or as an
-object each. A direction that was taken several times counts once for each time, and all as often as one another.
+object each. A direction that was taken several times counts once for each time, and all as often as one another. What
+is not weighted (b = 0) has no direction; taken several times, as for tensors, it is the average of all times.
 """
 
 import math
@@ -41,6 +42,19 @@ def by_direction(
     if len(groups) < 2:
         return [list(items)]
     return [taken for _, group in groups for taken in _by_time(group, depth)]
+
+
+def by_repetition(items: Sequence[T], depth: Callable[[T], float | None]) -> list[list[T]]:
+    """Images or frames of b = 0: the first of every place, then the second of every place, and so on."""
+    return _by_time(items, depth)
+
+
+def repeated(times: Sequence[Stack], undivided: Stack) -> Stack:
+    """The stacks of one b = 0 as one with parts; as it came where it was taken once, or not of all slices as often."""
+    first = times[0]
+    if len(times) < 2 or any(time.fault for time in times) or not all(_same_slices(first, time) for time in times[1:]):
+        return undivided
+    return replace(undivided, slices=first.slices, spacing_mm=first.spacing_mm, fault="", parts=tuple(times))
 
 
 def joined(stacks: Iterable[Stack]) -> list[Stack]:

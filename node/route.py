@@ -41,9 +41,9 @@ class Given:
     frames: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """By SOP Instance UID the frames to take, from 1; all of an object that is not named."""
     parts: tuple[Part, ...] = ()
-    """One for each direction of diffusion, where it is the average of several."""
+    """One for each direction of diffusion or repetition, where it is the average of several."""
     directions: int = 0
-    """Different ones among the parts."""
+    """Different ones among the parts; 0 where these are repetitions of b = 0."""
 
 
 @dataclass(frozen=True, slots=True)

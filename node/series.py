@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from node.directions import by_direction, joined
+from node.directions import by_direction, by_repetition, joined, repeated
 from node.facts.diffusion import FrameDiffusion
 from node.facts.directions import Direction
 from node.facts.geometry import Geometry, Vector, same_direction
@@ -18,6 +18,8 @@ from node.stack import Stack, depth_of_frame, stack_of
 
 _SAME_PLANE = 0.866
 """Cosine of 30 degrees: the tilted groups of slices of a spine are no localizer, three planes are."""
+FrameKey = tuple[Weighting, float | None, str]
+"""What the frames of one stack share: weighting, b-value, directionality."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,12 @@ def _stacks(images: Sequence[ImageFacts]) -> Iterable[Stack]:
             yield from _of_frames(group[0], Weighting(str(key[0])))
             continue
         for parallel in _by_orientation(group):
-            for alike in by_direction(parallel, _direction, lambda image: image.geometry.along_normal):
-                yield stack_of(alike, Weighting(str(key[0])))
+            weighting = Weighting(str(key[0]))
+            if weighting is Weighting.DWI and all(_is_stated_zero(image) for image in parallel):
+                yield _unweighted(parallel)
+                continue
+            for alike in by_direction(parallel, _direction, _depth):
+                yield stack_of(alike, weighting)
 
 
 def _key(image: ImageFacts, diffusion: bool) -> tuple[object, ...]:
@@ -143,6 +149,21 @@ def _are_parallel(one: Geometry, other: Geometry) -> bool:
     return same_direction(one.orientations[0], other.orientations[0])
 
 
+def _unweighted(images: Sequence[ImageFacts]) -> Stack:
+    """The stack of b = 0, however often it was taken."""
+    times = [stack_of(time, Weighting.DWI) for time in by_repetition(images, _depth)]
+    return repeated(times, stack_of(images, Weighting.DWI))
+
+
+def _is_stated_zero(image: ImageFacts) -> bool:
+    """Whether it says b = 0 itself: what says nothing may be of any b-value, and is not averaged with others."""
+    return image.mr is not None and image.mr.diffusion.b_value == 0.0
+
+
+def _depth(image: ImageFacts) -> float | None:
+    return image.geometry.along_normal
+
+
 def _direction(image: ImageFacts) -> Direction | None:
     return image.mr.diffusion.direction if image.mr else None
 
@@ -150,22 +171,31 @@ def _direction(image: ImageFacts) -> Direction | None:
 def _of_frames(image: ImageFacts, weighting: Weighting) -> Iterable[Stack]:
     """The stacks of one multi-frame object: one, or of a diffusion series one for each b-value, direction and map."""
     told = image.mr.diffusion.frames[: image.pixels.frames] if image.mr else ()
-    groups: dict[tuple[Weighting, float | None, str], list[int]] = defaultdict(list)
+    groups: dict[FrameKey, list[int]] = defaultdict(list)
     if weighting is Weighting.DWI:
         for number, frame in enumerate(told, start=1):
             groups[_frame_key(frame)].append(number)
-    stacks = [
-        (kind, replace(told[alike[0] - 1], b_value=b_value, directionality=direction), tuple(alike))
-        for (kind, b_value, direction), numbers in groups.items()
-        for alike in by_direction(
-            numbers, lambda number: told[number - 1].direction, lambda number: depth_of_frame(image, number)
-        )
-    ]
-    if len(stacks) < 2:
-        yield stack_of([image], weighting, told=_said(image, told))
+    stacks = [stack for key, numbers in groups.items() for stack in _alike(image, key, numbers, told)]
+    if len(stacks) > 1 or any(stack.parts for stack in stacks):
+        yield from stacks
     else:
-        for kind, said, numbers in stacks:
-            yield stack_of([image], kind, numbers, said)
+        yield stack_of([image], weighting, told=_said(image, told))
+
+
+def _alike(image: ImageFacts, key: FrameKey, numbers: Sequence[int], told: Sequence[FrameDiffusion]) -> Iterable[Stack]:
+    """The stacks of the frames of one b-value: one for each direction, or one of all times that b = 0 was taken."""
+
+    def depth(number: int) -> float | None:
+        return depth_of_frame(image, number)
+
+    def stack(frames: Sequence[int]) -> Stack:
+        said = replace(told[frames[0] - 1], b_value=b_value, directionality=directionality)
+        return stack_of([image], kind, tuple(frames), said)
+
+    kind, b_value, directionality = key
+    if kind is Weighting.DWI and all(told[number - 1].b_value == 0.0 for number in numbers):
+        return [repeated([stack(time) for time in by_repetition(numbers, depth)], stack(numbers))]
+    return [stack(alike) for alike in by_direction(numbers, lambda number: told[number - 1].direction, depth)]
 
 
 def _said(image: ImageFacts, told: Sequence[FrameDiffusion]) -> FrameDiffusion | None:
@@ -177,7 +207,7 @@ def _said(image: ImageFacts, told: Sequence[FrameDiffusion]) -> FrameDiffusion |
     return replace(told[0], b_value=diffusion.b_value, directionality=directionality)
 
 
-def _frame_key(frame: FrameDiffusion) -> tuple[Weighting, float | None, str]:
+def _frame_key(frame: FrameDiffusion) -> FrameKey:
     """What the frames of one stack share. A map among diffusion-weighted frames has no b-value; those without are 0."""
     if frame.is_adc:
         return Weighting.ADC, None, ""

@@ -41,9 +41,9 @@ class Stack:
     direction: Direction | None = None
     """The one that it is weighted for, where that is told."""
     parts: tuple["Stack", ...] = ()
-    """One for each direction, and for each time that it was taken; their average is the volume. None of others."""
+    """One for each direction or repetition; their average is the volume. None of others."""
     directions: int = 0
-    """Different ones among the parts."""
+    """Different ones among the parts; 0 where these are repetitions of b = 0."""
 
     @property
     def positions(self) -> tuple[Vector | None, ...]:

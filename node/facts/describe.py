@@ -55,6 +55,8 @@ def stack_words(stack: Stack) -> str:
     mr = image.mr
     if stack.directions:
         more.append(f"{'' if stack.fault else 'average of '}{stack.directions} directions")
+    elif stack.parts:
+        more.append(f"average of {len(stack.parts)} repetitions")
     elif stack.is_directional and stack.b_value:
         more.append("one direction")
     if mr and mr.fat_suppression is FatSuppression.FAT_SAT and not is_dwi:

@@ -54,7 +54,8 @@ def decoded(name: str, chosen: Chosen, images: Mapping[str, Received]) -> Decode
     if given.parts:
         parts = [Part(part.images, part.frames) for part in given.parts]
         volume = average_from_bytes(objects, parts)
-        told = f"b = {given.b_value:g} s/mm2 is the geometric mean of {given.directions} directions of diffusion"
+        of = f"{given.directions} directions of diffusion" if given.directions else f"{len(parts)} repetitions"
+        told = f"b = {given.b_value:g} s/mm2 is the geometric mean of {of}"
         volume = replace(volume, notes=(f"{told}, {sum(map(len, volume.made_from))} images.", *volume.notes))
     else:
         volume = volume_from_bytes(list(objects.values()), given.frames, is_adc=name == ADC)

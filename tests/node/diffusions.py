@@ -177,3 +177,20 @@ def _gathered(objects: Sequence[Dataset]) -> Dataset:
     whole.PixelData = b"".join(ds.PixelData for ds in objects)
     del whole.SharedFunctionalGroupsSequence[0].MRDiffusionSequence
     return whole
+
+
+def with_the_baseline_again(share: float) -> tuple[list[Dataset], Dataset]:
+    """b = 0 twice, the second time with `share` of the signal, and b = 800: single frames, and all in one object."""
+    count = len(patient().lesions)
+    singles = datasets(patient(), Dialect.PUBLIC)
+    second = [copy.deepcopy(ds) for ds in singles[:count]]
+    for ds in second:
+        ds.SOPInstanceUID, ds.InstanceNumber = (
+            f"{ds.SOPInstanceUID[:50]}.7.{ds.InstanceNumber}",
+            ds.InstanceNumber + 500,
+        )
+        ds.PixelData = np.round(np.frombuffer(ds.PixelData, "<u2") * share).astype("<u2").tobytes()
+    low, _, high = copy.deepcopy(datasets(patient(), Dialect.ENHANCED))
+    again = copy.deepcopy(low)
+    again.PixelData = b"".join(ds.PixelData for ds in second)
+    return [*singles[:count], *second, *singles[2 * count :]], _gathered([low, again, high])

@@ -141,6 +141,46 @@ def test_directions_that_make_no_average_are_refused_with_a_named_outcome(sent, 
     assert reason in decision.summary
 
 
+def low_again(times=2, **extra):
+    """b = 0, taken several times in one series, as tensors are."""
+    made = []
+    for time in range(times):
+        for ds in b(0, 1, **extra):
+            ds.SOPInstanceUID += f".{time}"
+            ds.InstanceNumber += 100 * time
+            made.append(ds)
+    return made
+
+
+def test_a_baseline_that_was_taken_several_times_is_one_input_and_the_explanation_says_so():
+    low = low_again(3)
+    decision = decide(low[::-1], high(SIX))
+    assert decision.chosen is not None, decision.explanation
+    given = decision.chosen.given["low"]
+    assert [part.images for part in given.parts] == [uids(low[4 * n : 4 * n + 4]) for n in range(3)]
+    assert (given.b_value, given.directions) == (0.0, 0)
+    assert "series 1: axial DWI b=0, average of 3 repetitions, thigh, 4 slices → diffusion 1." in decision.explanation
+
+
+def unsaid(images):
+    """The same without their b-value: in a series of diffusion they count as its b = 0."""
+    for ds in images[4:]:
+        del ds.DiffusionBValue
+    return images
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [low_again()[:-1], low_again()[1:], unsaid(low_again())],
+    ids=["one too few", "the first is missing", "the second does not say its b-value"],
+)
+def test_a_baseline_that_was_not_taken_of_all_slices_as_often_is_refused(sent):
+    decision = decide(sent, high())
+    assert decision.chosen is None
+    assert decision.outcome is Outcome.REJECTED_GEOMETRY
+    assert "several slices lie at one place" in decision.summary
+
+
 @pytest.mark.parametrize(
     "sign",
     [

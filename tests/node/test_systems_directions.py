@@ -71,3 +71,19 @@ def test_a_direction_that_cannot_be_decoded_ends_the_input(diffusion: System) ->
     assert said.findings is None
     assert said.failed == ("high",)
     assert said.left_out[0].outcome is Outcome.REJECTED_DECODE
+
+
+@pytest.mark.parametrize("form", [0, 1], ids=["single frames", "one object"])
+def test_a_baseline_that_was_taken_twice_is_averaged_and_said(diffusion: System, form: int) -> None:
+    """A second time with four times the signal doubles the geometric mean."""
+    sent = diffusions.with_the_baseline_again(4.0)[form]
+    said = answered(diffusion, sent if isinstance(sent, list) else [sent])
+    assert said.findings is not None
+    (source,) = said.findings.sources
+    assert "b = 0 s/mm2 is the geometric mean of 2 repetitions, 24 images." in source.notes
+    patient = diffusions.patient()
+    low, high = (patient.images[place].astype(np.float32) for place in (0, -1))
+    known = two_point(2.0 * low, high, 0.0, 800.0)
+    made = volume(map_of(said), is_adc=True).voxels
+    assert known.valid.any()
+    assert np.allclose(made[known.valid], (known.values * 1000)[known.valid].clip(0), atol=1.01)
