@@ -19,6 +19,7 @@ spine       NAME.npz; or DICOM studies of sagittal MR with SEGs or RTSTRUCTs tha
 Beyond that:
 
 osteon-train evaluate knee --bundle BUNDLE --data DIR --report report.html --run RUN --montage cases.png
+osteon-train compare knee --bundle BUNDLE --other BUNDLE --data DIR
 osteon-train folds spine --data DIR --out RUNS
 osteon-train ablate spine --bundle BUNDLE --data DIR --kind real
 osteon-train ablate knee --out RUN --data DIR --kind real
@@ -131,6 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
     evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
     evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
+    compare = _command(commands, "compare", "measure two bundles on the same cases: which is better, or is it chance?")
+    compare.add_argument("--bundle", type=Path, required=True, help="folder of the one")
+    compare.add_argument("--other", type=Path, required=True, metavar="BUNDLE", help="folder of the other")
+    compare.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
     ablate = _command(commands, "ablate", "the paper's table of what each part of a system is worth")
     ablate.add_argument("--bundle", type=Path, help="spine: folder of the bundle whose terms are weighed")
     ablate.add_argument("--out", type=Path, metavar="RUN", help="knee: folder of the runs that the table needs")

@@ -23,6 +23,7 @@ def case(label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.
         regions=regions,
         overlap=overlap,
         iou=overlap / (2 - overlap),
+        hd95_px=10.0 * (1.0 - overlap) if overlap else float("nan"),
         pixels=(int(100 * overlap), 100, 100),
         strangeness=float(number),
     )
@@ -89,6 +90,7 @@ def test_figures_of_cases_worked_out_by_hand() -> None:
     assert made["accuracy"][0] == 0.5
     assert made["confusion_rows_are_truth"] == [1, 1, 0, 0, 1, 0, 1, 0, 0]
     assert made["dice_mean"][0] == pytest.approx(0.4)
+    assert made["hd95_px_median_of_outlined"][0] == pytest.approx(2.0), "of the one that is outlined"
     assert made["tumours_found"][0] == 0.5
     assert made["normals_with_a_region"][0] == 0.5
     assert made["answered_benign"] == [1, 1, 0]

@@ -133,7 +133,7 @@ def _judged(name, pixels, **told):
     pixels = np.array(pixels)
     plain = {
         "answer": Answer.TUMOUR, "mask": np.zeros(0, dtype=bool), "volumes_ml": (4.0, 5.0), "tumours": 1, "met": 1,
-        "chance": 0.9, "regions": 1, "false_regions": 0, "adc_errors": (0.1,), "seconds": 1.0,
+        "chance": 0.9, "regions": 1, "false_regions": 0, "adc_errors": (0.1,), "seconds": 1.0, "hd95_mm": 3.0,
     }  # fmt: skip
     return evaluate.Judged(name=name, pixels=pixels, **(plain | told))
 
@@ -142,7 +142,7 @@ def test_figures_by_hand():
     """Two patients with a tumour and one without: slices (10, 10, 10), (0, 10, 0), (0, 0, 5); (5, 10, 10)."""
     said = [
         _judged("a", [(10, 10, 10), (0, 10, 0), (0, 0, 5)]),
-        _judged("b", [(5, 10, 10)], adc_errors=(-0.3,), volumes_ml=(4.0, 3.0), met=0),
+        _judged("b", [(5, 10, 10)], adc_errors=(-0.3,), volumes_ml=(4.0, 3.0), met=0, hd95_mm=np.nan),
         _judged(
             "c", [(0, 0, 0)], answer=Answer.NORMAL, tumours=0, met=0, regions=0, adc_errors=(), volumes_ml=(0.0, 0.0)
         ),
@@ -155,6 +155,7 @@ def test_figures_by_hand():
     assert made["images_missed"][0] == pytest.approx(1 / 3, abs=1e-4)
     assert made["empty_images_with_a_region"][0] == 0.5
     assert made["tumours_met"][0] == 0.5
+    assert made["hd95_mm_median_of_outlined"] == [3.0, 3.0, 3.0], "of those that were outlined"
     assert made["volume_error_median"][0] == 0.25
     assert made["volume_error_mean_signed"][0] == 0.0
     assert made["adc_error_mean_1e-3_mm2_s"][0] == pytest.approx(0.2)

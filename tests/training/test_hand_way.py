@@ -248,7 +248,7 @@ def test_what_a_pixel_truly_is_does_not_choose_it_for_calibration() -> None:
 def studies(chance: float, sick: int) -> list[evaluate.Patient]:
     """A hundred patients with this chance of a tumour, so many of them with one, the kinds alike, none outlined."""
     nothing = np.zeros((6, 6), dtype=np.int64)
-    series = evaluate.Examined(SeriesAnswer((), chance), nothing, (nothing[:0], nothing[0]), np.nan)
+    series = evaluate.Examined(SeriesAnswer((), chance), nothing, (nothing[:0], nothing[0]), np.nan, np.nan)
     kinds = [number % 5 + 1 if number < sick else 0 for number in range(100)]
     return [
         evaluate.Patient(Case(str(n), kind, ()), (series,), StudyAnswer(chance, None)) for n, kind in enumerate(kinds)

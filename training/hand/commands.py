@@ -25,6 +25,7 @@ from training.hand.recipe import RECIPES, Recipe
 from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
+from training.measures import Measures, compared
 from training.patients import Parts
 from training.report import Told, publish
 from training.run import options_of, run_of
@@ -166,6 +167,17 @@ def measure(
     return measured, partial(told_of, looked, judged, model.card)
 
 
+def run_compare(args: argparse.Namespace) -> str:
+    """Two bundles on the same patients."""
+    cases = getattr(split(patients(args.data)), args.part)
+
+    def measured(sound: Bundle[Card]) -> Measures:
+        model = _open(sound, args.threads)
+        return evaluate.measures(evaluate.judge(evaluate.look(model, cases), model.card))
+
+    return compared((args.bundle, args.other), measured)
+
+
 def _open(sound: Bundle[Card], threads: int) -> HandModel:
     return load(sound, SessionOptions(device=Device.CPU, threads=threads))
 
@@ -191,4 +203,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
+    "compare": run_compare,
 }

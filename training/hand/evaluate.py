@@ -17,10 +17,12 @@ from models.hand import Classes, HandModel, classes, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
 from models.hand_input import Stack
-from models.metrics import Estimate, bootstrap, confusion, expected_calibration_error
+from models.metrics import confusion, expected_calibration_error
 from models.slices import Plan
+from models.surfaces import hausdorff95
 from training.hand.dataset import Case, Scan
 from training.hand.scores import Ints, binary, ious, mean_iou
+from training.measures import Measure, Measures, intervals
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ class Examined:
     """The pixels' true classes within each region that the node outlines `(regions, 6)`, and within none `(6,)`."""
     overlap: float
     """Dice of any tumour; NaN where neither has one."""
+    hd95_mm: float
+    """Between the surfaces of all tumours and all regions; NaN where either has none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,7 +147,9 @@ def _examined(each: Looked, card: HandCard) -> Examined:
     outside = np.bincount(truth[~outlined], minlength=len(CLASSES)).astype(np.int64)
     both, sizes = int((outlined & (truth > 0)).sum()), int(outlined.sum()) + int((truth > 0).sum())
     pixels = confusion(truth.ravel(), likeliest.ravel(), len(CLASSES))
-    return Examined(answer, pixels, (inside, outside), 2.0 * both / sizes if sizes else float("nan"))
+    spacing = each.scan.slice_mm, each.scan.spacing_mm, each.scan.spacing_mm
+    distance = hausdorff95(truth > 0, outlined, spacing)
+    return Examined(answer, pixels, (inside, outside), 2.0 * both / sizes if sizes else float("nan"), distance)
 
 
 def contested(looked: Sequence[Looked]) -> tuple[Floats, Ints]:
@@ -170,8 +176,8 @@ def softmax(logits: Floats, temperature: float = 1.0, bias: float = 0.0) -> Floa
     return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
-def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCard) -> Figures:
-    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+def measures(patients: Sequence[Patient]) -> Measures:
+    """The figures that have an interval, by patient."""
     said = study_probabilities(patients)
     kinds = np.array([patient.case.kind for patient in patients])
     everyone = np.arange(len(patients))
@@ -181,37 +187,51 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
     overlaps = [np.array([each.overlap for each in patient.series]) for patient in patients]
     answered = said.argmax(axis=1)
 
-    def interval(statistic: Callable[[npt.NDArray[np.integer]], float]) -> list[str | int | float | bool]:
-        return _rounded(bootstrap(statistic, everyone, draws=500))
+    def of(statistic: Callable[[npt.NDArray[np.integer]], float]) -> Measure:
+        return Measure(statistic, everyone, draws=500)
 
-    def sick(chosen: npt.NDArray[np.integer]) -> Floats:
-        """Dice of each sequence of the chosen patients with a tumour; one NaN where there is none."""
-        mine = np.concatenate([np.empty(0), *(overlaps[place] for place in chosen if kinds[place])])
+    def sick(chosen: npt.NDArray[np.integer], values: Sequence[Floats]) -> Floats:
+        """Of each sequence of the chosen patients with a tumour; one NaN where there is none."""
+        mine = np.concatenate([np.empty(0), *(values[place] for place in chosen if kinds[place])])
         known = mine[np.isfinite(mine)]
         return known if known.size else np.array([np.nan])
 
+    distances = [np.array([each.hd95_mm for each in patient.series]) for patient in patients]
+    false = np.array([_false_regions(patient) for patient in patients])
+    counts = np.array([len(patient.series) for patient in patients])
+    return {
+        "miou_6_pixels": of(lambda i: mean_iou(by_pixel[i].sum(axis=0))),
+        "miou_6_regions": of(lambda i: mean_iou(by_region[i].sum(axis=0))),
+        "miou_6_study": of(lambda i: mean_iou(by_study[i].sum(axis=0))),
+        "miou_binary_pixels": of(lambda i: mean_iou(binary(by_pixel[i].sum(axis=0)))),
+        "miou_binary_regions": of(lambda i: mean_iou(binary(by_region[i].sum(axis=0)))),
+        "dice_mean_per_sequence": of(lambda i: float(sick(i, overlaps).mean())),
+        "dice_median_per_sequence": of(lambda i: float(np.median(sick(i, overlaps)))),
+        "hd95_mm_median_of_outlined": of(lambda i: float(np.median(sick(i, distances)))),
+        "sequences_found": of(lambda i: float((sick(i, overlaps) > FOUND).mean())),
+        "false_regions_per_sequence": of(lambda i: float(false[i].sum() / counts[i].sum())),
+        "study_accuracy_6": of(lambda i: float((answered[i] == kinds[i]).mean())),
+    }
+
+
+def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCard) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+    kinds = np.array([patient.case.kind for patient in patients])
     logits, truth = contested(looked)
     scaled = softmax(logits, card.calibration.temperature, card.calibration.background_bias)
+    by_pixel = sum(each.pixels for patient in patients for each in patient.series)
+    by_study = sum(regions_confusion(patient, by_study=True) for patient in patients)
     return {
         "patients": len(patients),
         "sequences": len(looked),
         "patients_by_kind": [int(number) for number in np.bincount(kinds, minlength=len(CLASSES))],
-        "miou_6_pixels": interval(lambda i: mean_iou(by_pixel[i].sum(axis=0))),
-        "miou_6_regions": interval(lambda i: mean_iou(by_region[i].sum(axis=0))),
-        "miou_6_study": interval(lambda i: mean_iou(by_study[i].sum(axis=0))),
-        "iou_by_class_pixels": [round(float(each), 4) for each in ious(by_pixel.sum(axis=0))],
-        "iou_by_class_study": [round(float(each), 4) for each in ious(by_study.sum(axis=0))],
-        "miou_binary_pixels": interval(lambda i: mean_iou(binary(by_pixel[i].sum(axis=0)))),
-        "miou_binary_regions": interval(lambda i: mean_iou(binary(by_region[i].sum(axis=0)))),
-        "dice_mean_per_sequence": interval(lambda i: float(sick(i).mean())),
-        "dice_median_per_sequence": round(float(np.median(sick(everyone))), 4),
-        "sequences_found": interval(lambda i: float((sick(i) > FOUND).mean())),
-        "false_regions_per_sequence": round(_false_regions(patients) / max(1, len(looked)), 4),
+        **intervals(measures(patients)),
+        "iou_by_class_pixels": [round(float(each), 4) for each in ious(np.asarray(by_pixel))],
+        "iou_by_class_study": [round(float(each), 4) for each in ious(np.asarray(by_study))],
         "sequences_not_assessed": round(
             float(np.mean([each.answer.is_strange(card) for patient in patients for each in patient.series])), 4
         ),
-        "study_accuracy_6": interval(lambda i: float((answered[i] == kinds[i]).mean())),
-        "study_ece_6": round(expected_calibration_error(said, kinds), 4),
+        "study_ece_6": round(expected_calibration_error(study_probabilities(patients), kinds), 4),
         "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),
         "pixel_ece_after": round(expected_calibration_error(scaled, truth), 4),
     }
@@ -239,10 +259,6 @@ def regions_confusion(patient: Patient, *, by_study: bool) -> Ints:
     return total
 
 
-def _false_regions(patients: Sequence[Patient]) -> int:
+def _false_regions(patient: Patient) -> int:
     """Regions without a pixel of a tumour in them."""
-    return sum(int((each.regions[0][:, 1:].sum(axis=1) == 0).sum()) for patient in patients for each in patient.series)
-
-
-def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
-    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]
+    return sum(int((each.regions[0][:, 1:].sum(axis=1) == 0).sum()) for each in patient.series)

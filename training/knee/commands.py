@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.card import KneeCard, of_kind, read_bundle
+from models.card import Bundle, Card, KneeCard, of_kind, read_bundle
 from models.knee import load
 from models.metrics import roc_auc
 from models.session import Device, SessionOptions
@@ -23,6 +23,7 @@ from training.knee.recipe import RECIPES, Recipe
 from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
+from training.measures import Measures, compared
 from training.report import publish
 from training.run import options_of, run_of
 from training.split import BLOCK, EDGE, Split
@@ -134,6 +135,20 @@ def run_evaluate(args: argparse.Namespace) -> str:
     return json.dumps(measured, indent=1)
 
 
+def run_compare(args: argparse.Namespace) -> str:
+    """Two bundles on the same images."""
+    data = _data(args)
+    indices = getattr(data.split(), args.part)
+
+    def measured(bundle: Bundle[Card]) -> Measures:
+        sound = of_kind(bundle, KneeCard)
+        knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
+        cases = evaluate.examine([knee], data, args.data, indices)[0]
+        return evaluate.measures(cases, sound.card.thresholds.tumour)
+
+    return compared((args.bundle, args.other), measured)
+
+
 def run_ablate(args: argparse.Namespace) -> str:
     """The paper's Tables 2 and 3 on our images."""
     if args.out is None:
@@ -150,6 +165,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
+    "compare": run_compare,
     "ablate": run_ablate,
 }
 

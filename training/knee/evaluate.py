@@ -13,9 +13,7 @@ from models.findings import Answer, ImageRef, Spacing, SpacingSource
 from models.images import Radiograph
 from models.knee import Knee, KneeImage
 from models.metrics import (
-    Estimate,
     accuracy,
-    bootstrap,
     confusion,
     counts,
     dice,
@@ -25,10 +23,12 @@ from models.metrics import (
     recalls,
     roc_auc,
 )
+from models.surfaces import hausdorff95
 from training.errors import RunFault
 from training.knee.dataset import Radiographs
 from training.knee.layouts import grey
 from training.knee.nets import CLASSES
+from training.measures import Measure, Measures, intervals
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ class Case:
     overlap: float
     """Dice of the final mask; NaN where neither has a tumour."""
     iou: float
+    hd95_px: float
+    """Between the surfaces of truth and final mask, in pixels of the grid of the truth; NaN where either is empty."""
     pixels: tuple[int, int, int]
     """Of the intersection, of the truth, of the answer."""
     strangeness: float
@@ -94,6 +96,7 @@ def _case(knee: Knee, data: Radiographs, index: int, pixels: npt.NDArray[np.floa
         regions=len(done.findings.lesions),
         overlap=dice(wanted, found),
         iou=iou(wanted, found),
+        hd95_px=hausdorff95(wanted, found, (1.0, 1.0)),
         pixels=(int((wanted & found).sum()), int(wanted.sum()), int(found.sum())),
         strangeness=done.answer.strangeness,
     )
@@ -104,8 +107,8 @@ UNKNOWN = Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
 Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
 
 
-def figures(cases: Sequence[Case], tumour: float) -> Figures:
-    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over blocks).
+def measures(cases: Sequence[Case], tumour: float) -> Measures:
+    """The figures that have an interval, by blocks.
 
     Parameters
     ----------
@@ -116,47 +119,67 @@ def figures(cases: Sequence[Case], tumour: float) -> Figures:
     blocks = np.array([case.block for case in cases])
     said = np.array([case.probabilities for case in cases])
     score, is_tumour = 1.0 - said[:, 0], labels > 0
-    answer = np.where(score >= tumour, 1 + (said[:, 2] >= said[:, 1]), 0)
+    answer = _classes(said, tumour)
     overlap, union = np.array([case.overlap for case in cases]), np.array([case.iou for case in cases])
     outlined = np.array([case.regions > 0 for case in cases])
     pixels = np.array([case.pixels for case in cases])
-    of_tumours = np.flatnonzero(is_tumour)
+    distance = np.array([case.hd95_px for case in cases])
 
-    def interval(statistic: Callable[[Ints], float]) -> list[str | int | float | bool]:
-        return _rounded(bootstrap(statistic, blocks))
+    def of(statistic: Callable[[Ints], float]) -> Measure:
+        return Measure(statistic, blocks, draws=2000)
 
     def among(chosen: Ints, wanted: npt.NDArray[np.bool_]) -> Ints:
         return chosen[wanted[chosen]]
 
-    matrix = confusion(labels, answer, len(CLASSES))
-    spread = mean_accuracy(matrix)
+    return {
+        "tumour_auc": of(lambda i: roc_auc(score[i], is_tumour[i])),
+        "malignant_auc": of(lambda i: roc_auc(said[i, MALIGNANT], labels[i] == MALIGNANT)),
+        "malignant_among_tumours_auc": of(
+            lambda i: roc_auc(_odds(said)[among(i, is_tumour)], labels[among(i, is_tumour)] == MALIGNANT)
+        ),
+        "sensitivity": of(lambda i: counts(is_tumour[i], score[i] >= tumour).recall),
+        "specificity": of(lambda i: counts(is_tumour[i], score[i] >= tumour).specificity),
+        "accuracy": of(lambda i: accuracy(confusion(labels[i], answer[i], len(CLASSES)))),
+        "mean_accuracy": of(lambda i: float(recalls(confusion(labels[i], answer[i], len(CLASSES))).mean())),
+        "dice_mean": of(lambda i: _mean(overlap[among(i, is_tumour)])),
+        "dice_median": of(lambda i: _median(overlap[among(i, is_tumour)])),
+        "dice_pooled": of(lambda i: _pooled(pixels[i])),
+        "hd95_px_median_of_outlined": of(lambda i: _median(distance[i][np.isfinite(distance[i])])),
+        "iou_mean": of(lambda i: _mean(union[among(i, is_tumour)])),
+        "tumours_found": of(lambda i: _mean(overlap[among(i, is_tumour)] > FOUND)),
+        "normals_with_a_region": of(lambda i: _mean(outlined[among(i, ~is_tumour)])),
+    }
+
+
+def figures(cases: Sequence[Case], tumour: float) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over blocks).
+
+    Parameters
+    ----------
+    tumour
+        The decision threshold of the card, on the calibrated probability of any tumour.
+    """
+    labels, blocks = np.array([case.label for case in cases]), np.array([case.block for case in cases])
+    said = np.array([case.probabilities for case in cases])
+    matrix = confusion(labels, _classes(said, tumour), len(CLASSES))
     made: Figures = {
         "images": len(cases),
         "normal_benign_malignant": [int(number) for number in np.bincount(labels, minlength=len(CLASSES))],
         "blocks": len(np.unique(blocks)),
-        "tumour_auc": interval(lambda i: roc_auc(score[i], is_tumour[i])),
-        "malignant_auc": interval(lambda i: roc_auc(said[i, MALIGNANT], labels[i] == MALIGNANT)),
-        "malignant_among_tumours_auc": interval(
-            lambda i: roc_auc(_odds(said)[among(i, is_tumour)], labels[among(i, is_tumour)] == MALIGNANT)
-        ),
-        "sensitivity": interval(lambda i: counts(is_tumour[i], score[i] >= tumour).recall),
-        "specificity": interval(lambda i: counts(is_tumour[i], score[i] >= tumour).specificity),
-        "accuracy": interval(lambda i: accuracy(confusion(labels[i], answer[i], len(CLASSES)))),
-        "mean_accuracy": interval(lambda i: float(recalls(confusion(labels[i], answer[i], len(CLASSES))).mean())),
-        "mean_accuracy_sample_sd": round(spread.sample / 100, 4),
+        **intervals(measures(cases, tumour)),
+        "mean_accuracy_sample_sd": round(mean_accuracy(matrix).sample / 100, 4),
         "confusion_rows_are_truth": [int(number) for number in matrix.ravel()],
-        "dice_mean": interval(lambda i: _mean(overlap[among(i, is_tumour)])),
-        "dice_median": round(float(np.median(overlap[of_tumours])), 4),
-        "dice_pooled": interval(lambda i: _pooled(pixels[i])),
-        "iou_mean": interval(lambda i: _mean(union[among(i, is_tumour)])),
-        "tumours_found": interval(lambda i: _mean(overlap[among(i, is_tumour)] > FOUND)),
-        "normals_with_a_region": interval(lambda i: _mean(outlined[among(i, ~is_tumour)])),
         "ece_before": round(expected_calibration_error(np.array([case.raw for case in cases]), labels), 4),
         "ece_after": round(expected_calibration_error(said, labels), 4),
     }
     made.update(_answers(cases))
-    made.update(_by_block(score, is_tumour, blocks))
+    made.update(_by_block(1.0 - said[:, 0], labels > 0, blocks))
     return made
+
+
+def _classes(said: Vector, tumour: float) -> Ints:
+    """Normal, or from the threshold on the likelier kind."""
+    return np.where(1.0 - said[:, 0] >= tumour, 1 + (said[:, 2] >= said[:, 1]), 0)
 
 
 def _by_block(score: Vector, is_tumour: npt.NDArray[np.bool_], blocks: Ints) -> Figures:
@@ -201,6 +224,10 @@ def _mean(values: npt.NDArray[Any]) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
+def _median(values: npt.NDArray[Any]) -> float:
+    return float(np.median(values)) if values.size else float("nan")
+
+
 def _odds(said: Vector) -> Vector:
     return said[:, MALIGNANT] / np.maximum(said[:, 1] + said[:, MALIGNANT], 1e-12)
 
@@ -208,10 +235,6 @@ def _odds(said: Vector) -> Vector:
 def _pooled(pixels: Ints) -> float:
     both, truth, found = pixels.sum(axis=0)
     return 2.0 * float(both) / float(truth + found) if truth + found else float("nan")
-
-
-def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
-    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]
 
 
 def _on_grid(mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

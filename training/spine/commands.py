@@ -17,6 +17,7 @@ from training import sources
 from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
+from training.measures import Measures, compared
 from training.patients import Parts
 from training.report import Told, publish
 from training.run import options_of, run_of
@@ -168,6 +169,18 @@ def measure(
     return measured, partial(told_of, looked, said, spine.card.rules)
 
 
+def run_compare(args: argparse.Namespace) -> str:
+    """Two bundles on the same patients."""
+    cases = getattr(split(patients(args.data)), args.part)
+
+    def measured(sound: Bundle[Card]) -> Measures:
+        spine = _open(sound, args.threads)
+        looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
+        return evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
+
+    return compared((args.bundle, args.other), measured)
+
+
 def run_ablate(args: argparse.Namespace) -> str:
     """The paper's Table 3 on our patients."""
     if args.bundle is None:
@@ -199,5 +212,6 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "export": run_export,
     "calibrate": run_calibrate,
     "evaluate": run_evaluate,
+    "compare": run_compare,
     "ablate": run_ablate,
 }

@@ -6,7 +6,7 @@ was not detected has no class; in the AUC such a patient scores one half, in the
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from models import metrics
 from models.boxes import hits, overlap
 from models.findings import Answer
-from models.metrics import Estimate, bootstrap, expected_calibration_error, roc_auc
+from models.metrics import expected_calibration_error, roc_auc
 from models.spine import (
     Found,
     PatientAnswer,
@@ -30,6 +30,7 @@ from models.spine import (
     is_familiar,
     strangeness,
 )
+from training.measures import Measures, among, intervals
 from training.spine.dataset import Case, Scan
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ SAME_MM = 12.0
 """Two false findings of different sequences that are nearer to one another are one."""
 UNKNOWN_SCORE = 0.5
 DRAWS = 1000
+RECALL = 0.5
+"""At which false boxes are counted."""
 NOTHING = 2.0
 """No box has such a probability."""
 STRANGERS = 8
@@ -192,8 +195,8 @@ def _matched(looked: Looked, weighting: str | None = None) -> _Matched:
     return _Matched(np.concatenate(scores), np.concatenate(met), truth, slices)
 
 
-def figures(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules) -> Figures:
-    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+def measures(looked: Sequence[Looked], said: Sequence[Judged]) -> Measures:
+    """The figures that have an interval, by patient."""
     kinds = np.array([each.case.kind for each in said])
     tumours = np.flatnonzero(kinds > 0)
     matched = [_matched(each) for each in looked]
@@ -202,21 +205,30 @@ def figures(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules)
     lesions = np.array([(each.met_lesions, each.true_lesions) for each in said])
     everyone = np.arange(len(said))
 
-    def interval(statistic: Callable[[Ints], float], among: Ints = everyone) -> list[str | int | float | bool]:
-        return _rounded(bootstrap(lambda chosen: statistic(among[chosen]), np.arange(len(among)), draws=DRAWS))
+    return {
+        "patient_auc": among(tumours, lambda i: _auc(said, i), DRAWS),
+        "accuracy": among(tumours, lambda i: float(np.mean(answers[i] == kinds[i])), DRAWS),
+        "kappa": among(tumours, lambda i: metrics.kappa(metrics.confusion(kinds[i], answers[i], 3)), DRAWS),
+        "sensitivity": among(tumours, lambda i: share(answers[i] == 2, kinds[i] == 2), DRAWS),
+        "specificity": among(tumours, lambda i: share(answers[i] == 1, kinds[i] == 1), DRAWS),
+        "ap50": among(everyone, lambda i: _precision(matched, i), DRAWS),
+        "false_boxes_per_image_at_recall_0.5": among(everyone, lambda i: _false_boxes(matched, i), DRAWS),
+        "false_findings_per_patient": among(everyone, lambda i: float(false[i].mean()), DRAWS),
+        "lesions_met": among(everyone, lambda i: float(lesions[i, 0].sum() / max(1, lesions[i, 1].sum())), DRAWS),
+    }
 
+
+def figures(looked: Sequence[Looked], said: Sequence[Judged], rules: SpineRules) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+    kinds = np.array([each.case.kind for each in said])
+    tumours, everyone = np.flatnonzero(kinds > 0), np.arange(len(said))
+    answers = np.array([_class(each.answer) for each in said])
     made: Figures = {
         "patients": len(said),
         "normal_benign_malignant": [int(number) for number in np.bincount(kinds, minlength=3)],
         "sequences": sum(len(each.case.scans) for each in said),
-        "slices": sum(each.slices for each in matched),
-        "patient_auc": interval(lambda i: _auc(said, i), tumours),
-        "accuracy": interval(lambda i: float(np.mean(answers[i] == kinds[i])), tumours),
-        "sensitivity": interval(lambda i: share(answers[i] == 2, kinds[i] == 2), tumours),
-        "specificity": interval(lambda i: share(answers[i] == 1, kinds[i] == 1), tumours),
-        "ap50": interval(lambda i: _precision(matched, i)),
-        "false_findings_per_patient": interval(lambda i: float(false[i].mean())),
-        "lesions_met": interval(lambda i: float(lesions[i, 0].sum() / max(1, lesions[i, 1].sum()))),
+        "slices": sum(len(scan.stack) for each in looked for scan in each.case.scans),
+        **intervals(measures(looked, said)),
         "tumour_patients_without_a_box": int((answers[tumours] == 0).sum()),
         "normal_patients_with_a_box": int((answers[kinds == 0] != 0).sum()),
         "box_threshold": rules.box,
@@ -260,6 +272,14 @@ def _precision(matched: Sequence[_Matched], chosen: Ints) -> float:
     )
 
 
+def _false_boxes(matched: Sequence[_Matched], chosen: Ints) -> float:
+    """Per slice, at the threshold where half of the true boxes are met; NaN where they never are."""
+    mine = [matched[place] for place in chosen]
+    scores, met = np.concatenate([each.scores for each in mine]), np.concatenate([each.met for each in mine])
+    truth, slices = sum(each.truth for each in mine), sum(each.slices for each in mine)
+    return metrics.false_positives_per_image(scores, met, truth, slices, RECALL)
+
+
 def _class(answer: PatientAnswer) -> int:
     """0 without a box, 1 benign, 2 malignant: the vote, as the paper has it."""
     if answer.vote is None:
@@ -270,7 +290,3 @@ def _class(answer: PatientAnswer) -> int:
 def share(right: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> float:
     """How many of some are right; NaN of none."""
     return float(right[among].mean()) if among.any() else float("nan")
-
-
-def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
-    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]

@@ -15,6 +15,7 @@ from models.stack import StackModel, load
 from models.stack_card import StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
+from training.measures import Measures, compared
 from training.report import Told, publish
 from training.run import options_of, run_of
 from training.stacks import bundle, calibrate, evaluate, fit
@@ -37,6 +38,7 @@ def commands_of(system: System) -> Mapping[str, Command]:
         "export": partial(run_export, system),
         "calibrate": partial(run_calibrate, system),
         "evaluate": partial(run_evaluate, system),
+        "compare": partial(run_compare, system),
     }
 
 
@@ -152,6 +154,17 @@ def measure(
         **evaluate.strangers(model, cases),
     }
     return measured, partial(told_of, seen, said, sample)
+
+
+def run_compare(system: System, args: argparse.Namespace) -> str:
+    """Two bundles on the same patients."""
+    cases = getattr(split(system.read(args.data)), args.part)
+
+    def measured(sound: Bundle[Card]) -> Measures:
+        model = _open(sound, args.threads)
+        return evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
+
+    return compared((args.bundle, args.other), measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> StackModel:

@@ -14,8 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.findings import Answer, Measurement, MeasurementKind
-from models.metrics import Estimate, bootstrap, expected_calibration_error, iou
+from models.metrics import expected_calibration_error, iou
 from models.stack import Stack, StackModel
+from models.surfaces import hausdorff95
+from training.measures import Measure, Measures, among, intervals
 from training.stacks.case import Case, stack_of
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,8 @@ class Judged:
     """Of a tumour, as the answer says it."""
     regions: int
     false_regions: int
+    hd95_mm: float
+    """Between the surfaces of all tumours and all regions; NaN where either has none."""
     adc_errors: tuple[float, ...]
     """Of each tumour that was met, found minus true mean, 1e-3 mm2/s."""
     seconds: float
@@ -172,6 +176,7 @@ def _judged(model: StackModel, seen: Seen) -> Judged:
         chance=findings.probabilities.get(Answer.TUMOUR, 0.0),
         regions=len(findings.lesions),
         false_regions=len(findings.lesions) - len(touched),
+        hd95_mm=hausdorff95(truth, found, case.spacing),
         adc_errors=tuple(errors),
         seconds=seconds,
     )
@@ -183,49 +188,55 @@ def _adc_of(measurements: Sequence[Measurement]) -> float | None:
     return found[0] / 1000.0 if found else None
 
 
-def figures(said: Sequence[Judged], sample: Sample) -> Figures:
-    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
+def measures(said: Sequence[Judged]) -> Measures:
+    """The figures that have an interval, by patient."""
     ill = np.flatnonzero([each.tumours > 0 for each in said])
     well = np.flatnonzero([each.tumours == 0 for each in said])
 
-    def interval(statistic: Callable[[Sequence[Judged]], float], among: Ints) -> list[str | int | float | bool]:
-        return _rounded(
-            bootstrap(
-                lambda chosen: statistic([said[place] for place in among[chosen]]), np.arange(len(among)), draws=DRAWS
-            )
-        )
+    def of(statistic: Callable[[Sequence[Judged]], float], whom: Ints) -> Measure:
+        return among(whom, lambda chosen: statistic([said[place] for place in chosen]), DRAWS)
 
     everyone = np.arange(len(said))
+    made = {
+        "dice_median_per_patient": of(lambda some: _median([each.dice for each in some]), ill),
+        "dice_mean_per_patient": of(lambda some: _mean([each.dice for each in some]), ill),
+        "dice_mean_per_image": of(lambda some: _mean(image_dices(some)), ill),
+        "dice_median_per_image": of(lambda some: _median(image_dices(some)), ill),
+        "dice_pooled": of(lambda some: pooled_dice(np.concatenate([each.pixels for each in some])), everyone),
+        "hd95_mm_median_of_outlined": of(lambda some: _nanmedian([each.hd95_mm for each in some]), ill),
+        "images_missed": of(lambda some: _mean([one < MISSED for one in image_dices(some)]), ill),
+        "empty_images_with_a_region": of(_falsely_outlined, everyone),
+        "tumours_met": of(lambda some: _share([each.met for each in some], [each.tumours for each in some]), ill),
+        "false_regions_per_patient": of(lambda some: _mean([each.false_regions for each in some]), everyone),
+        "volume_error_median": of(lambda some: _median([abs(_volume_error(each)) for each in some]), ill),
+        "volume_error_mean_signed": of(lambda some: _mean([_volume_error(each) for each in some]), ill),
+    }
+    if any(each.adc_errors for each in said):
+        made["adc_error_mean_1e-3_mm2_s"] = of(
+            lambda some: _mean([abs(error) for each in some for error in each.adc_errors]), ill
+        )
+    if len(well):
+        made["patients_without_a_tumour_and_without_a_region"] = of(
+            lambda some: _mean([each.regions == 0 for each in some]), well
+        )
+    return made
+
+
+def figures(said: Sequence[Judged], sample: Sample) -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over patients)."""
     slices = np.concatenate([each.pixels for each in said])
     made: Figures = {
         "patients": len(said),
-        "patients_with_a_tumour": len(ill),
+        "patients_with_a_tumour": sum(each.tumours > 0 for each in said),
         "images": len(slices),
         "images_with_a_tumour": int((slices[:, 1] > 0).sum()),
-        "dice_median_per_patient": interval(lambda some: _median([each.dice for each in some]), ill),
-        "dice_mean_per_patient": interval(lambda some: _mean([each.dice for each in some]), ill),
+        **intervals(measures(said)),
         "dice_per_patient": [round(each.dice, 3) for each in sorted(said, key=lambda one: one.dice) if each.tumours],
-        "dice_mean_per_image": interval(lambda some: _mean(image_dices(some)), ill),
-        "dice_median_per_image": interval(lambda some: _median(image_dices(some)), ill),
-        "dice_pooled": interval(lambda some: pooled_dice(np.concatenate([each.pixels for each in some])), everyone),
-        "images_missed": interval(lambda some: _mean([one < MISSED for one in image_dices(some)]), ill),
-        "empty_images_with_a_region": interval(_falsely_outlined, everyone),
-        "tumours_met": interval(lambda some: _share([each.met for each in some], [each.tumours for each in some]), ill),
-        "false_regions_per_patient": interval(lambda some: _mean([each.false_regions for each in some]), everyone),
-        "volume_error_median": interval(lambda some: _median([abs(_volume_error(each)) for each in some]), ill),
-        "volume_error_mean_signed": interval(lambda some: _mean([_volume_error(each) for each in some]), ill),
         "cpu_seconds_per_patient_median": round(_median([each.seconds for each in said]), 3),
     }
     errors = [error for each in said for error in each.adc_errors]
     if errors:
-        made["adc_error_mean_1e-3_mm2_s"] = interval(
-            lambda some: _mean([abs(error) for each in some for error in each.adc_errors]), ill
-        )
         made["adc_error_mean_signed_1e-3_mm2_s"] = round(_mean(errors), 4)
-    if len(well):
-        made["patients_without_a_tumour_and_without_a_region"] = interval(
-            lambda some: _mean([each.regions == 0 for each in some]), well
-        )
     for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED, Answer.NOT_ASSESSED):
         made[f"answered_{answer}_without_and_with_a_tumour"] = [
             sum(each.answer is answer and bool(each.tumours) is is_ill for each in said) for is_ill in (False, True)
@@ -274,5 +285,5 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def _rounded(estimate: Estimate) -> list[str | int | float | bool]:
-    return [round(value, 4) for value in (estimate.value, estimate.low, estimate.high)]
+def _nanmedian(values: Sequence[float]) -> float:
+    return _median([value for value in values if not np.isnan(value)])
