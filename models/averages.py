@@ -73,8 +73,9 @@ def averaged(volumes: Iterable[Volume]) -> Volume:
             first, total, sound = each, np.zeros(each.grid.shape), np.ones(each.grid.shape, dtype=np.bool_)
         elif not each.grid.is_that_of(first.grid):
             raise GeometryError(
-                f"Direction {number} of diffusion lies on other voxels than the first, {each.grid.shape} against "
-                f"{first.grid.shape}: they have no average. Send the series again as the scanner made it."
+                f"Of the volumes to average, number {number} lies on other voxels than the first, "
+                f"{each.grid.shape} against {first.grid.shape}: they have no average. "
+                "Send the series again as the scanner made it."
             )
         positive = each.voxels > 0
         sound &= positive

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from node.directions import by_direction, by_repetition, joined, repeated
-from node.facts.diffusion import FrameDiffusion
+from node.facts.diffusion import DiffusionFacts, FrameDiffusion
 from node.facts.directions import Direction
 from node.facts.geometry import Geometry, Vector, same_direction
 from node.facts.kinds import MR
@@ -98,7 +98,9 @@ def _stacks(images: Sequence[ImageFacts]) -> Iterable[Stack]:
             continue
         for parallel in _by_orientation(group):
             weighting = Weighting(str(key[0]))
-            if weighting is Weighting.DWI and all(_is_stated_zero(image) for image in parallel):
+            if weighting is Weighting.DWI and _is_one_baseline(
+                [image.mr.diffusion if image.mr else None for image in parallel]
+            ):
                 yield _unweighted(parallel)
                 continue
             for alike in by_direction(parallel, _direction, _depth):
@@ -155,9 +157,10 @@ def _unweighted(images: Sequence[ImageFacts]) -> Stack:
     return repeated(times, stack_of(images, Weighting.DWI))
 
 
-def _is_stated_zero(image: ImageFacts) -> bool:
-    """Whether it says b = 0 itself: what says nothing may be of any b-value, and is not averaged with others."""
-    return image.mr is not None and image.mr.diffusion.b_value == 0.0
+def _is_one_baseline(each: Sequence[DiffusionFacts | FrameDiffusion | None]) -> bool:
+    """Whether all say b = 0 themselves, and were taken alike: what says nothing may be of any b-value, and magnitude
+    and phase, or two echo times, have no average."""
+    return all(one and one.b_value == 0.0 and one.taken == (each[0] and each[0].taken) for one in each)
 
 
 def _depth(image: ImageFacts) -> float | None:
@@ -193,7 +196,7 @@ def _alike(image: ImageFacts, key: FrameKey, numbers: Sequence[int], told: Seque
         return stack_of([image], kind, tuple(frames), said)
 
     kind, b_value, directionality = key
-    if kind is Weighting.DWI and all(told[number - 1].b_value == 0.0 for number in numbers):
+    if kind is Weighting.DWI and _is_one_baseline([told[number - 1] for number in numbers]):
         return [repeated([stack(time) for time in by_repetition(numbers, depth)], stack(numbers))]
     return [stack(alike) for alike in by_direction(numbers, lambda number: told[number - 1].direction, depth)]
 

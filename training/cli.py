@@ -107,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
         "--start",
         type=Path,
         metavar="BUNDLE",
-        help="begin with the weights of this bundle, made by the same preset, instead of with random ones; patients "
-        "that taught it must not test what comes of it",
+        help="begin with the weights of this bundle instead of with random ones; it was made by the same preset "
+        "(tune of knee begins with small), and patients that taught it must not test what comes of it",
     )
     folds = _command(commands, "folds", "cross-validate by patient")
     folds.add_argument("--preset", default="small", help="recipe (default small)")
@@ -132,7 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
     evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
     evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
-    compare = _command(commands, "compare", "measure two bundles on the same cases: which is better, or is it chance?")
+    compare = _command(
+        commands, "compare", "measure two bundles on the same cases: how they differ, and whether that may be chance"
+    )
     compare.add_argument("--bundle", type=Path, required=True, help="folder of the one")
     compare.add_argument("--other", type=Path, required=True, metavar="BUNDLE", help="folder of the other")
     compare.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")

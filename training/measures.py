@@ -1,7 +1,7 @@
 """Figures with intervals, and two models side by side: each figure is a function of which cases are drawn.
 
 An evaluation tells its figures as `Measure`s. Of one model they give values with a 95 % interval; of two models, on the
-same cases, what one is better by, with the interval and the p-value of a paired bootstrap.
+same cases, the first less the second, with the interval and the p-value of a paired bootstrap.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,14 +29,18 @@ class Measure(NamedTuple):
     groups: Ints
     """`(n,)`: the patient, or block, of each case; what is drawn is whole groups."""
     draws: int = 1000
+    is_of_its_own: bool = False
+    """Whether the model's answers choose the cases (distances of what it outlined): two models have no difference."""
 
 
 Measures = Mapping[str, Measure]
 
 
-def among(chosen: Ints, statistic: Callable[[Ints], float], draws: int = 1000) -> Measure:
+def among(
+    chosen: Ints, statistic: Callable[[Ints], float], draws: int = 1000, *, is_of_its_own: bool = False
+) -> Measure:
     """A figure of some patients only, each a group of its own; the statistic is given indices into all."""
-    return Measure(lambda drawn: statistic(chosen[drawn]), np.arange(len(chosen)), draws)
+    return Measure(lambda drawn: statistic(chosen[drawn]), np.arange(len(chosen)), draws, is_of_its_own)
 
 
 def intervals(measures: Measures) -> dict[str, Cell | list[Cell]]:
@@ -48,11 +52,13 @@ def intervals(measures: Measures) -> dict[str, Cell | list[Cell]]:
     }
 
 
-def compared(folders: tuple[Path, Path], measured: Callable[[Bundle[Card]], Measures]) -> str:
+def compared(folders: tuple[Path, Path], system: str, measured: Callable[[Bundle[Card]], Measures]) -> str:
     """The table of two bundles.
 
     Parameters
     ----------
+    system
+        That both must be of, as cards say it.
     measured
         Of a bundle, on the cases that both are to be measured on.
 
@@ -60,8 +66,13 @@ def compared(folders: tuple[Path, Path], measured: Callable[[Bundle[Card]], Meas
     ------
     BundleError
         Either is none, or damaged.
+    DataFault
+        Either is of another system.
     """
     one, other = (read_bundle(folder) for folder in folders)
+    for folder, each in zip(folders, (one, other), strict=True):
+        if each.card.system != system:
+            raise DataFault(f"{folder} is a bundle of {each.card.system}, and {system} is compared. Give another.")
     names = f"{one.card.name} {one.card.version}", f"{other.card.name} {other.card.version}"
     return side_by_side(names, measured(one), measured(other))
 
@@ -81,8 +92,8 @@ def side_by_side(names: tuple[str, str], one: Measures, other: Measures) -> str:
             raise DataFault(f"{name} is of other cases for {names[0]} than for {names[1]}. Give both the same data.")
         values = _whole(mine), _whole(theirs)
         told = ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
-        if not np.isfinite(values).all():
-            rows.append((name, *told, "-", "-"))
+        if mine.is_of_its_own or not np.isfinite(values).all():
+            rows.append((name, *told, "of cases of its own" if mine.is_of_its_own else "-", "-"))
             continue
         gap, p = difference(mine.of, theirs.of, mine.groups)
         between = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"

@@ -8,7 +8,7 @@ nothing. The network begins with exactly the answers of the bundle, and can be t
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.card import Card, read_bundle
 from training.errors import RunFault
+from training.loop import CHECKPOINT
 from training.run import Told
 
 log = logging.getLogger(__name__)
@@ -73,22 +74,43 @@ class Weights:
     """The bias of a convolution whose norm was folded into it, by the name of the convolution."""
 
 
-def start_of(folder: Path | None) -> Start | None:
+def start_of(folder: Path | None, presets: Sequence[str], asked: Mapping[str, str]) -> Start | None:
     """The bundle in a folder, checked by its hashes; None of None.
+
+    Parameters
+    ----------
+    presets
+        Those whose networks are the ones to be trained.
+    asked
+        What its card must say (as `Card.contract`), or the weights would be shown what they were not made for.
 
     Raises
     ------
     BundleError
         It is none, or damaged.
+    RunFault
+        It is of another system or preset, or takes other images.
     """
     if folder is None:
         return None
-    return Start(read_bundle(folder).card, folder)
+    card = read_bundle(folder).card
+    told = card.contract("") | {"preset": str(card.training.get("preset", "none that is told"))}
+    wanted = {key: (value,) for key, value in asked.items() if key != "role"} | {"preset": tuple(presets)}
+    for key, values in wanted.items():
+        if told.get(key) not in values:
+            raise RunFault(
+                f"{folder} cannot begin this training: its {key} is {told.get(key)}, {' or '.join(values)} is needed. "
+                "Begin with a bundle that was made so, or without one."
+            )
+    return Start(card, folder)
 
 
 def claimed(start: Start | None) -> Told:
     """What the file of a run says of its start; nothing where it began with random weights."""
-    return {} if start is None else {"start": start.words, "start_kind": start.card.training_kind}
+    if start is None:
+        return {}
+    before = str(start.card.training.get("begun_with", ""))
+    return {"start": start.words, "start_kind": start.card.training_kind, "start_began": before}
 
 
 def facts_of(told: Told, kind: str) -> dict[str, str]:
@@ -101,16 +123,29 @@ def facts_of(told: Told, kind: str) -> dict[str, str]:
     """
     if "start" not in told:
         return {}
-    if told["start_kind"] != kind:
+    if told["start_kind"] == "real" and kind != "real":
         raise RunFault(
-            f"The run began with {told['start']}, trained on {told['start_kind']} images, and {kind} is to be said of "
-            "it. What began with real images is of real images: give --kind real, and begin phantoms with phantoms."
+            f"The run began with {told['start']}, trained on real images, and {kind} is to be said of it. What began "
+            "with real images is of real images: give --kind real, and begin phantoms with phantoms."
         )
-    return {"begun_with": f"the weights of {told['start']}, which its own card describes"}
+    before = f"; that began with {told['start_began']}" if told.get("start_began") else ""
+    return {"begun_with": f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
 
 
-def begin(net: nn.Module, start: Start, role: str, views: Iterable[Tensor], *, drawn: str = "\0") -> None:
-    """Give a network the weights of a bundle's, so that it answers as that one does.
+def unseen(training: Mapping[str, object]) -> str:
+    """What an evaluation may say of its cases, given the [training] part of the card."""
+    mine = "none of them trained or calibrated on"
+    return (
+        f"{mine} here; what taught the weights that it began with, only their card says"
+        if "begun_with" in training
+        else mine
+    )
+
+
+def begin(
+    net: nn.Module, start: Start | None, role: str, views: Iterable[Tensor], folder: Path, *, drawn: str = "\0"
+) -> None:
+    """Give a network the weights of a bundle's, so that it answers as that one does; without a bundle do nothing.
 
     Parameters
     ----------
@@ -118,6 +153,8 @@ def begin(net: nn.Module, start: Start, role: str, views: Iterable[Tensor], *, d
         As its recipe draws it; changed in place, and left in evaluation mode.
     views
         Batches of the network's input, as training shows them; means and variances of folded norms come from them.
+    folder
+        Of the run; where a checkpoint lies in it, the weights are in that, and nothing is done here.
     drawn
         Parameters whose names begin so may be missing in the file and stay as they were drawn (heads that only
         training looks at).
@@ -127,6 +164,8 @@ def begin(net: nn.Module, start: Start, role: str, views: Iterable[Tensor], *, d
     RunFault
         The file is of a network of other shape, or lacks a parameter.
     """
+    if start is None or (folder / CHECKPOINT).is_file():
+        return
     path = start.file(role)
     weights, state = weights_of(path), net.state_dict()
     given = {name: torch.from_numpy(value.copy()) for name, value in weights.arrays.items() if name in state}

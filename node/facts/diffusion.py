@@ -13,6 +13,7 @@ from pydicom.tag import BaseTag
 from node.facts.csa import csa_header, csa_value
 from node.facts.directions import Direction, direction_of, directionality_of
 from node.facts.frames import Frames
+from node.facts.taken import Taken, how_taken
 from node.facts.values import Reader
 
 MAX_B = 20000.0
@@ -45,6 +46,8 @@ class FrameDiffusion:
     """In which it is weighted; None of a trace, of b = 0, and where nothing says."""
     is_adc: bool = False
     is_contradictory: bool = False
+    taken: Taken = ()
+    """How it was taken otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class DiffusionFacts:
     """Two numbers for one b-value that are too far apart to be rounding."""
     is_weighted: bool = False
     """Diffusion-weighted for certain: b > 0, or an echo-planar image that says so."""
+    taken: Taken = ()
+    """How a single-frame image was taken otherwise."""
 
     @property
     def frame_b_values(self) -> tuple[float | None, ...]:
@@ -104,6 +109,7 @@ def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -
         is_mosaic=_is_mosaic(reader, image_type),
         is_contradictory=contradictory,
         is_weighted=not is_adc and (highest > 0 or (says_so and (is_epi or "DIFFUSION" in image_type))),
+        taken=() if per_frame else how_taken((reader,)),
     )
 
 
@@ -201,7 +207,7 @@ def _frame(frame: Reader, shared: Reader | None, is_epi: bool) -> FrameDiffusion
     if b_value is None and said == "NONE":
         b_value = 0.0
     said, direction = _directed("ISOTROPIC" if _TRACES.intersection(frame_type) else said, direction)
-    return FrameDiffusion(b_value, said, direction, "ADC" in frame_type, contradictory)
+    return FrameDiffusion(b_value, said, direction, "ADC" in frame_type, contradictory, how_taken(places))
 
 
 def _directed(said: str, direction: Direction | None) -> tuple[str, Direction | None]:

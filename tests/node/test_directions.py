@@ -169,12 +169,33 @@ def unsaid(images):
     return images
 
 
+def otherwise(images, **told):
+    """The second time taken in another way."""
+    for ds in images[4:]:
+        for keyword, value in told.items():
+            setattr(ds, keyword, value)
+    return images
+
+
 @pytest.mark.parametrize(
     "sent",
-    [low_again()[:-1], low_again()[1:], unsaid(low_again())],
-    ids=["one too few", "the first is missing", "the second does not say its b-value"],
+    [
+        low_again()[:-1],
+        low_again()[1:],
+        unsaid(low_again()),
+        *(
+            otherwise(low_again(), **{keyword: value})
+            for keyword, value in (
+                ("ImageType", ["ORIGINAL", "PRIMARY", "P", "NONE"]),
+                ("ComplexImageComponent", "PHASE"),
+                ("EchoTime", 120.0),
+                ("InPlanePhaseEncodingDirection", "COL"),
+            )
+        ),
+    ],
+    ids=["one too few", "the first is missing", "b is not said", "type", "component", "echo time", "phase encoding"],
 )
-def test_a_baseline_that_was_not_taken_of_all_slices_as_often_is_refused(sent):
+def test_a_baseline_that_was_not_taken_of_all_slices_as_often_and_alike_is_refused(sent):
     decision = decide(sent, high())
     assert decision.chosen is None
     assert decision.outcome is Outcome.REJECTED_GEOMETRY

@@ -1,6 +1,7 @@
 """A training that begins with a bundle begins with its answers, and says so for good."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +22,16 @@ from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served, ServeSpec
 from training.limb.recipe import RECIPES as LIMB
+from training.loop import CHECKPOINT
 from training.run import claim, run_of
 from training.spine.classifier import Classifier
 from training.spine.detector import Detector
 from training.spine.recipe import RECIPES as SPINE
-from training.start import begin, claimed, facts_of, start_of
+from training.start import Start, begin, claimed, facts_of, start_of, unseen
 from training.unet import UNet
 
 SHIPPED = cli.SHIPPED
+IMAGE = np.random.default_rng(1).random((1, 3, 48, 48), dtype=np.float32)
 LOOKS = ServeSpec(192, mirrored=True)
 """How the shipped global network of the knee is served."""
 
@@ -45,19 +48,19 @@ def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
     }
 
 
+def shipped(name: str) -> Start:
+    start = start_of(SHIPPED / name, ("small", "small-adc"), {})
+    assert start is not None
+    return start
+
+
 @pytest.mark.parametrize("which", networks())
-def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str) -> None:
+def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str, tmp_path: Path) -> None:
     torch.manual_seed(3)
     net, name, role, shape = networks()[which]
-    start = start_of(SHIPPED / name)
-    assert start is not None
-    begin(
-        net,
-        start,
-        role,
-        (torch.rand(shape) for _ in range(2)),
-        drawn="heads." if name in ("limb", "diffusion") else "\0",
-    )
+    start = shipped(name)
+    drawn = "heads." if name in ("limb", "diffusion") else "\0"
+    begin(net, start, role, (torch.rand(shape) for _ in range(2)), tmp_path, drawn=drawn)
     image = torch.rand(shape)
     with torch.no_grad():
         said = (Served(net, LOOKS).eval() if isinstance(net, SegUNet) else net)(image)
@@ -69,37 +72,64 @@ def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str) -> Non
         assert np.allclose(getattr(said, field).numpy(), wanted[field], atol=1e-3), field
 
 
-def test_norms_that_were_folded_are_measured_so_that_training_sees_what_it_would() -> None:
+def test_norms_that_were_folded_are_measured_so_that_training_sees_what_it_would(tmp_path: Path) -> None:
     """In training mode a norm takes the batch's own mean and variance: on the views that were measured they are those
     it was given, and the network says nearly the same."""
     net = UNet(LIMB["small"].net)
-    start = start_of(SHIPPED / "limb")
-    assert start is not None
     torch.manual_seed(4)
     view = torch.rand((8, 3, 96, 96))
-    begin(net, start, "net", itertools.repeat(view, 1), drawn="heads.")
+    begin(net, shipped("limb"), "net", itertools.repeat(view, 1), tmp_path, drawn="heads.")
     with torch.no_grad():
         still = net(view).mask_logits
         moving = net.train()(view).mask_logits
     assert float((still - moving).abs().mean()) < 0.01 * float(still.abs().mean())
 
 
-def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_size() -> None:
-    limb, diffusion = start_of(SHIPPED / "limb"), start_of(SHIPPED / "diffusion")
-    assert limb is not None
-    assert diffusion is not None
+def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_size(tmp_path: Path) -> None:
+    limb, diffusion = shipped("limb"), shipped("diffusion")
     with pytest.raises(
         RunFault, match=r"encoder\.0\.convs\.0\.0\.weight is \(24, 36, 3, 3\) there and \(24, 12, 3, 3\)"
     ):
-        begin(UNet(LIMB["small"].net), diffusion, "net", [], drawn="heads.")
+        begin(UNet(LIMB["small"].net), diffusion, "net", [], tmp_path, drawn="heads.")
     with pytest.raises(RunFault, match="Begin with"):
-        begin(DeepLab(HAND["small"].net), limb, "net", [])
+        begin(DeepLab(HAND["small"].net), limb, "net", [], tmp_path)
     with pytest.raises(RunFault, match="holds no network global"):
-        begin(SegUNet(KNEE["small"].net), limb, "global", [])
+        begin(SegUNet(KNEE["small"].net), limb, "global", [], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("system", "preset", "bundle", "reason"),
+    [
+        ("limb", "small", "diffusion-adc", "its system is diffusion-unet, limb-unet is needed"),
+        ("diffusion", "small-adc", "limb", "its system is limb-unet, diffusion-unet is needed"),
+        ("diffusion", "small-dwi", "diffusion-adc", "its channels is adc, high is needed"),
+        ("diffusion", "strong", "diffusion", "its preset is small, strong is needed"),
+        ("hand", "small", "spine", "its system is spine-wff, hand-deep-ht is needed"),
+        ("spine", "strong", "spine", "is needed"),
+        ("knee", "strong", "knee", "is needed"),
+    ],
+)
+def test_a_bundle_that_takes_other_images_is_refused_before_anything_is_written(
+    system: str, preset: str, bundle: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Networks of one shape are not told apart by their weights: limb's and that of ADC maps are."""
+    out = tmp_path / "run"
+    told = ["fit", system, "--preset", preset, "--data", str(tmp_path), "--out", str(out)]
+    assert cli.main([*told, "--start", str(SHIPPED / bundle)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_where_a_run_was_interrupted_its_checkpoint_goes_on_and_not_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(b"weights")
+    net = UNet(LIMB["small"].net)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    begin(net, shipped("limb"), "net", iter(()), tmp_path, drawn="heads.")
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_a_run_belongs_to_its_start(tmp_path: Path) -> None:
-    start = start_of(SHIPPED / "limb")
+    start = shipped("limb")
     claim(tmp_path, TINY, None, claimed(start))
     claim(tmp_path, TINY, None, claimed(start))
     assert str(run_of(tmp_path)["start"]).startswith(f"limb {read_bundle(SHIPPED / 'limb').card.version} (net ")
@@ -108,11 +138,20 @@ def test_a_run_belongs_to_its_start(tmp_path: Path) -> None:
 
 
 def test_what_began_with_real_images_is_never_called_phantom(tmp_path: Path) -> None:
-    claim(tmp_path, TINY, None, claimed(start_of(SHIPPED / "limb")))
+    claim(tmp_path, TINY, None, claimed(shipped("limb")))
     with pytest.raises(RunFault, match="give --kind real"):
         facts_of(run_of(tmp_path), "phantom")
     assert "begun_with" in facts_of(run_of(tmp_path), "real")
     assert facts_of({"preset": "small", "recipe_sha256": "", "minutes": None}, "phantom") == {}
+
+
+def test_what_began_with_phantoms_and_learned_of_patients_is_of_patients(tmp_path: Path) -> None:
+    claim(tmp_path, TINY, None, claimed(shipped("hand")))
+    told = facts_of(run_of(tmp_path), "real")["begun_with"]
+    assert told.startswith("the weights of hand ")
+    assert "trained on phantom images" in told
+    assert "only their card says" in unseen({"begun_with": told})
+    assert unseen({}) == "none of them trained or calibrated on"
 
 
 def test_a_second_run_goes_on_from_the_bundle_of_the_first(
@@ -123,10 +162,22 @@ def test_a_second_run_goes_on_from_the_bundle_of_the_first(
     first, second, made, again = (str(tmp_path / name) for name in ("first", "second", "limb", "again"))
     assert cli.main(["fit", "limb", *data, "--out", first]) == 0
     assert cli.main(["export", "limb", *data, "--run", first, "--bundle", made, "--kind", "phantom"]) == 0
-    assert cli.main(["fit", "limb", *data, "--out", second, "--start", made, "--minutes", "0.01"]) == 0
+    slow = replace(TINY, plan=replace(TINY.plan, steps=1, rate=1e-9))
+    monkeypatch.setitem(LIMB, "small", slow)
+    assert cli.main(["fit", "limb", *data, "--out", second, "--start", made]) == 0
     assert cli.main(["export", "limb", *data, "--run", second, "--bundle", again, "--kind", "phantom"]) == 0
+    answers = [
+        onnxruntime.InferenceSession(Path(each) / "net.onnx").run(["mask_logits"], {"image": IMAGE})[0]
+        for each in (made, again)
+    ]
+    alike = float(np.corrcoef(answers[0].ravel(), answers[1].ravel())[0, 1])
+    assert alike > 0.99, "a step that moves no weights, only the running means of norms, leaves what it began with"
     training = read_bundle(Path(again)).card.training
     assert str(training["begun_with"]).startswith("the weights of limb 0.0.1 (net ")
-    assert str(training["command"]).endswith("--minutes 0.01 --start BUNDLE")
+    assert str(training["command"]).endswith("--start BUNDLE")
+    third, other = str(tmp_path / "third"), str(tmp_path / "other")
+    assert cli.main(["fit", "limb", *data, "--out", third, "--start", again]) == 0
+    assert cli.main(["export", "limb", *data, "--run", third, "--bundle", other, "--kind", "phantom"]) == 0
+    assert str(read_bundle(Path(other)).card.training["begun_with"]).count("the weights of limb 0.0.1") == 2
     assert cli.main(["fit", "limb", *data, "--out", str(tmp_path / "x"), "--start", str(tmp_path / "set")]) == 2
     assert "osteon-train:" in capsys.readouterr().err

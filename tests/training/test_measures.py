@@ -40,7 +40,7 @@ def test_a_model_that_is_better_everywhere_is_better_beyond_chance_and_the_same_
     good, poor = {"dice": mean_of([0.9] * 6)}, {"dice": mean_of([0.4] * 6)}
     head, line, note = side_by_side(("new", "old"), good, poor).splitlines()
     assert head.split() == ["figure", "new", "old", "difference", "(95", "%)", "p"]
-    assert line.split() == ["dice", "0.900", "0.400", "+0.500", "(+0.500", "to", "+0.500)", "0.001", "*"]
+    assert line.split() == ["dice", "0.900", "0.400", "+0.500", "(+0.500", "to", "+0.500)", "0.031", "*"], "six coins"
     assert "chance" in note
     same = side_by_side(("new", "old"), good, good).splitlines()[1]
     assert same.split()[3:] == ["+0.000", "(+0.000", "to", "+0.000)", "1.000"]
@@ -84,3 +84,18 @@ def test_two_bundles_are_compared_by_one_command(
     assert "hd95_mm_median_of_outlined" in lines
     assert read_bundle(tmp_path / "one").card.measured == {}, "a comparison writes nothing"
     assert cli.main([*told[:-1], str(tmp_path / "set")]) == 2
+    capsys.readouterr()
+    assert cli.main([*told[:-1], str(cli.SHIPPED / "diffusion")]) == 2
+    assert "is a bundle of diffusion-unet, and limb-unet is compared" in capsys.readouterr().err
+
+
+def test_of_few_patients_nothing_is_beyond_chance() -> None:
+    few = np.arange(4)
+    better = {"dice": mean_of([0.5] * 4, few)}, {"dice": mean_of([0.4] * 4, few)}
+    assert side_by_side(("new", "old"), *better).splitlines()[1].endswith("0.125")
+
+
+def test_a_figure_of_what_each_outlined_has_no_difference() -> None:
+    of_its_own = mean_of([3.0] * 6)._replace(is_of_its_own=True)
+    line = side_by_side(("new", "old"), {"hd95": of_its_own}, {"hd95": of_its_own}).splitlines()[1]
+    assert line.split() == ["hd95", "3.000", "3.000", "of", "cases", "of", "its", "own", "-"]

@@ -198,7 +198,7 @@ def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
 def _tried(looked: Sequence[Looked], card: HandCard, region: float) -> Tried:
     """What comes of one threshold of a region."""
     card = replace(card, thresholds=replace(card.thresholds, region=region))
-    patients = judge(looked, card)
+    patients = judge(looked, card, measures_distance=False)
     overlaps = [each.overlap for patient in patients for each in patient.series]
     done = replace(card, calibration=study_calibration(patients, card))
     errors = tuple(round(study_error(patients, each), 4) for each in (card, done))

@@ -12,7 +12,7 @@ import torch
 
 from models.card import Bundle, Card, read_bundle
 from models.hand import HandModel, load
-from models.hand_card import CLASSES, HandCard
+from models.hand_card import CLASSES, ROLE, SYSTEM, HandCard
 from models.session import Device, SessionOptions
 from training import sources
 from training.archive.folder import holds_dicom
@@ -29,7 +29,7 @@ from training.measures import Measures, compared
 from training.patients import Parts
 from training.report import Told, publish
 from training.run import options_of, run_of
-from training.start import facts_of, start_of
+from training.start import facts_of, start_of, unseen
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ SOURCES = (
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    net = fit.train(patients(args.data), RECIPES[args.preset], args.out, args.minutes, start_of(args.start))
+    recipe = RECIPES[args.preset]
+    start = start_of(args.start, (recipe.name,), bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(ROLE))
+    net = fit.train(patients(args.data), recipe, args.out, args.minutes, start)
     return (
         f"Trained a network of {parameters(net)} parameters into {args.out}. "
         f"Next: osteon-train export hand --run {args.out} --data {args.data} --bundle BUNDLE --kind real|phantom"
@@ -158,7 +160,7 @@ def measure(
     looked = evaluate.look(model, cases)
     judged = evaluate.judge(looked, model.card)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
         "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, judged, model.card),
@@ -175,7 +177,7 @@ def run_compare(args: argparse.Namespace) -> str:
         model = _open(sound, args.threads)
         return evaluate.measures(evaluate.judge(evaluate.look(model, cases), model.card))
 
-    return compared((args.bundle, args.other), measured)
+    return compared((args.bundle, args.other), SYSTEM, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> HandModel:

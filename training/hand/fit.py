@@ -79,8 +79,7 @@ def train_on(
         return score
 
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    if start is not None:
-        begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)))
+    begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)), folder)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, DeepLab)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

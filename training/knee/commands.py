@@ -10,6 +10,7 @@ import torch
 
 from models.card import Bundle, Card, KneeCard, of_kind, read_bundle
 from models.knee import load
+from models.knee_card import SYSTEM
 from models.metrics import roc_auc
 from models.session import Device, SessionOptions
 from training.errors import RunFault
@@ -27,7 +28,7 @@ from training.measures import Measures, compared
 from training.report import publish
 from training.run import options_of, run_of
 from training.split import BLOCK, EDGE, Split
-from training.start import facts_of, start_of
+from training.start import facts_of, start_of, unseen
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -40,7 +41,9 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
-    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start_of(args.start))
+    asked = bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(fit.STAGES[0])
+    start = start_of(args.start, recipe.begins_with, asked)
+    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
         f"Trained both networks of {parameters} parameters into {args.out}. "
@@ -123,7 +126,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     indices = getattr(data.split(), args.part)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} radiographs, {args.part} blocks, none of them trained or calibrated on",
+        "on": f"{sound.card.training_kind} radiographs, {args.part} blocks, {unseen(sound.card.training)}",
         "command": f"osteon-train evaluate knee --bundle BUNDLE --data DIR --part {args.part} --write",
         "interval": "95 %, bootstrap over blocks: [value, low, high]",
         **evaluate.figures(cases, sound.card.thresholds.tumour),
@@ -146,7 +149,7 @@ def run_compare(args: argparse.Namespace) -> str:
         cases = evaluate.examine([knee], data, args.data, indices)[0]
         return evaluate.measures(cases, sound.card.thresholds.tumour)
 
-    return compared((args.bundle, args.other), measured)
+    return compared((args.bundle, args.other), SYSTEM, measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:

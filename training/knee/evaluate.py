@@ -144,7 +144,9 @@ def measures(cases: Sequence[Case], tumour: float) -> Measures:
         "dice_mean": of(lambda i: _mean(overlap[among(i, is_tumour)])),
         "dice_median": of(lambda i: _median(overlap[among(i, is_tumour)])),
         "dice_pooled": of(lambda i: _pooled(pixels[i])),
-        "hd95_px_median_of_outlined": of(lambda i: _median(distance[i][np.isfinite(distance[i])])),
+        "hd95_px_median_of_outlined": of(lambda i: _median(distance[i][np.isfinite(distance[i])]))._replace(
+            is_of_its_own=True
+        ),
         "iou_mean": of(lambda i: _mean(union[among(i, is_tumour)])),
         "tumours_found": of(lambda i: _mean(overlap[among(i, is_tumour)] > FOUND)),
         "normals_with_a_region": of(lambda i: _mean(outlined[among(i, ~is_tumour)])),

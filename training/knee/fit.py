@@ -118,7 +118,7 @@ def _stage(
         return score
 
     if isinstance(start, Start):
-        begin(net, start, STAGES[0], (drawer(step, 0.0).images for step in range(VIEWS)))
+        begin(net, start, STAGES[0], (drawer(step, 0.0).images for step in range(VIEWS)), folder)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, SegUNet)  # what went in is what is averaged
     return averaged

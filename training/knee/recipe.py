@@ -39,6 +39,11 @@ class Recipe:
     patch_share: float
     """The patch model's share of a budget in minutes."""
 
+    @property
+    def begins_with(self) -> tuple[str, ...]:
+        """The presets whose bundles a training may begin with."""
+        return (SMALL.name, TUNE.name) if self.net == SMALL.net else (self.name,)
+
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of."""
         return digest_of(self)

@@ -11,6 +11,7 @@ import torch
 
 from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
+from models.spine_card import SYSTEM
 from models.spine_input import fitted, largest
 from models.spine_study import Spine, load
 from training import sources
@@ -27,7 +28,7 @@ from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
 from training.spine.report import told_of
 from training.spine.serving import learned
-from training.start import facts_of, start_of
+from training.start import facts_of, start_of, unseen
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -52,7 +53,8 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
-    nets = fit.train(patients(args.data), recipe, args.out, args.minutes, start_of(args.start))
+    start = start_of(args.start, (recipe.name,), {"system": SYSTEM, "size": "x".join(map(str, recipe.detector.size))})
+    nets = fit.train(patients(args.data), recipe, args.out, args.minutes, start)
     parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]
     return (
         f"Trained a detector of {parameters[0]} and a classifier of {parameters[1]} parameters into {args.out}. "
@@ -160,7 +162,7 @@ def measure(
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     said = evaluate.judge(spine.nets, looked, spine.card.rules)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
         "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, said, spine.card.rules),
@@ -178,7 +180,7 @@ def run_compare(args: argparse.Namespace) -> str:
         looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
         return evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
 
-    return compared((args.bundle, args.other), measured)
+    return compared((args.bundle, args.other), SYSTEM, measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:

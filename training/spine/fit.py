@@ -134,8 +134,7 @@ def _detector(parts: Parts[Case], recipe: Recipe, plan: Plan, folder: Path, star
 
     part = recipe.detector_batches.window or recipe.detector.size
     net = Detector(replace(recipe.detector, size=part))
-    if start is not None:
-        begin(net, start, STAGES[0], (drawer(step, 0.0).image for step in range(VIEWS)))
+    begin(net, start, STAGES[0], (drawer(step, 0.0).image for step in range(VIEWS)), folder)
     return _whole(fit(net, drawer, loss_of, plan, folder, observe=observe), recipe)
 
 
@@ -164,8 +163,7 @@ def _classifier(parts: Parts[Case], recipe: Recipe, plan: Plan, folder: Path, st
         return score
 
     net = Classifier(recipe.classifier)
-    if start is not None:
-        begin(net, start, STAGES[1], (drawer(step, 0.0).image for step in range(VIEWS)))
+    begin(net, start, STAGES[1], (drawer(step, 0.0).image for step in range(VIEWS)), folder)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, Classifier)  # what went in is what is averaged
     return averaged

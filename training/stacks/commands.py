@@ -12,7 +12,7 @@ import torch
 from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.stack import StackModel, load
-from models.stack_card import StackCard
+from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, compared
@@ -24,7 +24,7 @@ from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
-from training.start import facts_of, start_of
+from training.start import facts_of, start_of, unseen
 
 FOLDS = 5
 Command = Callable[[argparse.Namespace], str]
@@ -45,8 +45,9 @@ def commands_of(system: System) -> Mapping[str, Command]:
 def run_fit(system: System, args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    start = start_of(args.start)
-    net = fit.train(system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes, start)
+    recipe = system.recipes[args.preset]
+    start = start_of(args.start, (recipe.name,), recipe_card(system, recipe).contract(ROLE))
+    net = fit.train(system, system.read(args.data), recipe, args.out, args.minutes, start)
     return (
         f"Trained a network of {_parameters(net)} parameters into {args.out}. "
         f"Next: osteon-train export {system.name} --run {args.out} --data {args.data} --bundle BUNDLE "
@@ -147,7 +148,7 @@ def measure(
     said = evaluate.judge(model, seen)
     sample = evaluate.sampled(seen)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, none of them trained or calibrated on",
+        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
         "command": f"osteon-train evaluate {system.name} --bundle BUNDLE --data DIR --part {part} --write",
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(said, sample),
@@ -164,7 +165,7 @@ def run_compare(system: System, args: argparse.Namespace) -> str:
         model = _open(sound, args.threads)
         return evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
 
-    return compared((args.bundle, args.other), measured)
+    return compared((args.bundle, args.other), system.system, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> StackModel:

@@ -193,8 +193,10 @@ def measures(said: Sequence[Judged]) -> Measures:
     ill = np.flatnonzero([each.tumours > 0 for each in said])
     well = np.flatnonzero([each.tumours == 0 for each in said])
 
-    def of(statistic: Callable[[Sequence[Judged]], float], whom: Ints) -> Measure:
-        return among(whom, lambda chosen: statistic([said[place] for place in chosen]), DRAWS)
+    def of(statistic: Callable[[Sequence[Judged]], float], whom: Ints, *, is_of_its_own: bool = False) -> Measure:
+        return among(
+            whom, lambda chosen: statistic([said[place] for place in chosen]), DRAWS, is_of_its_own=is_of_its_own
+        )
 
     everyone = np.arange(len(said))
     made = {
@@ -203,7 +205,9 @@ def measures(said: Sequence[Judged]) -> Measures:
         "dice_mean_per_image": of(lambda some: _mean(image_dices(some)), ill),
         "dice_median_per_image": of(lambda some: _median(image_dices(some)), ill),
         "dice_pooled": of(lambda some: pooled_dice(np.concatenate([each.pixels for each in some])), everyone),
-        "hd95_mm_median_of_outlined": of(lambda some: _nanmedian([each.hd95_mm for each in some]), ill),
+        "hd95_mm_median_of_outlined": of(
+            lambda some: _nanmedian([each.hd95_mm for each in some]), ill, is_of_its_own=True
+        ),
         "images_missed": of(lambda some: _mean([one < MISSED for one in image_dices(some)]), ill),
         "empty_images_with_a_region": of(_falsely_outlined, everyone),
         "tumours_met": of(lambda some: _share([each.met for each in some], [each.tumours for each in some]), ill),
@@ -213,7 +217,7 @@ def measures(said: Sequence[Judged]) -> Measures:
     }
     if any(each.adc_errors for each in said):
         made["adc_error_mean_1e-3_mm2_s"] = of(
-            lambda some: _mean([abs(error) for each in some for error in each.adc_errors]), ill
+            lambda some: _mean([abs(error) for each in some for error in each.adc_errors]), ill, is_of_its_own=True
         )
     if len(well):
         made["patients_without_a_tumour_and_without_a_region"] = of(

@@ -92,8 +92,7 @@ def train_on(
         log.info("Step %d, %.0f %%: validation Dice %s.", step, 100 * share, ", ".join(f"{one:.3f}" for one in each))
         return float(np.mean([one for one in each if not np.isnan(one)] or [0.0]))
 
-    if start is not None:
-        begin(net, start, ROLE, (drawer(step, 0.0).images for step in range(VIEWS)), drawn="heads.")
+    begin(net, start, ROLE, (drawer(step, 0.0).images for step in range(VIEWS)), folder, drawn="heads.")
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, UNet)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)
