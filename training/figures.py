@@ -117,7 +117,8 @@ def _figure(value: Scalar | list[Scalar] | None, measure: Measure) -> str:
         return "not measured"
     point, *interval = (float(each) for each in numbers if each is not None)
     falls_short = point > measure.asked if measure.is_at_most else point < measure.asked
-    told = f"**{point:.2f}**" if falls_short else f"{point:.2f}"
+    digits = 3 if falls_short and f"{point:.2f}" == f"{measure.asked:.2f}" else 2
+    told = f"**{point:.{digits}f}**" if falls_short else f"{point:.2f}"
     return f"{told} ({interval[0]:.2f}-{interval[1]:.2f})" if len(interval) == 2 else told
 
 

@@ -32,8 +32,6 @@ from training.unet import UNet
 
 SHIPPED = cli.SHIPPED
 IMAGE = np.random.default_rng(1).random((1, 3, 48, 48), dtype=np.float32)
-LOOKS = ServeSpec(192, mirrored=True)
-"""How the shipped global network of the knee is served."""
 
 
 def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
@@ -48,8 +46,16 @@ def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
     }
 
 
+def _looks(start: Start) -> ServeSpec:
+    """How the global network of a knee is served."""
+    sides, mirrored = start.card.training["looks_at_px"], start.card.training["mirrored"]
+    assert isinstance(sides, list)
+    assert isinstance(mirrored, list)
+    return ServeSpec(int(sides[0]), mirrored=bool(mirrored[0]))
+
+
 def shipped(name: str) -> Start:
-    start = start_of(SHIPPED / name, ("small", "small-adc"), {})
+    start = start_of(SHIPPED / name, ("small", "small-adc", "tune"), {})
     assert start is not None
     return start
 
@@ -63,7 +69,7 @@ def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str, tmp_pa
     begin(net, start, role, (torch.rand(shape) for _ in range(2)), tmp_path, drawn=drawn)
     image = torch.rand(shape)
     with torch.no_grad():
-        said = (Served(net, LOOKS).eval() if isinstance(net, SegUNet) else net)(image)
+        said = (Served(net, _looks(start)).eval() if isinstance(net, SegUNet) else net)(image)
     file = onnxruntime.InferenceSession(start.file(role))
     wanted = dict(
         zip([each.name for each in file.get_outputs()], file.run(None, {"image": image.numpy()}), strict=True)
