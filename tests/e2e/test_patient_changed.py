@@ -41,7 +41,7 @@ def test_results_of_a_patient_who_was_changed_in_the_pacs_wait_for_a_person(
         adding = ["peers", "add", "archive", "--ae", "ARCHIVE", "--host", HOST, "--port", pacs.port, *web]
         node.run(*adding, "--results", "all", "--may-find", "--confirm", "none")
         node.start()
-        path = radiographs.saved(radiographs.radiograph(radiographs.phantom_pixels(0)), tmp_path / "phantom.dcm")
+        path = radiographs.saved(radiographs.radiograph(radiographs.phantom_pixels()), tmp_path / "phantom.dcm")
         image = pydicom.dcmread(path, stop_before_pixels=True)
         uid = str(image.StudyInstanceUID)
         dcmtk.dcmsend_files(pacs.port, [path], calling="CAMERA", to="ARCHIVE")

@@ -63,7 +63,7 @@ def sent(new_node: Callable[..., Node], archive: Orthanc, files: Path) -> Sent:
     node.run("peers", "add", "camera", "--ae", "CAMERA", "--host", HOST, "--port", 104, "--may-send")
     _point(node, f"http://{HOST}:{free_port()}/dicom-web")
     node.start()
-    path = radiographs.saved(radiographs.radiograph(radiographs.phantom_pixels(0)), files / "phantom.dcm")
+    path = radiographs.saved(radiographs.radiograph(radiographs.phantom_pixels()), files / "phantom.dcm")
     dcmtk.dcmsend_files(node.port, [path], calling="CAMERA", to=node.ae_title)
     uid = str(pydicom.dcmread(path, stop_before_pixels=True).StudyInstanceUID)
     node.wait(uid, 90, ("sending",))

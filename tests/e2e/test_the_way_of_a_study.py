@@ -65,7 +65,7 @@ def answered(hospital: Hospital, files: Path) -> list[Answered]:
 def _sources(files: Path) -> dict[str, Path]:
     if not radiographs.BTXRD.is_dir():
         print("the real radiographs are absent: phantoms are sent instead")
-        made = {f"phantom-{seed}": radiographs.phantom_pixels(seed) for seed in (0, 7)}
+        made = {f"phantom-{seed}": radiographs.phantom_pixels(seed) for seed in (radiographs.FOUND, 7)}
     else:
         names = [*radiographs.real_names("malignant", TUMOURS), *radiographs.real_names("normal", 1)]
         made = {name: radiographs.real_pixels(name) for name in names}
