@@ -48,15 +48,24 @@ def real_names(answer: str, count: int) -> list[str]:
     return [row["image_id"] for row in sorted(rows, key=lambda row: -int(row["mask_px"]))[:count]]
 
 
-def any_pixels(rows: int, columns: int) -> Pixels:
-    """A radiograph with a tumour: the real one with the largest mask where there is one, else a phantom."""
+def any_pixels(rows: int, columns: int, made: int | None = None) -> Pixels:
+    """A radiograph with a tumour: the real one with the largest mask where there is one, else a phantom.
+
+    Parameters
+    ----------
+    made
+        The seed of the phantom; FOUND if not given.
+    """
     if BTXRD.is_dir():
         return real_pixels(real_names("malignant", 1)[0], rows, columns)
-    return phantom_pixels(rows=rows, columns=columns)
+    return phantom_pixels(FOUND if made is None else made, rows, columns)
 
 
 FOUND = 1
 """A made radiograph in which the shipped model finds the tumour, at 640 x 512 pixels and at 1024 x 848."""
+
+SURE = 11
+"""A made radiograph of which the shipped model is sure at 640 x 512 pixels: its answer has a probability."""
 
 
 @functools.cache
