@@ -41,12 +41,22 @@ def by_direction(
             groups.append((mine, [item]))
     if len(groups) < 2:
         return [list(items)]
-    return [taken for _, group in groups for taken in _by_time(group, depth)]
+    return [taken for _, group in groups for taken in by_repetition(group, depth)]
 
 
 def by_repetition(items: Sequence[T], depth: Callable[[T], float | None]) -> list[list[T]]:
-    """Images or frames of b = 0: the first of every place, then the second of every place, and so on."""
-    return _by_time(items, depth)
+    """The first image of every place, then the second of every place, and so on."""
+    depths = [depth(item) for item in items]
+    times: dict[int, int] = {}
+    before, time = -math.inf, 0
+    known = ((each, place) for place, each in enumerate(depths) if each is not None)
+    for each, place in sorted(known):
+        time = time + 1 if each - before < SAME_PLACE_MM else 0
+        times[place], before = time, each
+    groups: dict[int, list[T]] = {}
+    for place, item in enumerate(items):
+        groups.setdefault(times.get(place, 0), []).append(item)
+    return [groups[number] for number in sorted(groups)]
 
 
 def repeated(times: Sequence[Stack], undivided: Stack) -> Stack:
@@ -72,21 +82,6 @@ def joined(stacks: Iterable[Stack]) -> list[Stack]:
         else:
             sets.append([stack])
     return [*others, *(stack for one in sets for stack in _whole(one))]
-
-
-def _by_time(items: Sequence[T], depth: Callable[[T], float | None]) -> list[list[T]]:
-    """The first image of every place, then the second of every place, and so on."""
-    depths = [depth(item) for item in items]
-    times: dict[int, int] = {}
-    before, time = -math.inf, 0
-    known = ((each, place) for place, each in enumerate(depths) if each is not None)
-    for each, place in sorted(known):
-        time = time + 1 if each - before < SAME_PLACE_MM else 0
-        times[place], before = time, each
-    groups: dict[int, list[T]] = {}
-    for place, item in enumerate(items):
-        groups.setdefault(times.get(place, 0), []).append(item)
-    return [groups[number] for number in sorted(groups)]
 
 
 def _belong_together(one: Stack, other: Stack) -> bool:
