@@ -47,7 +47,7 @@ class FrameDiffusion:
     is_adc: bool = False
     is_contradictory: bool = False
     taken: Taken = ()
-    """How it was taken otherwise."""
+    """How it was taken otherwise; told of b = 0 alone, whose repetitions are averaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class DiffusionFacts:
     is_weighted: bool = False
     """Diffusion-weighted for certain: b > 0, or an echo-planar image that says so."""
     taken: Taken = ()
-    """How a single-frame image was taken otherwise."""
+    """The same of a single-frame image."""
 
     @property
     def frame_b_values(self) -> tuple[float | None, ...]:
@@ -109,7 +109,7 @@ def diffusion_facts(frames: Frames, image_type: tuple[str, ...], is_epi: bool) -
         is_mosaic=_is_mosaic(reader, image_type),
         is_contradictory=contradictory,
         is_weighted=not is_adc and (highest > 0 or (says_so and (is_epi or "DIFFUSION" in image_type))),
-        taken=() if per_frame else how_taken((reader,)),
+        taken=how_taken((reader,)) if b_value == 0.0 and not per_frame else (),
     )
 
 
@@ -207,7 +207,8 @@ def _frame(frame: Reader, shared: Reader | None, is_epi: bool) -> FrameDiffusion
     if b_value is None and said == "NONE":
         b_value = 0.0
     said, direction = _directed("ISOTROPIC" if _TRACES.intersection(frame_type) else said, direction)
-    return FrameDiffusion(b_value, said, direction, "ADC" in frame_type, contradictory, how_taken(places))
+    taken = how_taken(places) if b_value == 0.0 else ()
+    return FrameDiffusion(b_value, said, direction, "ADC" in frame_type, contradictory, taken)
 
 
 def _directed(said: str, direction: Direction | None) -> tuple[str, Direction | None]:
