@@ -8,6 +8,7 @@ batch norm sees a share. Only the first process looks at validation data and wri
 import copy
 import dataclasses
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 T = TypeVar("T")
+
+BETWEEN_PARTINGS_S = 0.1
 
 AMP = torch.bfloat16
 """On a GPU, products are computed in it; weights, losses and the averages stay in single precision."""
@@ -94,9 +97,14 @@ def is_first() -> bool:
 
 
 def leave() -> None:
-    """Wait for the others, and part."""
+    """Wait for the others, and part, one after another.
+
+    A gloo process that closes its sockets while it reads of a neighbour's end may abort (pytorch/gloo issue 514: the
+    thread that reads asks for the name of a socket that is gone). So no two of them close at once.
+    """
     if dist.is_initialized():
         dist.barrier()
+        time.sleep(BETWEEN_PARTINGS_S * dist.get_rank())
         dist.destroy_process_group()
 
 
