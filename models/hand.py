@@ -2,8 +2,9 @@
 
 The network gives every pixel one of six classes. Their probabilities come back to the source grid; what is any tumour
 is cut into bodies in space, and each body has the kinds that its voxels say on average. A study has several series of
-one hand. Each is answered on its own grid, and where the card asks for it the network sees the others beside it; what
-they say together is for models/hand_findings.py.
+one hand. Each is answered on its own grid; where the card asks for it the network sees the others beside it, and what
+they say of the same place is one answer (models/hand_fusion.py). What they say of the study is for
+models/hand_findings.py.
 
 Legend: volumes `(slices, rows, columns)`; logits and probabilities have the classes in front.
 """
@@ -29,6 +30,7 @@ from models.hand_findings import (
     study_notes,
     sure_kind,
 )
+from models.hand_fusion import Network, together
 from models.hand_input import Stack, prepared, with_neighbours
 from models.masses import Mass
 from models.nonsense import refuse_constant, refuse_stuck
@@ -55,16 +57,6 @@ class Series:
         """As the preparation takes it."""
         grid = self.volume.grid
         return Stack(self.volume.voxels, (grid.spacing[1], grid.spacing[2]), self.role, grid, self.frame)
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What the network says of one series."""
-
-    way: Plan
-    logits: Float
-    """Of every pixel of its grid, `(classes, slices, rows, columns)`."""
-    strangeness: float
 
 
 class HandModel:
@@ -102,7 +94,7 @@ class HandModel:
         """
         if not series:
             raise ValueError("a study without series has no answer")
-        timings = {"inference": 0.0, "postprocess": 0.0}
+        timings: dict[str, float] = {}
         answers = self._answers(series, timings, with_maps)
         sources = tuple(source(each.volume, answer, self.card) for each, answer in zip(series, answers, strict=True))
         strange = [answer.is_strange(self.card) for answer in answers]
@@ -136,17 +128,22 @@ class HandModel:
             refuse_constant(logits, channels[: self.card.preprocess.own], f"{self.card.name} {self.card.version}")
             yield Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
+    def together(self, stacks: Sequence[Stack], said: Sequence[Network]) -> list[Network]:
+        """What each series says, with what the others say of the same places."""
+        return together(stacks, said, self.card.calibration.fusion, self.card.thresholds.unlike)
+
     def _answers(self, series: Sequence[Series], timings: dict[str, float], with_maps: bool) -> list[SeriesAnswer]:
-        made, mark = [], time.perf_counter()
-        for each, said in zip(series, self.look([one.stack for one in series]), strict=True):
+        made, marks = [], [time.perf_counter()]
+        stacks = [each.stack for each in series]
+        looked = list(self.look(stacks))
+        marks.append(time.perf_counter())
+        for each, said in zip(series, self.together(stacks, looked), strict=True):
             probabilities = classes(said.way, said.logits, self.card.calibration)
-            timings["inference"] += time.perf_counter() - mark
-            mark = time.perf_counter()
             answer = examine(probabilities, each.volume.grid.voxel_mm3, self.card)
             tumour = probabilities.tumour if with_maps else None
             made.append(replace(answer, strangeness=said.strangeness, tumour=tumour))
-            timings["postprocess"] += time.perf_counter() - mark
-            mark = time.perf_counter()
+        marks.append(time.perf_counter())
+        timings |= dict(zip(("inference", "postprocess"), np.diff(marks).tolist(), strict=True))
         return made
 
     def _slices(self, way: Plan, channels: Float, strange: list[float]) -> Iterator[tuple[int, Float]]:

@@ -71,6 +71,9 @@ class HandCalibration(Scaling):
     background_bias: float = 0.0
     """Added to a pixel's logit of `normal` after the temperature: a training in which pixels of tumours weigh more than
     others sees too many of them."""
+    fusion: float = 0.0
+    """What another series weighs in a voxel that it shows too, where the own one weighs 1 (models/hand_fusion.py); 0:
+    each series is answered alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ class HandCard(Card):
             place.within(f"calibration.{name}", getattr(self.calibration, name), 0.01, 100.0)
         for name in ("study_bias", "background_bias"):
             place.within(f"calibration.{name}", getattr(self.calibration, name), -100.0, 100.0)
+        place.within("calibration.fusion", self.calibration.fusion, 0.0, 10.0)
         if set(self.files) != {ROLE}:
             raise place.refused("files", sorted(self.files), f"it is {ROLE}")
         if self.classes != CLASSES:

@@ -114,23 +114,23 @@ def _companion(role: str, own: _Moved, everyone: Sequence[_Moved]) -> Float:
             continue
         if own.stack.grid is None or other.stack.grid is None:
             continue
-        matrix, offset = _between(own.way, own.stack.grid, other.way, other.stack.grid)
-        for values, sum_ in ((other.values, total), (_inside(other.way, len(other.values)), shares)):
+        matrix, offset = between(own.way, own.stack.grid, other.way, other.stack.grid)
+        for values, sum_ in ((other.values, total), (shown(other.way, len(other.values)).astype(np.float32), shares)):
             sum_ += ndimage.affine_transform(
                 values, matrix, offset, output_shape=total.shape, order=1, mode="grid-constant"
             )
     return np.asarray(np.where(shares > 0.5, total / np.maximum(shares, 0.5), 0.0), dtype=np.float32)
 
 
-def _inside(way: Plan, slices: int) -> Float:
-    """1 where the padded grid of the network shows the series, 0 in its padding."""
+def shown(way: Plan, slices: int) -> npt.NDArray[np.bool_]:
+    """Where the padded grid of the network shows the series: not in its padding."""
     (top, left), (rows, columns) = way.corner, way.plane
-    shown = np.zeros((slices, *way.padded), dtype=np.float32)
-    shown[:, top : top + rows, left : left + columns] = 1.0
-    return shown
+    inside = np.zeros((slices, *way.padded), dtype=np.bool_)
+    inside[:, top : top + rows, left : left + columns] = True
+    return inside
 
 
-def _between(way: Plan, grid: Grid, other_way: Plan, other: Grid) -> tuple[Matrix, Matrix]:
+def between(way: Plan, grid: Grid, other_way: Plan, other: Grid) -> tuple[Matrix, Matrix]:
     """The linear map from voxels of one network's grid to those of another's, `matrix @ index + offset`."""
     scale, shift = _to_source(way)
     back, back_shift = _to_source(other_way)

@@ -40,11 +40,22 @@ def batch_dice_ce(logits: Tensor, mask: Tensor) -> Tensor:
     return soft_dice(flat, wanted) + F.binary_cross_entropy_with_logits(logits, mask)
 
 
-def deep(levels: Sequence[Tensor], mask: Tensor) -> Tensor:
-    """`batch_dice_ce` of each level, fine to coarse, weighted 1, 1/2, 1/4 and so on to a sum of 1."""
+def image_dice(logits: Tensor, mask: Tensor) -> Tensor:
+    """The mean soft Dice of the images that have a tumour, a small one as much as a large one; 0 where none has."""
+    ill = mask.flatten(1).any(dim=1)
+    if not bool(ill.any()):
+        return logits.sum() * 0.0
+    return soft_dice(torch.sigmoid(logits[ill]), mask[ill])
+
+
+def deep(levels: Sequence[Tensor], mask: Tensor, of_images: float = 0.0) -> Tensor:
+    """`batch_dice_ce` of each level, fine to coarse, weighted 1, 1/2, 1/4 and so on to a sum of 1.
+
+    `of_images` is the weight of `image_dice` beside it, at the finest level.
+    """
     weights = [0.5**place for place in range(len(levels))]
     loss = torch.zeros(())
     for weight, logits in zip(weights, levels, strict=True):
         wanted = F.adaptive_avg_pool2d(mask, (logits.shape[-2], logits.shape[-1]))
         loss = loss + weight / sum(weights) * batch_dice_ce(logits, wanted)
-    return loss
+    return loss + of_images * image_dice(levels[0], mask) if of_images else loss

@@ -19,10 +19,11 @@ from training.errors import DataFault, RunFault
 from training.limb.dataset import read
 from training.limb.recipe import PAPER, RECIPES, SMALL
 from training.limb.system import SYSTEM
-from training.losses import batch_dice_ce, deep
+from training.losses import batch_dice_ce, deep, image_dice
 from training.stacks import fit
 from training.stacks.batches import Drawer
-from training.stacks.case import prepared_case, split, stack_of
+from training.stacks.case import Prepared, prepared_case, split, stack_of
+from training.stacks.recipe import STILL
 from training.stacks.system import blank, recipe_card
 from training.unet import UNet, UNetSpec
 
@@ -78,6 +79,19 @@ def test_deep_supervision_weighs_the_finer_level_twice():
     assert float(deep((fine, coarse), mask)) == pytest.approx(float(wanted), abs=1e-6)
 
 
+def test_the_dice_of_images_counts_a_speck_as_much_as_a_mass_and_an_empty_image_not():
+    """At logits 0, with the smooth term 1: a speck 1 - (2 * 0.5 + 1) / (8 + 1 + 1) = 0.8, 8 of 16 pixels 1 - 9 / 17."""
+    masks = torch.zeros((3, 1, 4, 4))
+    masks[0, 0, 0, 0] = 1.0
+    masks[1, 0, :2] = 1.0
+    logits = torch.zeros_like(masks)
+    wanted = (0.8 + (1.0 - 9.0 / 17.0)) / 2.0
+    assert float(image_dice(logits, masks)) == pytest.approx(wanted)
+    assert float(image_dice(logits[2:], masks[2:])) == 0.0
+    plain = float(deep((logits,), masks))
+    assert float(deep((logits,), masks, 0.5)) == pytest.approx(plain + 0.5 * wanted)
+
+
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def test_every_preset_answers_on_the_grid_of_its_input(recipe):
     net = UNet(recipe.net).eval()
@@ -98,6 +112,23 @@ def test_a_batch_is_a_function_of_the_step():
     drawer = Drawer([prepared(number) for number in range(2)], TINY)
     assert torch.equal(drawer(3, 0.0).images, drawer(3, 0.9).images)
     assert not torch.equal(drawer(3, 0.0).images, drawer(4, 0.0).images)
+
+
+def test_slices_are_drawn_alike_where_the_recipe_asks_for_it():
+    """A tumour of 1 voxel in one slice, of 99 in the next: by voxel the first is seldom seen, by slice as often."""
+    mask = np.zeros((2, 16, 16), dtype=bool)
+    mask[0, 8, 8] = True
+    mask[1, 3:12, 3:14] = True
+    shown = np.stack([np.stack([np.full((16, 16), 0.2), np.full((16, 16), 0.8)])]).astype(np.float16)
+    still = replace(TINY, views=STILL, tumour_share=1.0, neighbours=0, batch=40)
+
+    def first(even_share):
+        drawer = Drawer([Prepared(shown, mask)], replace(still, even_share=even_share))
+        middles = torch.cat([drawer(step, 0.0).images.amax(dim=(1, 2, 3)) for step in range(10)])
+        return float((middles < 0.5).float().mean())
+
+    assert first(0.0) < 0.05
+    assert 0.4 < first(1.0) < 0.6
 
 
 def test_image_and_mask_are_moved_together():

@@ -39,6 +39,8 @@ def small(variant: str) -> Recipe:
         side=192,
         batch=12,
         tumour_share=0.6,
+        even_share=0.6,
+        image_dice=0.5,
     )
 
 
@@ -75,6 +77,8 @@ def paper(variant: str) -> Recipe:
         side=PAPER_SIDE,
         batch=PAPER_BATCH,
         tumour_share=0.0,
+        even_share=0.0,
+        image_dice=0.0,
     )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Chooses what the card of a hand bundle decides by, on the validation patients, through the node's own pipeline.
 
-First the pixels' logits: one temperature, and a bias of the background. Then the mask threshold with the highest IoU of
-any tumour. Then, on whole studies, temperature and bias of "there is a tumour", and the temperature of the kinds; and
-the threshold of a region, for which that is done anew: of those with nearly the highest Dice of the sequences the one
-whose studies are calibrated best.
+First, for each weight of the other series in a voxel, the pixels' logits, one temperature and a bias of the background,
+and the mask threshold; kept is the weight that has the highest IoU of any tumour. Then, on whole studies, temperature
+and bias of "there is a tumour", and the temperature of the kinds; and the threshold of a region, for which that is done
+anew: of those with nearly the highest Dice of the sequences the one whose studies are calibrated best.
 
 What is fitted has the least negative log-likelihood; what is kept, of that and of nothing at all, has the least
 calibration error. A fit follows the few answers that are surely wrong, and can be worse for all the others than none.
@@ -20,12 +20,23 @@ from models.hand_card import HandCalibration, HandCard, HandThresholds
 from models.hand_findings import conclude
 from models.metrics import expected_calibration_error
 from training.familiarity import FAMILIAR
-from training.hand.evaluate import UNCALIBRATED, Floats, Looked, Patient, contested, judge, softmax, study_probabilities
+from training.hand.evaluate import (
+    UNCALIBRATED,
+    Floats,
+    Looked,
+    Patient,
+    contested,
+    judge,
+    softmax,
+    study_probabilities,
+    together,
+)
 from training.hand.scores import Ints
 
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+FUSIONS = (0.0, 0.5, 1.0)
 REGION_THRESHOLDS = (0.3, 0.4, 0.5)
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
@@ -56,6 +67,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Pixels:
+    """What one weight of the other series gives."""
+
+    looked: list[Looked]
+    """The series of each patient together."""
+    card: HandCard
+    """Its pixels scaled, with the mask threshold that is best."""
+    overlap: float
+    """IoU of any tumour, over all voxels."""
+    errors: tuple[float, float]
+    """The calibration error of pixels before and after."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """What one threshold of a region gives."""
 
@@ -68,18 +93,28 @@ class Tried:
 
 
 def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
-    """Thresholds and calibration from what the network says of the validation patients."""
-    logits, truth = contested(looked)
-    scale = pixel_scale(logits, truth)
-    card = replace(card, calibration=replace(UNCALIBRATED, temperature=scale[0], background_bias=scale[1]))
-    card = replace(card, thresholds=replace(card.thresholds, mask=_mask_threshold(looked, card.calibration)))
-    best = best_of([_tried(looked, card, threshold) for threshold in REGION_THRESHOLDS])
-    before, now = (round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
+    """Thresholds and calibration from what the network says of the validation patients, each series alone."""
+    pixels = max((_scaled(looked, card, weight) for weight in FUSIONS), key=lambda each: each.overlap)
+    best = best_of([_tried(pixels.looked, pixels.card, threshold) for threshold in REGION_THRESHOLDS])
     thresholds, strange = best.card.thresholds, tuple[float, ...]()
     if thresholds.unlike is not None:
         strange = tuple(np.quantile([one.strangeness for one in looked], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
         thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
-    return Choice(thresholds, best.card.calibration, (before, now), best.errors, strange)
+    return Choice(thresholds, best.card.calibration, pixels.errors, best.errors, strange)
+
+
+def _scaled(looked: Sequence[Looked], card: HandCard, fusion: float) -> Pixels:
+    """What comes of one weight of the other series."""
+    card = replace(card, calibration=replace(UNCALIBRATED, fusion=fusion))
+    joined = together(looked, card)
+    logits, truth = contested(joined)
+    scale = pixel_scale(logits, truth)
+    asked = replace(card.calibration, temperature=scale[0], background_bias=scale[1])
+    threshold, overlap = _mask_threshold(joined, asked)
+    log.info("Other series weigh %.1f: IoU of any tumour %.3f.", fusion, overlap)
+    errors = tuple(round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
+    decided = replace(card, calibration=asked, thresholds=replace(card.thresholds, mask=threshold))
+    return Pixels(joined, decided, overlap, (errors[0], errors[1]))
 
 
 def pixel_scale(logits: Floats, truth: Ints) -> Scale:
@@ -183,8 +218,8 @@ def _kind_temperature(patients: Sequence[Patient]) -> float:
     return pixel_temperature(np.array([logs for logs, _ in known]), np.array([kind for _, kind in known]))
 
 
-def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
-    """The threshold with the highest IoU of any tumour over all voxels."""
+def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> tuple[float, float]:
+    """The threshold with the highest IoU of any tumour over all voxels, and that."""
     both, either = np.zeros(len(MASK_THRESHOLDS)), np.zeros(len(MASK_THRESHOLDS))
     for each in looked:
         tumour, truth = each.said(asked).tumour, each.scan.mask > 0
@@ -195,7 +230,7 @@ def _mask_threshold(looked: Sequence[Looked], asked: HandCalibration) -> float:
     scores = both / np.maximum(either, 1.0)
     for threshold, score in zip(MASK_THRESHOLDS, scores, strict=True):
         log.info("Mask threshold %.2f: IoU of any tumour %.3f.", threshold, score)
-    return MASK_THRESHOLDS[int(scores.argmax())]
+    return MASK_THRESHOLDS[int(scores.argmax())], float(scores.max())
 
 
 def _tried(looked: Sequence[Looked], card: HandCard, region: float) -> Tried:

@@ -125,8 +125,9 @@ def run_calibrate(args: argparse.Namespace) -> str:
     choice = calibrated(read_bundle(args.bundle), patients(args.data), args.threads)
     asked = choice.calibration
     return (
-        f"Mask {choice.thresholds.mask}; temperatures {asked.temperature} (bias {asked.background_bias}) of pixels, "
-        f"{asked.study_temperature} (bias {asked.study_bias}) of studies, {asked.kind_temperature} of kinds; "
+        f"Other series weigh {asked.fusion}; mask {choice.thresholds.mask}; temperatures {asked.temperature} (bias "
+        f"{asked.background_bias}) of pixels, {asked.study_temperature} (bias {asked.study_bias}) of "
+        f"studies, {asked.kind_temperature} of kinds; "
         f"calibration error of pixels {choice.pixel_ece[0]} before, {choice.pixel_ece[1]} after, of studies "
         f"{choice.study_ece[0]} before, {choice.study_ece[1]} after. "
         f"Next: osteon-train evaluate hand --bundle {args.bundle} --data {args.data} --write"
@@ -157,7 +158,7 @@ def measure(
 ) -> tuple[evaluate.Figures, Callable[[], Told]]:
     """The figures of a bundle on patients, and what a report of them would show."""
     model = _open(sound, threads)
-    looked = evaluate.look(model, cases)
+    looked = evaluate.together(evaluate.look(model, cases), model.card)
     judged = evaluate.judge(looked, model.card)
     measured: evaluate.Figures = {
         "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
@@ -175,7 +176,8 @@ def run_compare(args: argparse.Namespace) -> str:
 
     def measured(sound: Bundle[Card]) -> Measures:
         model = _open(sound, args.threads)
-        return evaluate.measures(evaluate.judge(evaluate.look(model, cases), model.card))
+        looked = evaluate.together(evaluate.look(model, cases), model.card)
+        return evaluate.measures(evaluate.judge(looked, model.card))
 
     return compared((args.bundle, args.other), SYSTEM, measured)
 

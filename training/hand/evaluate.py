@@ -16,6 +16,8 @@ import numpy.typing as npt
 from models.hand import Classes, HandModel, classes, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
+from models.hand_fusion import Network
+from models.hand_fusion import together as fused
 from models.hand_input import Stack
 from models.metrics import confusion, expected_calibration_error
 from models.slices import Plan
@@ -54,6 +56,11 @@ class Looked:
     def said(self, asked: HandCalibration) -> Classes:
         """The probabilities under a calibration."""
         return classes(self.way, self.logits.astype(np.float32), asked)
+
+    @property
+    def network(self) -> Network:
+        """As the node has it."""
+        return Network(self.way, self.logits.astype(np.float32), self.strangeness)
 
     @property
     def voxel_mm3(self) -> float:
@@ -96,6 +103,21 @@ def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
     return found
 
 
+def together(looked: Sequence[Looked], card: HandCard) -> list[Looked]:
+    """The same as a card has the series of each patient answer together."""
+    made: list[Looked] = []
+    for mine in _by_patient(looked):
+        joined = fused(
+            [each.scan.input for each in mine],
+            [each.network for each in mine],
+            card.calibration.fusion,
+            card.thresholds.unlike,
+        )
+        pairs = zip(mine, joined, strict=True)
+        made += [replace(each, logits=said.logits.astype(np.float16)) for each, said in pairs]
+    return made
+
+
 def strangers(model: HandModel, cases: Sequence[Case]) -> Figures:
     """The shares of sequences not assessed where they are noise, or the same sequences with grey values reversed."""
     limit = model.card.thresholds.unlike
@@ -119,12 +141,9 @@ def strangers(model: HandModel, cases: Sequence[Case]) -> Figures:
 
 
 def judge(looked: Sequence[Looked], card: HandCard, *, measures_distance: bool = True) -> list[Patient]:
-    """What a card decides of what the network said; without distances of surfaces faster."""
-    by_case: dict[str, list[Looked]] = {}
-    for each in looked:
-        by_case.setdefault(each.case.name, []).append(each)
+    """What a card decides of what the network, or the series `together`, said; without distances of surfaces faster."""
     made = []
-    for mine in by_case.values():
+    for mine in _by_patient(looked):
         series = tuple(_examined(each, card, measures_distance) for each in mine)
         made.append(Patient(mine[0].case, series, conclude([each.answer for each in series], card)))
     return made
@@ -150,6 +169,13 @@ def _examined(each: Looked, card: HandCard, measures_distance: bool) -> Examined
     spacing = each.scan.slice_mm, each.scan.spacing_mm, each.scan.spacing_mm
     distance = hausdorff95(truth > 0, outlined, spacing) if measures_distance else float("nan")
     return Examined(answer, pixels, (inside, outside), 2.0 * both / sizes if sizes else float("nan"), distance)
+
+
+def _by_patient(looked: Sequence[Looked]) -> list[list[Looked]]:
+    by_case: dict[str, list[Looked]] = {}
+    for each in looked:
+        by_case.setdefault(each.case.name, []).append(each)
+    return list(by_case.values())
 
 
 def contested(looked: Sequence[Looked]) -> tuple[Floats, Ints]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
@@ -32,7 +33,7 @@ class Drawer:
 
     def __init__(self, patients: Sequence[Prepared], recipe: Recipe) -> None:
         self._patients, self._recipe = patients, recipe
-        self._spots = [np.argwhere(patient.mask) for patient in patients]
+        self._spots = [_Spots(np.argwhere(patient.mask)) for patient in patients]
         self._canvas = max(max(patient.mask.shape[1:]) for patient in patients)
 
     def __call__(self, step: int, share: float) -> Batch:
@@ -53,8 +54,8 @@ class Drawer:
     def _place(self, who: int, rng: np.random.Generator) -> tuple[int, tuple[float, float]]:
         """A slice and the `(row, column)` its window is drawn around."""
         patient, spots = self._patients[who], self._spots[who]
-        if len(spots) and rng.random() < self._recipe.tumour_share:
-            index, row, column = spots[rng.integers(len(spots))]
+        if len(spots.places) and rng.random() < self._recipe.tumour_share:
+            index, row, column = spots.drawn(self._recipe.even_share, rng)
             return int(index), (float(row), float(column))
         slices, rows, columns = patient.mask.shape
         return int(rng.integers(slices)), (rng.uniform(0, rows), rng.uniform(0, columns))
@@ -65,6 +66,23 @@ class Drawer:
         seen = np.clip(np.arange(index - beside, index + beside + 1), 0, slices - 1)
         into[:-1, :rows, :columns] = torch.from_numpy(patient.image[:, seen].reshape(-1, rows, columns))
         into[-1, :rows, :columns] = torch.from_numpy(patient.mask[index].astype(np.float32))
+
+
+class _Spots:
+    """The voxels `(n, 3)` of a patient's tumours, slice after slice."""
+
+    def __init__(self, places: npt.NDArray[np.intp]) -> None:
+        self.places = places
+        ends = np.flatnonzero(np.diff(places[:, 0])) + 1
+        self._bounds = np.concatenate([[0], ends, [len(places)]])
+
+    def drawn(self, even_share: float, rng: np.random.Generator) -> npt.NDArray[np.intp]:
+        """One of them; with a chance of `even_share` of a slice that was drawn first."""
+        low, high = 0, len(self.places)
+        if even_share and rng.random() < even_share:
+            chosen = int(rng.integers(len(self._bounds) - 1))
+            low, high = int(self._bounds[chosen]), int(self._bounds[chosen + 1])
+        return np.asarray(self.places[int(rng.integers(low, high))])
 
 
 def moved(

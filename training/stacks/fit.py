@@ -83,7 +83,7 @@ def train_on(
 
     def loss_of(trained: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(trained, UNet)  # what went in is what is trained
-        return deep(trained.levels(batch.images), batch.masks)
+        return deep(trained.levels(batch.images), batch.masks, recipe.image_dice)
 
     def observe(average: nn.Module, step: int, share: float) -> float:
         assert isinstance(average, UNet)  # what went in is what is averaged

@@ -48,6 +48,11 @@ class Recipe:
     batch: int
     tumour_share: float
     """The share of views that are drawn around a tumour; the others lie anywhere."""
+    even_share: float = 0.0
+    """Of those, the share whose slice is drawn first, all slices with a tumour alike. For the others a voxel of a
+    tumour is drawn, which seldom lies in the first or last slice of one."""
+    image_dice: float = 0.0
+    """What the soft Dice of each image with a tumour weighs beside that of the batch, in which small ones vanish."""
 
     def digest(self) -> str:
         """SHA-256 of the values above."""
