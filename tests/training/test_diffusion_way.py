@@ -134,6 +134,7 @@ def _judged(name, pixels, **told):
     plain = {
         "answer": Answer.TUMOUR, "mask": np.zeros(0, dtype=bool), "volumes_ml": (4.0, 5.0), "tumours": 1, "met": 1,
         "chance": 0.9, "regions": 1, "false_regions": 0, "adc_errors": (0.1,), "seconds": 1.0, "hd95_mm": 3.0,
+        "pixel_mm2": 10.0,
     }  # fmt: skip
     return evaluate.Judged(name=name, pixels=pixels, **(plain | told))
 
@@ -142,7 +143,7 @@ def test_figures_by_hand():
     """Two patients with a tumour and one without: slices (10, 10, 10), (0, 10, 0), (0, 0, 5); (5, 10, 10)."""
     said = [
         _judged("a", [(10, 10, 10), (0, 10, 0), (0, 0, 5)]),
-        _judged("b", [(5, 10, 10)], adc_errors=(-0.3,), volumes_ml=(4.0, 3.0), met=0, hd95_mm=np.nan),
+        _judged("b", [(5, 10, 10)], adc_errors=(-0.3,), volumes_ml=(4.0, 3.0), met=0, hd95_mm=np.nan, pixel_mm2=9.9),
         _judged(
             "c", [(0, 0, 0)], answer=Answer.NORMAL, tumours=0, met=0, regions=0, adc_errors=(), volumes_ml=(0.0, 0.0)
         ),
@@ -151,6 +152,9 @@ def test_figures_by_hand():
     made = evaluate.figures(said, sample)
     assert made["dice_pooled"][0] == pytest.approx(2 * 15 / (30 + 25), abs=1e-4)
     assert made["dice_mean_per_image"][0] == pytest.approx((1.0 + 0.0 + 0.5) / 3, abs=1e-4)
+    assert made["dice_mean_per_image_from_100_mm2"][0] == 0.5, "b shows 99 mm2"
+    assert made["images_with_less_than_100_mm2_of_a_tumour"] == 1
+    assert made["dice_per_patient"] == [0.5, 0.571]
     assert made["dice_median_per_patient"][0] == pytest.approx((20 / 35 + 0.5) / 2, abs=1e-4)
     assert made["images_missed"][0] == pytest.approx(1 / 3, abs=1e-4)
     assert made["empty_images_with_a_region"][0] == 0.5
