@@ -156,6 +156,42 @@ def test_missing_b_values_are_told_with_those_that_are_there(copy):
         dataset.read(copy)
 
 
+def taken_again(ds, factor, number):
+    """The same image in another direction, with so many times the signal."""
+    twin = copy_of(ds)
+    twin.SOPInstanceUID = twin.file_meta.MediaStorageSOPInstanceUID = f"{ds.SOPInstanceUID}.{number}"
+    twin.PixelData = np.rint(ds.pixel_array * factor).astype(np.uint16).tobytes()
+    return twin
+
+
+def high_images(study):
+    for path in sorted(study.glob("*.dcm")):
+        ds = pydicom.dcmread(path)
+        if ds.get("DiffusionBValue") == 800.0:
+            yield path, ds
+
+
+def test_directions_without_a_trace_are_their_geometric_mean(copy):
+    """Half, once and twice the signal: the mean is the signal itself, to the rounding of stored halves."""
+    wanted = next(case for case in dataset.read(copy) if case.name == "diffusion-00020-public")
+    for path, ds in high_images(copy / "diffusion-00020-public"):
+        for number, factor in enumerate((0.5, 2.0), start=1):
+            taken_again(ds, factor, number).save_as(path.with_name(f"{path.stem}-{number}.dcm"))
+    case = next(case for case in dataset.read(copy) if case.name == "diffusion-00020-public")
+    bright = wanted.volumes["high"] > 200
+    assert np.count_nonzero(bright) > 100
+    assert case.volumes["high"][bright] == pytest.approx(wanted.volumes["high"][bright], rel=2e-3)
+    assert np.array_equal(case.volumes["low"], wanted.volumes["low"])
+    assert np.array_equal(case.lesions, wanted.lesions)
+
+
+def test_places_that_were_not_taken_equally_often_are_told(copy):
+    path, ds = next(high_images(copy / "diffusion-00020-public"))
+    taken_again(ds, 1.0, 1).save_as(path.with_name("again.dcm"))
+    with pytest.raises(DataFault, match=r"diffusion-00020-public: Of 6 places 1 were taken 2 times"):
+        dataset.read(copy)
+
+
 @pytest.mark.parametrize(
     ("keyword", "value", "words"),
     [

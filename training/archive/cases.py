@@ -14,6 +14,7 @@ from models.volume import Grid, Volume, volume
 from training.archive import rtstruct, seg
 from training.archive.b_values import b_values
 from training.archive.folder import Study, load, studies
+from training.archive.turns import together
 from training.errors import DataFault
 from training.stacks.case import Case
 
@@ -87,10 +88,13 @@ def one_series(study: Study, need: str) -> Case:
 
 
 def pair_of_b_values(study: Study, low: NeedSpec, high: NeedSpec) -> Case:
-    """A patient with two stacks of one grid, chosen by their b-values as the node chooses them."""
+    """A patient with two stacks of one grid, chosen by their b-values as the node chooses them.
+
+    Where a b-value was taken several times, in several directions or again, its stack is the average.
+    """
     images = [load(path) for paths in study.images.values() for path in paths]
     chosen = {LOW: _of_b_value(images, low), HIGH: _of_b_value(images, high)}
-    stacks = {name: volume(objects, frames) for name, (_, objects, frames) in chosen.items()}
+    stacks = {name: together(objects, frames) for name, (_, objects, frames) in chosen.items()}
     if not stacks[LOW].grid.is_that_of(stacks[HIGH].grid):
         raise DataFault("The images of the low and of the high b-value lie on different voxels.")
     labels = [load(path) for path in (*study.segmentations, *study.structures)]

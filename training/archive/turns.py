@@ -1,0 +1,69 @@
+"""Images of one b-value that were taken several times at each place, direction by direction or again: their average.
+
+The node asks which directions an image states, and refuses a set that tells nothing of the whole space
+(node/directions.py). Here somebody chose the images to train on, and what is asked is only that all places were taken
+equally often: the geometric mean over all times is then that over the directions (models/averages.py), and a trace
+among them, which is that mean already, leaves it where it is.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from models.averages import averaged
+from models.encoded import from_dataset, pixel_header
+from models.planes import Plane, planes_of
+from models.volume import VOLUME_LIMITS, Volume, volume
+from training.errors import DataFault
+
+SAME_PLACE_MM = 0.01
+
+Turn = dict[str, list[int]]
+"""Frames, from 1, by the SOP Instance UID of their object."""
+
+
+def together(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> Volume:
+    """The volume of the objects, or the average of their volumes where each place was taken several times.
+
+    Parameters
+    ----------
+    frames
+        Of each object the frames to take, from 1, by SOP Instance UID.
+
+    Raises
+    ------
+    DataFault
+        Some places were taken more often than others.
+    DecodeError, GeometryError, ImageTooLargeError
+    """
+    turns = _turns(objects, frames)
+    volumes = (volume([ds for ds in objects if str(ds.SOPInstanceUID) in turn], turn) for turn in turns)
+    return next(volumes) if len(turns) == 1 else averaged(volumes)
+
+
+def _turns(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> list[Turn]:
+    """The first image of every place, then the second of every place, and so on."""
+    planes = [plane for ds in objects for plane in _planes(ds, frames[str(ds.SOPInstanceUID)])]
+    depths = [float(plane.position @ planes[0].normal) for plane in planes]
+    turns: list[Turn] = []
+    before, turn = -np.inf, 0
+    for place in np.argsort(depths, kind="stable"):
+        plane, depth = planes[int(place)], depths[int(place)]
+        turn = turn + 1 if depth - before < SAME_PLACE_MM else 0
+        before = depth
+        if turn == len(turns):
+            turns.append({})
+        turns[turn].setdefault(plane.ref.sop_instance_uid, []).append(plane.index + 1)
+    counts = [sum(map(len, each.values())) for each in turns]
+    if len(set(counts)) > 1:
+        raise DataFault(
+            f"Of {counts[0]} places {counts[-1]} were taken {len(turns)} times, the others less often: their images "
+            "have no average. Leave as many of each place, or the trace alone."
+        )
+    return turns
+
+
+def _planes(ds: Dataset, wanted: Sequence[int]) -> list[Plane]:
+    encoded = from_dataset(ds)
+    return planes_of(encoded.header, pixel_header(encoded, VOLUME_LIMITS).frames, wanted, [])
