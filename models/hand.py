@@ -30,7 +30,7 @@ from models.hand_findings import (
     study_notes,
     sure_kind,
 )
-from models.hand_fusion import Network, together
+from models.hand_fusion import Network, joined
 from models.hand_input import Stack, prepared, with_neighbours
 from models.masses import Mass
 from models.nonsense import refuse_constant, refuse_stuck
@@ -40,6 +40,8 @@ from models.volume import Volume
 
 BATCH = 8
 """Tiles that go through the network at once."""
+DENIED = 0.8
+"""A region in which a series alone gives every voxel this probability of a tumour is told where the others deny it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +130,17 @@ class HandModel:
             refuse_constant(logits, channels[: self.card.preprocess.own], f"{self.card.name} {self.card.version}")
             yield Network(way, logits, float(np.median(strange)) if strange else 0.0)
 
-    def together(self, stacks: Sequence[Stack], said: Sequence[Network]) -> list[Network]:
-        """What each series says, with what the others say of the same places."""
-        return together(stacks, said, self.card.calibration.fusion, self.card.thresholds.unlike)
-
     def _answers(self, series: Sequence[Series], timings: dict[str, float], with_maps: bool) -> list[SeriesAnswer]:
         made, marks = [], [time.perf_counter()]
         stacks = [each.stack for each in series]
         looked = list(self.look(stacks))
         marks.append(time.perf_counter())
-        for each, said in zip(series, self.together(stacks, looked), strict=True):
+        joint = joined(stacks, looked, self.card.calibration.fusion, self.card.thresholds.unlike)
+        for each, alone, said in zip(series, looked, joint, strict=True):
             probabilities = classes(said.way, said.logits, self.card.calibration)
             answer = examine(probabilities, each.volume.grid.voxel_mm3, self.card)
+            if said is not alone:
+                answer = beside_others(answer, classes(alone.way, alone.logits, self.card.calibration), self.card)
             tumour = probabilities.tumour if with_maps else None
             made.append(replace(answer, strangeness=said.strangeness, tumour=tumour))
         marks.append(time.perf_counter())
@@ -204,7 +205,7 @@ def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
         if (chance := _mean(tumour, mass)) >= thresholds.region
     ]
     if not found:
-        return SeriesAnswer((), _most_suspicious(tumour, least))
+        return SeriesAnswer((), _most_suspicious(tumour, least), least)
     kinds = np.zeros((len(found), len(CLASSES) - 1))
     for number in range(1, len(CLASSES)):
         volume = said.of(number)
@@ -212,7 +213,29 @@ def examine(said: Classes, voxel_mm3: float, card: HandCard) -> SeriesAnswer:
     kinds = np.maximum(kinds, LEAST)
     kinds /= kinds.sum(axis=1, keepdims=True)
     bodies = tuple(Body(mass, chance, each) for (mass, chance), each in zip(found, kinds, strict=True))
-    return SeriesAnswer(bodies, max(body.chance for body in bodies))
+    return SeriesAnswer(bodies, max(body.chance for body in bodies), least)
+
+
+def beside_others(joint: SeriesAnswer, alone: Classes, card: HandCard) -> SeriesAnswer:
+    """The answer of a series with the others, and where it differs from what the series alone says. Pure.
+
+    Parameters
+    ----------
+    joint
+        Of the series with the others (models/hand_fusion.py).
+    alone
+        The probabilities of the series itself.
+    """
+    tumour = alone.tumour
+    held = np.zeros(tumour.shape, dtype=np.bool_)
+    for body in joint.bodies:
+        held[body.mass.box] |= body.mass.mask
+    surely = masses.masses(tumour >= max(DENIED, card.thresholds.mask), joint.least)
+    return replace(
+        joint,
+        lent=sum(_mean(tumour, body.mass) < card.thresholds.mask for body in joint.bodies),
+        denied=sum(not held[mass.box][mass.mask].any() for mass in surely),
+    )
 
 
 def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> HandModel:

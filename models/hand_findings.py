@@ -47,6 +47,12 @@ class SeriesAnswer:
     bodies: tuple[Body, ...]
     chance: float
     """Of its likeliest body, or of the most suspicious voxels where there is none."""
+    least: float = 1.0
+    """Voxels of the smallest body."""
+    lent: int = 0
+    """Bodies that the series alone would not show: they are there by what others show at the place."""
+    denied: int = 0
+    """Regions that the series alone surely calls a tumour, and that are none by what others show at the place."""
     strangeness: float = 0.0
     """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
     tumour: Float | None = None
@@ -91,13 +97,14 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
     bodies, grid = answer.bodies, volume.grid
     if answer.is_strange(card):
         return unassessed(volume, answer.strangeness, card.thresholds.unlike or 0.0)
-    said, sentence = _said(answer.chance, card), None
+    said, notes = _said(answer.chance, card), [*volume.notes, *_beside_others(answer)]
     if not bodies:
-        said, sentence = Answer.NORMAL, None
+        said = Answer.UNDECIDED if answer.denied else Answer.NORMAL
         if answer.chance >= card.thresholds.tumour:
             said = Answer.UNDECIDED
-            sentence = "Single voxels read as tumour, but no region of them is large enough: look at the whole series."
-    notes = [*volume.notes, *([sentence] if sentence else [])]
+            notes.append(
+                "Single voxels read as tumour, but no region of them is large enough: look at the whole series."
+            )
     if len(bodies) == MAX_MASSES:
         notes.append(f"Only the {MAX_MASSES} largest regions are listed.")
     return SourceFindings(
@@ -111,6 +118,22 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
         notes=tuple(notes),
         maps=None if answer.tumour is None else Maps(answer.tumour),
     )
+
+
+def _beside_others(answer: SeriesAnswer) -> list[str]:
+    """Where a series and the others differ."""
+    notes = []
+    if answer.lent:
+        notes.append(
+            f"{answer.lent} of its {len(answer.bodies)} outlined regions are there by what the other series show at "
+            "the place; this series alone does not show them."
+        )
+    if answer.denied:
+        notes.append(
+            f"Alone, this series shows {answer.denied} more that read as a tumour, where the other series show none: "
+            "the hand may have moved between them. Look at the whole series."
+        )
+    return notes
 
 
 def named(kinds: Vector) -> dict[str, float]:

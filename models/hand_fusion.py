@@ -1,14 +1,17 @@
 """What the series of a hand say of one place together: the mean of their logarithms of probability where they lie.
 
-Each series is cut another way: a small tumour that lies between two axial slices a sagittal one shows in its middle. So
-a voxel's answer is that of its own series and of every other that shows its place, the others brought there with the
-frame of reference that they share. (The paper answers each image alone; its authors name the other planes as what a
-reader looks at next.) Voxels that no series suspects keep the answer of their own.
+Each series is cut another way, and what crosses few slices of one crosses many of another. So a voxel's answer is that
+of its own series and of every other that shows its place, brought there by the frame of reference that they share. (The
+paper answers each image alone.) Voxels that no series suspects keep the answer of their own.
 
-Legend: logits `(classes, slices, rows, columns)` on the padded grid of the network, the background first.
+That is right as far as the hand lay still. Headers do not say whether it did, so what one series alone would have
+outlined and the others do not show is never dropped in silence: see `models.hand.beside_others`.
+
+Legend: logits `(classes, slices, rows, columns)` on the padded grid of the network, the background first; places are
+voxels of such a grid, `(3, n)`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +23,12 @@ from models.slices import Float, Plan
 
 SUSPECTED = 0.01
 """Where a series gives any tumour this probability, all are asked."""
-_OUTSIDE = np.float32(-1.0)
-_HALF_OUT = -0.5
+LEAST = 1e-3
+"""No series gives a class less in what is joined, so that none forbids what all others see."""
+
+Places = npt.NDArray[np.intp]
+Bounds = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""The first and the last voxel `(3,)` of a box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,9 @@ class Network:
     strangeness: float
 
 
-def together(
+def joined(
     stacks: Sequence[Stack], said: Sequence[Network], weight: float, unlike: float | None = None
-) -> list[Network]:
+) -> Iterator[Network]:
     """The answer of each series with what the others say of the same places.
 
     Parameters
@@ -44,21 +51,24 @@ def together(
     said
         Of each of the `stacks`.
     weight
-        Of another series in a voxel, where the own one weighs 1; with 0 each is left as it is.
+        Of another series in a voxel, where the own one weighs 1; stacks of one weighting and one grid share it. With 0
+        each is left as it is.
     unlike
         A series stranger than this has no say.
     """
     if not weight or len(said) < 2:
-        return list(said)
-    spoken = [_spoken(stack, each) for stack, each in zip(stacks, said, strict=True)]
-    heard = [unlike is None or each.strangeness <= unlike for each in said]
-    made = []
-    for place, (own, each) in enumerate(zip(spoken, said, strict=True)):
-        others = [
-            other for number, other in enumerate(spoken) if number != place and heard[number] and _is_beside(own, other)
-        ]
-        made.append(replace(each, logits=_joined(own, others, weight) if others and heard[place] else each.logits))
-    return made
+        yield from said
+        return
+    spoken = [
+        _spoken(stack, each) if unlike is None or each.strangeness <= unlike else None
+        for stack, each in zip(stacks, said, strict=True)
+    ]
+    for own, each in zip(spoken, said, strict=True):
+        if own is None:
+            yield each
+            continue
+        others = [other for other in spoken if other is not None and other is not own and _is_beside(own, other)]
+        yield replace(each, logits=_with(own, others, weight)) if others else each
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,28 +77,21 @@ class _Spoken:
 
     stack: Stack
     way: Plan
-    logs: Float
-    """Of the probability of each class."""
+    logits: Float
     tumour: Float
-    """The probability of any tumour; -1 in the padding."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """Another series seen from one's grid."""
-
-    logs: Float
-    matrix: Matrix
-    offset: Matrix
-    tumour: Float
-    """On one's grid; from -0.5 down where the other does not lie."""
+    """The probability of any tumour; 0 in the padding."""
+    shown: Bounds
+    """What is no padding."""
 
 
 def _spoken(stack: Stack, said: Network) -> _Spoken:
-    logs = said.logits - said.logits.max(axis=0)
-    logs -= np.log(np.exp(logs).sum(axis=0))
-    tumour = np.where(shown(said.way, logs.shape[1]), 1.0 - np.exp(logs[0]), _OUTSIDE)
-    return _Spoken(stack, said.way, logs, tumour.astype(np.float32))
+    logits = said.logits
+    top = logits.max(axis=0)
+    tumour = 1.0 - np.exp(logits[0] - top) / np.exp(logits - top).sum(axis=0)
+    first = np.array([0.0, *said.way.corner])
+    last = first + np.array([logits.shape[1], *said.way.plane]) - 1.0
+    inside = shown(said.way, logits.shape[1])
+    return _Spoken(stack, said.way, logits, np.where(inside, tumour, np.float32(0.0)), (first, last))
 
 
 def _is_beside(own: _Spoken, other: _Spoken) -> bool:
@@ -97,31 +100,79 @@ def _is_beside(own: _Spoken, other: _Spoken) -> bool:
     return placed and own.stack.frame == other.stack.frame
 
 
-def _joined(own: _Spoken, others: Sequence[_Spoken], weight: float) -> Float:
+def _with(own: _Spoken, others: Sequence[_Spoken], weight: float) -> Float:
     """The logits of one series with those of the others."""
-    views = [_seen_from(own, other) for other in others]
-    places = own.tumour >= SUSPECTED
-    for view in views:
-        places |= view.tumour >= SUSPECTED
-    index = np.argwhere(places)
-    total, shares = own.logs[:, places], np.ones(len(index), dtype=np.float32)
-    for view in views:
-        lies = view.tumour[places] > _HALF_OUT
-        at = view.matrix @ index[lies].T + view.offset[:, None]
-        for number, values in enumerate(view.logs):
-            there = ndimage.map_coordinates(values, at, order=1, mode="nearest")
-            total[number, lies] += np.float32(weight) * there
-        shares[lies] += np.float32(weight)
-    joined = own.logs.copy()
-    joined[:, places] = total / shares
-    return joined
+    places = _asked(own, others)
+    total = _held(own.logits[:, *places])
+    shares = np.ones(places.shape[1], dtype=np.float32)
+    for other in others:
+        vote = np.float32(weight / sum(_is_copy(other, each) for each in others))
+        at, lies = _there(own, other, places)
+        total[:, lies] += vote * _held(_sampled(other.logits, at[:, lies]))
+        shares[lies] += vote
+    together = own.logits.copy()
+    together[:, *places] = total / shares
+    return together
 
 
-def _seen_from(own: _Spoken, other: _Spoken) -> _View:
-    assert own.stack.grid is not None  # _is_beside has asked
+def _asked(own: _Spoken, others: Sequence[_Spoken]) -> Places:
+    """The places of a series that it or another one suspects."""
+    marked = own.tumour >= SUSPECTED
+    for other in others:
+        suspects = np.argwhere(other.tumour >= SUSPECTED)
+        box = _slices(*_seen_from(own, other, suspects)) if len(suspects) else None
+        if box is None or marked[box].size == 0:
+            continue
+        index = np.stack(np.meshgrid(*(np.arange(part.start, part.stop) for part in box), indexing="ij"))
+        at, lies = _there(own, other, index.reshape(3, -1))
+        near = np.rint(at).astype(np.intp)
+        marked[box] |= (lies & (other.tumour[*near] >= SUSPECTED)).reshape(marked[box].shape)
+    return np.asarray(np.stack(np.nonzero(marked)))
+
+
+def _seen_from(own: _Spoken, other: _Spoken, places: Places) -> Bounds:
+    """The box of a series that may show places `(n, 3)` of another."""
+    matrix, offset = _map(other, own)
+    low, high = places.min(axis=0) - 0.5, places.max(axis=0) + 0.5
+    corners = np.stack(np.meshgrid(*zip(low, high, strict=True), indexing="ij")).reshape(3, -1)
+    mapped = matrix @ corners + offset[:, None]
+    first, last = own.shown
+    return np.maximum(np.floor(mapped.min(axis=1)), first), np.minimum(np.ceil(mapped.max(axis=1)), last)
+
+
+def _there(own: _Spoken, other: _Spoken, places: Places) -> tuple[Matrix, npt.NDArray[np.bool_]]:
+    """Where places of one series lie in another, brought within it, and which of them do lie in it: to half a voxel."""
+    matrix, offset = _map(own, other)
+    at = matrix @ places + offset[:, None]
+    first, last = (bound[:, None] for bound in other.shown)
+    lies = ((at >= first - 0.5) & (at <= last + 0.5)).all(axis=0)
+    return np.clip(at, first, last), np.asarray(lies)
+
+
+def _map(one: _Spoken, other: _Spoken) -> tuple[Matrix, Matrix]:
+    assert one.stack.grid is not None  # _is_beside has asked
     assert other.stack.grid is not None
-    matrix, offset = between(own.way, own.stack.grid, other.way, other.stack.grid)
-    tumour: npt.NDArray[np.float32] = ndimage.affine_transform(
-        other.tumour, matrix, offset, output_shape=own.tumour.shape, order=1, mode="grid-constant", cval=_OUTSIDE
-    )
-    return _View(other.logs, matrix, offset, tumour)
+    return between(one.way, one.stack.grid, other.way, other.stack.grid)
+
+
+def _is_copy(one: _Spoken, other: _Spoken) -> bool:
+    """Whether two series (or one and itself) are the same view of the same weighting, as one that was sent twice."""
+    assert one.stack.grid is not None  # _is_beside has asked
+    assert other.stack.grid is not None
+    return one.stack.role == other.stack.role and one.stack.grid.is_that_of(other.stack.grid)
+
+
+def _sampled(logits: Float, at: Matrix) -> Float:
+    return np.stack([ndimage.map_coordinates(values, at, order=1, mode="nearest") for values in logits])
+
+
+def _held(logits: Float) -> Float:
+    """Logarithms of the probabilities `(classes, n)`, none below that of `LEAST`."""
+    logs = logits - logits.max(axis=0)
+    logs -= np.log(np.exp(logs).sum(axis=0))
+    return np.asarray(np.maximum(logs, np.float32(np.log(LEAST))))
+
+
+def _slices(first: npt.NDArray[np.float64], last: npt.NDArray[np.float64]) -> tuple[slice, slice, slice]:
+    rows = [slice(int(low), max(int(low), int(high) + 1)) for low, high in zip(first, last, strict=True)]
+    return rows[0], rows[1], rows[2]

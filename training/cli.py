@@ -119,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
     export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
     export.add_argument("--version", default="0.0.1", help="version of the bundle (default 0.0.1)")
+    export.add_argument(
+        "--start-share",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of a run that began with a bundle (--start): the share of its weights in a mean with the trained ones, "
+        "which is often better than either (0.5: half; default 0; not for spine)",
+    )
     export.add_argument("--global-side", type=int, help="size the global network looks at (default: the recipe's)")
     export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
     export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")

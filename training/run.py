@@ -1,18 +1,25 @@
 """The folder of a training run: whose it is, and the weights in it. Every system's fit keeps its run so."""
 
+import copy
 import hashlib
+import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.utils import fuse_conv_bn_eval
 
 from training.crew import is_first
 from training.errors import RunFault
 
 RUN = "run.json"
+BEGUN = "start.pt"
+"""The weights that a run began with, where a bundle gave them."""
 
 N = TypeVar("N", bound=nn.Module)
 Told = dict[str, str | float | None]
@@ -29,9 +36,16 @@ class Recipe(Protocol):
         """See `digest_of`."""
 
 
-def digest_of(recipe: Any) -> str:
-    """SHA-256 (hex) of the values of a dataclass: the same recipe, the same digest, whatever the commit."""
-    return hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True, default=str).encode()).hexdigest()
+def digest_of(recipe: Any, later: Mapping[str, object] = MappingProxyType({})) -> str:
+    """SHA-256 (hex) of the values of a dataclass: the same recipe, the same digest, whatever the commit.
+
+    Parameters
+    ----------
+    later
+        Fields that recipes did not have at first, and the values with which they are what they were.
+    """
+    values = {key: value for key, value in asdict(recipe).items() if key not in later or later[key] != value}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | None = None) -> None:
@@ -82,8 +96,17 @@ def options_of(told: Told) -> str:
     return minutes + (" --start BUNDLE" if "start" in told else "")
 
 
-def with_weights(net: N, path: Path) -> N:
+def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0.0) -> N:
     """The network with the weights of a file, ready to answer.
+
+    Parameters
+    ----------
+    begun
+        The folder that holds what the run began with.
+    share
+        Of that in a mean with the trained weights. Where one was trained on from the other, the mean is often better
+        than both (Wortsman et al. 2022, arXiv:2109.01903). Norms are folded into the convolutions before them first: a
+        mean of running variances is that of no network.
 
     Raises
     ------
@@ -92,5 +115,27 @@ def with_weights(net: N, path: Path) -> N:
     """
     if not path.is_file():
         raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
+    first = copy.deepcopy(net)
     net.load_state_dict(torch.load(path, weights_only=True))
+    if share and begun is not None:
+        if not (begun / BEGUN).is_file():
+            raise RunFault(f"{begun / BEGUN} is missing: the run began with random weights. Export it without a share.")
+        first.load_state_dict(torch.load(begun / BEGUN, weights_only=True))
+        state = _folded(first.eval()).state_dict()
+        _folded(net.eval())
+        trained = {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
+        net.load_state_dict(
+            {name: torch.lerp(value, state[name], share) for name, value in trained.items()}, strict=False
+        )
     return net.eval()
+
+
+def _folded(net: nn.Module) -> nn.Module:
+    """The network with every norm folded into the convolution before it; changed in place."""
+    for part in net.modules():
+        if not isinstance(part, nn.Sequential):
+            continue
+        for place, (conv, norm) in enumerate(itertools.pairwise(list(part))):
+            if isinstance(conv, nn.Conv2d | nn.Conv3d) and isinstance(norm, nn.BatchNorm2d | nn.BatchNorm3d):
+                part[place], part[place + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return net

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from models.card import Card, read_bundle
 from training.errors import RunFault
 from training.loop import CHECKPOINT
-from training.run import Told
+from training.run import BEGUN, Told, keep
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ def claimed(start: Start | None) -> Told:
     return {"start": start.words, "start_kind": start.card.training_kind, "start_began": before}
 
 
-def facts_of(told: Told, kind: str) -> dict[str, str]:
-    """What the card of a run must say of its start.
+def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float]:
+    """What the card of a run must say of its start, and of the share that it has in the weights.
 
     Raises
     ------
@@ -129,7 +129,8 @@ def facts_of(told: Told, kind: str) -> dict[str, str]:
             "with real images is of real images: give --kind real, and begin phantoms with phantoms."
         )
     before = f"; that began with {told['start_began']}" if told.get("start_began") else ""
-    return {"begun_with": f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
+    averaged: dict[str, str | float] = {"start_share": share} if share else {}
+    return averaged | {"begun_with": f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
 
 
 def unseen(training: Mapping[str, object]) -> str:
@@ -154,7 +155,8 @@ def begin(
     views
         Batches of the network's input, as training shows them; means and variances of folded norms come from them.
     folder
-        Of the run; where a checkpoint lies in it, the weights are in that, and nothing is done here.
+        Of the run; where a checkpoint lies in it, the weights are in that, and nothing is done here. Else they are kept
+        there too, for a mean with those that come of them (`run.with_weights`).
     drawn
         Parameters whose names begin so may be missing in the file and stay as they were drawn (heads that only
         training looks at).
@@ -182,6 +184,8 @@ def begin(
             raise RunFault(f"{path}: {name} is {sizes}. Begin with a bundle of the same preset.")
     net.load_state_dict({**state, **given})
     _measure(net, tuple(norms), views)
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(net, folder / BEGUN)
     log.info("Began with %s: %d parameters, %d drawn anew.", start.words, len(given), len(missing))
 
 

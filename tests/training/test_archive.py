@@ -185,6 +185,34 @@ def test_directions_without_a_trace_are_their_geometric_mean(copy):
     assert np.array_equal(case.lesions, wanted.lesions)
 
 
+def test_a_trace_goes_before_its_directions_and_two_series_alike_are_told(copy):
+    study = copy / "diffusion-00020-public"
+    wanted = next(case for case in dataset.read(copy) if case.name == study.name)
+    for path, ds in high_images(study):
+        for number in (1, 2, 3):
+            twin = taken_again(ds, 0.5, number)
+            twin.SeriesInstanceUID = f"{ds.SeriesInstanceUID}.9"
+            twin.save_as(path.with_name(f"{path.stem}-{number}.dcm"))
+    case = next(case for case in dataset.read(copy) if case.name == study.name)
+    assert np.array_equal(case.volumes["high"], wanted.volumes["high"])
+    for path in [*study.glob("*-2.dcm"), *study.glob("*-3.dcm")]:
+        path.unlink()
+    with pytest.raises(DataFault, match="2 series or kinds of images have this b-value .*Leave the one"):
+        dataset.read(copy)
+
+
+def test_a_map_or_a_phase_with_a_b_value_is_no_signal(copy):
+    study = copy / "diffusion-00020-public"
+    wanted = next(case for case in dataset.read(copy) if case.name == study.name)
+    for path, ds in high_images(study):
+        for number, kind in enumerate(("EADC", "P"), start=1):
+            twin = taken_again(ds, 0.5, number)
+            twin.ImageType = ["DERIVED", "PRIMARY", "DIFFUSION", kind]
+            twin.save_as(path.with_name(f"{path.stem}-{number}.dcm"))
+    case = next(case for case in dataset.read(copy) if case.name == study.name)
+    assert np.array_equal(case.volumes["high"], wanted.volumes["high"])
+
+
 def test_places_that_were_not_taken_equally_often_are_told(copy):
     path, ds = next(high_images(copy / "diffusion-00020-public"))
     taken_again(ds, 1.0, 1).save_as(path.with_name("again.dcm"))

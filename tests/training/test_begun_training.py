@@ -23,7 +23,7 @@ from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served, ServeSpec
 from training.limb.recipe import RECIPES as LIMB
 from training.loop import CHECKPOINT
-from training.run import claim, run_of
+from training.run import BEGUN, claim, run_of, with_weights
 from training.spine.classifier import Classifier
 from training.spine.detector import Detector
 from training.spine.recipe import RECIPES as SPINE
@@ -181,9 +181,39 @@ def test_a_second_run_goes_on_from_the_bundle_of_the_first(
     training = read_bundle(Path(again)).card.training
     assert str(training["begun_with"]).startswith("the weights of limb 0.0.1 (net ")
     assert str(training["command"]).endswith("--start BUNDLE")
+    halves = str(tmp_path / "halves")
+    assert (
+        cli.main(
+            ["export", "limb", *data, "--run", second, "--bundle", halves, "--kind", "phantom", "--start-share", "0.5"]
+        )
+        == 0
+    )
+    assert read_bundle(Path(halves)).card.training["start_share"] == 0.5
+    assert "start_share" not in training
     third, other = str(tmp_path / "third"), str(tmp_path / "other")
     assert cli.main(["fit", "limb", *data, "--out", third, "--start", again]) == 0
     assert cli.main(["export", "limb", *data, "--run", third, "--bundle", other, "--kind", "phantom"]) == 0
     assert str(read_bundle(Path(other)).card.training["begun_with"]).count("the weights of limb 0.0.1") == 2
     assert cli.main(["fit", "limb", *data, "--out", str(tmp_path / "x"), "--start", str(tmp_path / "set")]) == 2
     assert "osteon-train:" in capsys.readouterr().err
+
+
+def test_the_mean_of_what_a_run_began_with_and_came_to_is_by_their_shares(tmp_path: Path) -> None:
+    """Convolution 4 and norm 1 / sqrt(4), shift 1: 2 x + 1. Convolution 8, no norm to speak of: 8 x. A quarter of the
+    first and three of the second: 6.5 x + 0.25; the mean of the unfolded weights would be 7 / sqrt(1.75) of it."""
+
+    def net() -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.BatchNorm2d(1, eps=0.0))
+
+    for name, weight, variance, shift in ((BEGUN, 4.0, 4.0, 1.0), ("net.pt", 8.0, 1.0, 0.0)):
+        made = net()
+        nn.init.constant_(made[0].weight, weight)
+        nn.init.constant_(made[1].running_var, variance)
+        nn.init.constant_(made[1].bias, shift)
+        torch.save(made.state_dict(), tmp_path / name)
+    one = torch.ones((1, 1, 1, 1))
+    assert float(with_weights(net(), tmp_path / "net.pt")(one).detach()) == 8.0
+    assert float(with_weights(net(), tmp_path / "net.pt", tmp_path, 0.25)(one).detach()) == pytest.approx(6.75)
+    (tmp_path / BEGUN).unlink()
+    with pytest.raises(RunFault, match=r"start\.pt is missing: the run began with random weights"):
+        with_weights(net(), tmp_path / "net.pt", tmp_path, 0.25)

@@ -104,6 +104,12 @@ def test_every_preset_answers_on_the_grid_of_its_input(recipe):
     assert [level.shape[-1] for level in levels] == [side >> place for place in range(recipe.net.deep_levels)]
 
 
+def test_a_field_that_came_later_leaves_the_digest_of_what_shipped():
+    shipped = read_bundle(Path(__file__).resolve().parents[2] / "models" / "bundles" / "limb").card
+    assert shipped.training["recipe_sha256"] == SMALL.digest()
+    assert replace(SMALL, even_share=0.5).digest() != SMALL.digest()
+
+
 def test_the_small_preset_stays_below_three_million_parameters():
     assert sum(value.numel() for value in UNet(SMALL.net).parameters()) < 3_000_000
 

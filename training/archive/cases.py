@@ -14,10 +14,12 @@ from models.volume import Grid, Volume, volume
 from training.archive import rtstruct, seg
 from training.archive.b_values import b_values
 from training.archive.folder import Study, load, studies
-from training.archive.turns import together
+from training.archive.turns import stack_of
 from training.errors import DataFault
 from training.stacks.case import Case
 
+_NO_SIGNAL = {"ADC", "EADC", "FA", "P", "PHASE MAP"}
+"""Values of *Image Type* (0008,0008) whose images show no diffusion-weighted signal."""
 Frames = dict[str, list[int]]
 T = TypeVar("T")
 """What a system makes of a study."""
@@ -94,7 +96,7 @@ def pair_of_b_values(study: Study, low: NeedSpec, high: NeedSpec) -> Case:
     """
     images = [load(path) for paths in study.images.values() for path in paths]
     chosen = {LOW: _of_b_value(images, low), HIGH: _of_b_value(images, high)}
-    stacks = {name: together(objects, frames) for name, (_, objects, frames) in chosen.items()}
+    stacks = {name: stack_of(objects, frames) for name, (_, objects, frames) in chosen.items()}
     if not stacks[LOW].grid.is_that_of(stacks[HIGH].grid):
         raise DataFault("The images of the low and of the high b-value lie on different voxels.")
     labels = [load(path) for path in (*study.segmentations, *study.structures)]
@@ -168,5 +170,5 @@ def _of_b_value(images: Sequence[Dataset], need: NeedSpec) -> tuple[float, list[
 
 
 def _is_map(ds: Dataset) -> bool:
-    """Whether it is an ADC map, which some vendors give a b-value too."""
-    return "ADC" in [str(part) for part in ds.get("ImageType") or []]
+    """Whether it is a map of the diffusion, which some vendors give a b-value too, or a phase."""
+    return not _NO_SIGNAL.isdisjoint(str(part) for part in ds.get("ImageType") or [])

@@ -1,9 +1,9 @@
 """Images of one b-value that were taken several times at each place, direction by direction or again: their average.
 
 The node asks which directions an image states, and refuses a set that tells nothing of the whole space
-(node/directions.py). Here somebody chose the images to train on, and what is asked is only that all places were taken
-equally often: the geometric mean over all times is then that over the directions (models/averages.py), and a trace
-among them, which is that mean already, leaves it where it is.
+(node/directions.py). Here somebody chose the images to train on, and what is asked is only that images of one series
+are of one kind, and that all places were taken equally often: the geometric mean over all times is then that over the
+directions (models/averages.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,8 +23,11 @@ Turn = dict[str, list[int]]
 """Frames, from 1, by the SOP Instance UID of their object."""
 
 
-def together(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> Volume:
-    """The volume of the objects, or the average of their volumes where each place was taken several times.
+def stack_of(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> Volume:
+    """The volume of the images of one b-value; where each place was taken several times, the average of the volumes.
+
+    Of several series, or kinds of images, the one that took each place least often is meant: a trace beside its
+    directions.
 
     Parameters
     ----------
@@ -34,12 +37,32 @@ def together(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) ->
     Raises
     ------
     DataFault
-        Some places were taken more often than others.
+        Some places were taken more often than others, or several series are equally good.
     DecodeError, GeometryError, ImageTooLargeError
     """
-    turns = _turns(objects, frames)
-    volumes = (volume([ds for ds in objects if str(ds.SOPInstanceUID) in turn], turn) for turn in turns)
+    kinds: dict[tuple[str, ...], list[Dataset]] = {}
+    for ds in objects:
+        kinds.setdefault(_kind(ds), []).append(ds)
+    found = sorted(((_turns(mine, frames), mine) for mine in kinds.values()), key=lambda each: len(each[0]))
+    if len(found) > 1 and len(found[0][0]) == len(found[1][0]):
+        raise DataFault(
+            f"{len(found)} series or kinds of images have this b-value "
+            f"({'; '.join(' '.join(kind[2:]) for kind in kinds)}). Leave the one that the label was drawn on."
+        )
+    turns, mine = found[0]
+    volumes = (volume([ds for ds in mine if str(ds.SOPInstanceUID) in turn], turn) for turn in turns)
     return next(volumes) if len(turns) == 1 else averaged(volumes)
+
+
+def _kind(ds: Dataset) -> tuple[str, ...]:
+    """What images of one average have in common; the last two are words for a fault."""
+    kind = "\\".join(str(part) for part in ds.get("ImageType") or ())
+    return (
+        str(ds.get("SeriesInstanceUID", "")),
+        str(ds.get("FrameOfReferenceUID", "")),
+        f"series {ds.get('SeriesNumber') or '?'} {kind}",
+        f"TE {ds.get('EchoTime') or '?'}",
+    )
 
 
 def _turns(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> list[Turn]:

@@ -77,8 +77,6 @@ def paper(variant: str) -> Recipe:
         side=PAPER_SIDE,
         batch=PAPER_BATCH,
         tumour_share=0.0,
-        even_share=0.0,
-        image_dice=0.0,
     )  # fmt: skip
 
 

@@ -60,6 +60,10 @@ def _case(study: Study) -> Case:
 
 
 def _scan(each: Labelled, kind: int) -> Scan:
-    grid = each.stack.grid
+    grid, header = each.stack.grid, each.header
     mask = (each.lesions > 0).astype(np.uint8) * np.uint8(kind)
-    return Scan(weighting(each.header), each.plane, each.grey, mask, square_mm(grid), float(grid.spacing[0]), grid)
+    frame = str(header.get("FrameOfReferenceUID") or header.SeriesInstanceUID)
+    return Scan(
+        weighting(header), each.plane, each.grey, mask, square_mm(grid), float(grid.spacing[0]), grid,
+        f"{header.StudyInstanceUID} {frame}",
+    )  # fmt: skip

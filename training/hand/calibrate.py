@@ -1,7 +1,8 @@
 """Chooses what the card of a hand bundle decides by, on the validation patients, through the node's own pipeline.
 
-First, for each weight of the other series in a voxel, the pixels' logits, one temperature and a bias of the background,
-and the mask threshold; kept is the weight that has the highest IoU of any tumour. Then, on whole studies, temperature
+First the limit of strangeness, because a series beyond it has no say in what follows. Then, for each weight of the
+other series in a voxel, the pixels' logits, one temperature and a bias of the background, and the mask threshold; kept
+is the least weight that has nearly the highest IoU of any tumour. Then, on whole studies, temperature
 and bias of "there is a tumour", and the temperature of the kinds; and the threshold of a region, for which that is done
 anew: of those with nearly the highest Dice of the sequences the one whose studies are calibrated best.
 
@@ -41,7 +42,7 @@ REGION_THRESHOLDS = (0.3, 0.4, 0.5)
 TIMID = 1e-2
 """Keeps temperature and bias finite where a few validation patients are all told right."""
 LEVEL = 0.01
-"""Of the mean Dice of sequences: thresholds of a region that differ by less are equally good outlines."""
+"""Of the mean Dice of sequences, or of the IoU of any tumour: choices that differ by less are equally good outlines."""
 GAIN = 0.005
 """Of the calibration error: what is fitted must save so much of it, else nothing is scaled."""
 SLACK = 1.1
@@ -70,10 +71,8 @@ class Choice:
 class Pixels:
     """What one weight of the other series gives."""
 
-    looked: list[Looked]
-    """The series of each patient together."""
     card: HandCard
-    """Its pixels scaled, with the mask threshold that is best."""
+    """With that weight, its pixels scaled, with the mask threshold that is best."""
     overlap: float
     """IoU of any tumour, over all voxels."""
     errors: tuple[float, float]
@@ -94,13 +93,14 @@ class Tried:
 
 def choose(looked: Sequence[Looked], card: HandCard) -> Choice:
     """Thresholds and calibration from what the network says of the validation patients, each series alone."""
-    pixels = max((_scaled(looked, card, weight) for weight in FUSIONS), key=lambda each: each.overlap)
-    best = best_of([_tried(pixels.looked, pixels.card, threshold) for threshold in REGION_THRESHOLDS])
-    thresholds, strange = best.card.thresholds, tuple[float, ...]()
-    if thresholds.unlike is not None:
+    strange = tuple[float, ...]()
+    if card.thresholds.unlike is not None:
         strange = tuple(np.quantile([one.strangeness for one in looked], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
-        thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
-    return Choice(thresholds, best.card.calibration, pixels.errors, best.errors, strange)
+        card = replace(card, thresholds=replace(card.thresholds, unlike=round(SLACK * strange[-1], 4)))
+    pixels = least_of([_scaled(looked, card, weight) for weight in FUSIONS])
+    joint = together(looked, pixels.card)
+    best = best_of([_tried(joint, pixels.card, threshold) for threshold in REGION_THRESHOLDS])
+    return Choice(best.card.thresholds, best.card.calibration, pixels.errors, best.errors, strange)
 
 
 def _scaled(looked: Sequence[Looked], card: HandCard, fusion: float) -> Pixels:
@@ -114,7 +114,16 @@ def _scaled(looked: Sequence[Looked], card: HandCard, fusion: float) -> Pixels:
     log.info("Other series weigh %.1f: IoU of any tumour %.3f.", fusion, overlap)
     errors = tuple(round(pixel_error(logits, truth, each), 4) for each in (AS_IT_IS, scale))
     decided = replace(card, calibration=asked, thresholds=replace(card.thresholds, mask=threshold))
-    return Pixels(joined, decided, overlap, (errors[0], errors[1]))
+    return Pixels(decided, overlap, (errors[0], errors[1]))
+
+
+def least_of(tried: Sequence[Pixels]) -> Pixels:
+    """Of those that outline nearly as well as the best, the one that trusts least that the hand lay still.
+
+    In phantoms it always did.
+    """
+    best = max(each.overlap for each in tried)
+    return min((each for each in tried if each.overlap > best - LEVEL), key=lambda each: each.card.calibration.fusion)
 
 
 def pixel_scale(logits: Floats, truth: Ints) -> Scale:

@@ -94,13 +94,21 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[str(run_of(args.run)["preset"])]
-    export(args.run, recipe, patients(args.data), args.bundle, args.version, args.kind)
+    export(args.run, recipe, patients(args.data), args.bundle, args.version, args.kind, args.start_share)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate hand --bundle {args.bundle} --data {args.data}"
 
 
-def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> HandCard:
+def export(
+    run: Path,
+    recipe: Recipe,
+    cases: Sequence[Case],
+    folder: Path,
+    version: str,
+    kind: str,
+    start_share: float = 0.0,
+) -> HandCard:
     """A bundle of a run."""
-    net, told, parts = fit.load(recipe, run), run_of(run), split(cases)
+    net, told, parts = fit.load(recipe, run, start_share), run_of(run), split(cases)
     seconds, steps = fit.spent(run)
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": kind,
@@ -113,7 +121,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, versi
         "seconds": seconds,
         "steps": steps,
         "parameters": parameters(net),
-        **facts_of(told, kind),
+        **facts_of(told, kind, start_share),
     }
     seen = _seen(parts.validation, recipe)
     served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own)

@@ -43,12 +43,14 @@ class Scan:
     slice_mm: float
     grid: Grid | None = None
     """Where it lies in the patient, beside the other sequences; None where nobody knows."""
+    frame: str = ""
+    """In whose terms it lies there: sequences of different ones say nothing of each other's places."""
 
     @property
     def input(self) -> Stack:
         """As the preparation takes it."""
         spacing = (self.spacing_mm, self.spacing_mm)
-        return Stack(self.stack.astype(np.float32), spacing, ROLES.get(self.weighting, ""), self.grid)
+        return Stack(self.stack.astype(np.float32), spacing, ROLES.get(self.weighting, ""), self.grid, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def write(case: Case, folder: Path) -> Path:
         "kind": CLASSES[case.kind],
         "scans": [[scan.weighting, scan.plane, scan.spacing_mm, scan.slice_mm] for scan in case.scans],
         "places": [_place(scan.grid) for scan in case.scans],
+        "frames": [scan.frame for scan in case.scans],
     }
     return patients.write(case.name, told, arrays, folder, is_packed=True)
 
@@ -122,7 +125,8 @@ def _case(told: Any, arrays: patients.Arrays) -> Case:
     for number, (weighting, plane, spacing_mm, slice_mm) in enumerate(told["scans"]):
         stack, mask = arrays[f"{number}_stack"], arrays[f"{number}_mask"]
         grid = _grid(told["places"][number], stack) if "places" in told else None
-        scans.append(Scan(weighting, plane, stack, mask, spacing_mm, slice_mm, grid))
+        frame = told.get("frames", {number: ""})[number]
+        scans.append(Scan(weighting, plane, stack, mask, spacing_mm, slice_mm, grid, frame))
     return Case(told["name"], CLASSES.index(told["kind"]), tuple(scans))
 
 

@@ -16,8 +16,7 @@ import numpy.typing as npt
 from models.hand import Classes, HandModel, classes, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
-from models.hand_fusion import Network
-from models.hand_fusion import together as fused
+from models.hand_fusion import Network, joined
 from models.hand_input import Stack
 from models.metrics import confusion, expected_calibration_error
 from models.slices import Plan
@@ -105,15 +104,14 @@ def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
 
 def together(looked: Sequence[Looked], card: HandCard) -> list[Looked]:
     """The same as a card has the series of each patient answer together."""
+    if not card.calibration.fusion:
+        return list(looked)
     made: list[Looked] = []
     for mine in _by_patient(looked):
-        joined = fused(
-            [each.scan.input for each in mine],
-            [each.network for each in mine],
-            card.calibration.fusion,
-            card.thresholds.unlike,
+        asked = card.calibration.fusion, card.thresholds.unlike
+        pairs = zip(
+            mine, joined([each.scan.input for each in mine], [each.network for each in mine], *asked), strict=True
         )
-        pairs = zip(mine, joined, strict=True)
         made += [replace(each, logits=said.logits.astype(np.float16)) for each, said in pairs]
     return made
 

@@ -86,9 +86,9 @@ def train_on(
     return averaged
 
 
-def load(recipe: Recipe, folder: Path) -> DeepLab:
-    """The trained network of a run."""
-    return with_weights(DeepLab(recipe.net), folder / WEIGHTS)
+def load(recipe: Recipe, folder: Path, start_share: float = 0.0) -> DeepLab:
+    """The trained network of a run, or its mean with what it began with (see `run.with_weights`)."""
+    return with_weights(DeepLab(recipe.net), folder / WEIGHTS, folder, start_share)
 
 
 def spent(folder: Path) -> tuple[int, int]:

@@ -79,7 +79,7 @@ def run_export(args: argparse.Namespace) -> str:
     told = run_of(args.run)
     recipe = RECIPES[str(told["preset"])]
     data = read(args.data, recipe.side)
-    nets = fit.load(recipe, args.run)
+    nets = fit.load(recipe, args.run, args.start_share)
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
@@ -96,7 +96,7 @@ def run_export(args: argparse.Namespace) -> str:
         "looks_at_px": [specs[name].side for name in fit.STAGES],
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
-        **facts_of(told, args.kind),
+        **facts_of(told, args.kind, args.start_share),
     }
     served = {name: Served(net, specs[name]) for name, net in nets.items()}
     known = Familiarity(features(served["global"], data, data.split().train))

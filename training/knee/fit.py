@@ -72,13 +72,16 @@ def train_global(
     return net
 
 
-def load(recipe: Recipe, folder: Path) -> dict[str, SegUNet]:
-    """The trained networks of a run."""
-    nets = {}
-    for name in STAGES:
-        path = folder / f"{name}.pt"
-        nets[name] = with_weights(SegUNet(recipe.net), path)
-    return nets
+def load(recipe: Recipe, folder: Path, start_share: float = 0.0) -> dict[str, SegUNet]:
+    """The trained networks of a run; the global one may be its mean with what it began with (see `run.with_weights`).
+
+    The patch network always begins with the global one that was trained just before.
+    """
+    whole, patch = STAGES
+    return {
+        whole: with_weights(SegUNet(recipe.net), folder / f"{whole}.pt", folder / whole, start_share),
+        patch: with_weights(SegUNet(recipe.net), folder / f"{patch}.pt"),
+    }
 
 
 def spent(folder: Path) -> dict[str, list[int]]:

@@ -82,6 +82,8 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     told = run_of(args.run)
+    if args.start_share:
+        raise RunFault("The spine's networks have no mean with those they began with. Export without --start-share.")
     export(args.run, RECIPES[str(told["preset"])], patients(args.data), args.bundle, args.version, args.kind)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
 

@@ -86,15 +86,24 @@ def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     recipe = system.recipes[str(run_of(args.run)["preset"])]
-    export(system, args.run, recipe, system.read(args.data), args.bundle, version=args.version, kind=args.kind)
+    about = {"version": args.version, "kind": args.kind, "start_share": args.start_share}
+    export(system, args.run, recipe, system.read(args.data), args.bundle, **about)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
 
 def export(
-    system: System, run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, *, version: str, kind: str
+    system: System,
+    run: Path,
+    recipe: Recipe,
+    cases: Sequence[Case],
+    folder: Path,
+    *,
+    version: str,
+    kind: str,
+    start_share: float = 0.0,
 ) -> StackCard:
     """A bundle of a run."""
-    net, told, progress, parts = fit.load(recipe, run), run_of(run), progress_of(run), split(cases)
+    net, told, progress, parts = fit.load(recipe, run, start_share), run_of(run), progress_of(run), split(cases)
     facts: Facts = {
         "kind": kind,
         "data": system.described(len(cases), kind),
@@ -103,7 +112,7 @@ def export(
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
-        **facts_of(told, kind),
+        **facts_of(told, kind, start_share),
     }
     served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
     return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)

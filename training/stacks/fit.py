@@ -99,12 +99,12 @@ def train_on(
     return averaged
 
 
-def load(recipe: Recipe, folder: Path) -> UNet:
-    """The trained network of a run.
+def load(recipe: Recipe, folder: Path, start_share: float = 0.0) -> UNet:
+    """The trained network of a run, or its mean with what it began with (see `run.with_weights`).
 
     Raises
     ------
     RunFault
         It has not ended.
     """
-    return with_weights(UNet(recipe.net), folder / WEIGHTS)
+    return with_weights(UNet(recipe.net), folder / WEIGHTS, folder, start_share)
