@@ -115,22 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the runs")
     folds.add_argument("--minutes", type=float, help="budget of all folds together; else the recipe's steps for each")
     folds.add_argument("--count", type=int, help="how many folds (default: the paper's, else 5)")
-    export = _command(commands, "export", "write a bundle from a run, and prove that it answers as the networks do")
-    export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
-    export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
-    export.add_argument("--version", default="0.0.1", help="version of the bundle (default 0.0.1)")
-    export.add_argument(
-        "--start-share",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="of a run that began with a bundle (--start): the share of its weights in a mean with the trained ones, "
-        "which is often better than either (0.5: half; default 0; not for spine)",
-    )
-    export.add_argument("--global-side", type=int, help="size the global network looks at (default: the recipe's)")
-    export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
-    export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")
-    export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
+    _export_options(_command(commands, "export", "write a bundle from a run, and prove that it answers as they do"))
     calibrate = _command(commands, "calibrate", "choose thresholds and calibration on the validation blocks")
     calibrate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; its card is rewritten")
     evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")
@@ -159,6 +144,24 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--bundles", type=Path, default=SHIPPED, help="folder of the bundles (default: those that ship)")
     told.add_argument("--readme", type=Path, metavar="FILE", help="put the table there instead of printing it")
     return parser
+
+
+def _export_options(export: argparse.ArgumentParser) -> None:
+    export.add_argument("--run", type=Path, required=True, help="folder that fit wrote to")
+    export.add_argument("--bundle", type=Path, required=True, help="folder to write the bundle to")
+    export.add_argument("--version", default="0.0.1", help="version of the bundle (default 0.0.1)")
+    export.add_argument(
+        "--start-share",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of a run that began with a bundle (--start): the share of its weights in a mean with the trained ones, "
+        "which is often better than either (0.5: half; default 0; not for spine)",
+    )
+    export.add_argument("--global-side", type=int, help="size the global network looks at (default: the recipe's)")
+    export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
+    export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")
+    export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 
 
 def _command(

@@ -2,7 +2,8 @@
 
 In this order: temperature and bias of voxels (least negative log-likelihood), the probability from which on a voxel is
 tumour (highest mean Dice per patient), then the smallest region and its least mean probability (most tumours met less
-regions that are none). A choice that gains nothing worth the name leaves the plain value: there are few patients.
+regions that are none); the last three twice. A choice that gains nothing worth the name leaves the plain value: there
+are few patients.
 """
 
 import logging
@@ -23,6 +24,8 @@ from training.stacks.evaluate import Judged, Seen, judge, look, sampled, voxel_e
 log = logging.getLogger(__name__)
 
 MASKS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+PLAIN_MASK, PLAIN_MM3 = 0.5, 200.0
+ROUNDS = 2
 SMALLEST_MM3 = (100.0, 200.0, 500.0, 1000.0, 2000.0)
 TUMOURS = (0.5, 0.6, 0.7, 0.8)
 WORTH = 0.003
@@ -94,13 +97,16 @@ def fit_calibration(probability: npt.NDArray[np.float32], truth: npt.NDArray[np.
 
 
 def _thresholds(model: StackModel, seen: Sequence[Seen]) -> StackThresholds:
-    plain = model.card.thresholds
-    masks = [replace(plain, mask=mask, tumour=max(mask, 0.5)) for mask in MASKS]
-    mask = _best(model, seen, masks, replace(plain, mask=0.5), lambda said: _mean_dice(said), "mask")
-    smallest = [replace(mask, region_min_mm3=mm3) for mm3 in SMALLEST_MM3]
-    region = _best(model, seen, smallest, mask, _worth, "region_min_mm3")
-    surest = [replace(region, tumour=max(tumour, region.mask)) for tumour in TUMOURS]
-    return _best(model, seen, surest, surest[0], _worth, "tumour")
+    """From plain values, whatever the card had before; the second round knows which regions the first one drops."""
+    chosen = replace(model.card.thresholds, mask=PLAIN_MASK, tumour=PLAIN_MASK, region_min_mm3=PLAIN_MM3)
+    for _ in range(ROUNDS):
+        masks = [replace(chosen, mask=mask, tumour=max(mask, chosen.tumour)) for mask in MASKS]
+        chosen = _best(model, seen, masks, chosen, _mean_dice, "mask")
+        smallest = [replace(chosen, region_min_mm3=mm3) for mm3 in SMALLEST_MM3]
+        chosen = _best(model, seen, smallest, chosen, _worth, "region_min_mm3")
+        surest = [replace(chosen, tumour=tumour) for tumour in (chosen.mask, *TUMOURS) if tumour >= chosen.mask]
+        chosen = _best(model, seen, surest, chosen, _worth, "tumour")
+    return chosen
 
 
 def _best(
