@@ -43,8 +43,10 @@ ASKED: dict[str, tuple[Measure, ...]] = {
         _ECE,
     ),
     "hand-deep-ht": (
-        Measure("miou_6_pixels", "mIoU of 6 classes", 0.70),
-        Measure("miou_binary_pixels", "binary mIoU", 0.80),
+        Measure("miou_6_pixels", "mIoU of 6 classes, pixel by pixel", 0.70),
+        Measure("miou_6_regions", "mIoU of 6 classes, as outlined and named", 0.70),
+        Measure("miou_binary_pixels", "binary mIoU, pixel by pixel", 0.80),
+        Measure("miou_binary_regions", "binary mIoU, as outlined", 0.80),
         Measure("study_ece_6", "ECE after calibration", 0.08, is_at_most=True),
     ),
     "spine-wff": (
