@@ -41,7 +41,8 @@ from models.volume import Volume
 BATCH = 8
 """Tiles that go through the network at once."""
 DENIED = 0.8
-"""A region in which a series alone gives every voxel this probability of a tumour is told where the others deny it."""
+"""A region in which a series alone gives every voxel this probability of a tumour is told where the others deny it and
+nothing else is outlined on it: silence would read as normal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,15 +228,9 @@ def beside_others(joint: SeriesAnswer, alone: Classes, card: HandCard) -> Series
         The probabilities of the series itself.
     """
     tumour = alone.tumour
-    held = np.zeros(tumour.shape, dtype=np.bool_)
-    for body in joint.bodies:
-        held[body.mass.box] |= body.mass.mask
-    surely = masses.masses(tumour >= max(DENIED, card.thresholds.mask), joint.least)
-    return replace(
-        joint,
-        lent=sum(_mean(tumour, body.mass) < card.thresholds.mask for body in joint.bodies),
-        denied=sum(not held[mass.box][mass.mask].any() for mass in surely),
-    )
+    if joint.bodies:
+        return replace(joint, lent=sum(_mean(tumour, body.mass) < card.thresholds.mask for body in joint.bodies))
+    return replace(joint, denied=len(masses.masses(tumour >= max(DENIED, card.thresholds.mask), joint.least)))
 
 
 def load(bundle: Bundle[Card], options: SessionOptions | None = None) -> HandModel:

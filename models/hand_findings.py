@@ -52,7 +52,7 @@ class SeriesAnswer:
     lent: int = 0
     """Bodies that the series alone would not show: they are there by what others show at the place."""
     denied: int = 0
-    """Regions that the series alone surely calls a tumour, and that are none by what others show at the place."""
+    """Of a series without bodies: regions that it alone surely calls a tumour, and that others deny."""
     strangeness: float = 0.0
     """How unlike the training images its slices are, in units of their mean: the middle one; 0 where nobody says."""
     tumour: Float | None = None
@@ -130,10 +130,14 @@ def _beside_others(answer: SeriesAnswer) -> list[str]:
         )
     if answer.denied:
         notes.append(
-            f"Alone, this series shows {answer.denied} more that read as a tumour, where the other series show none: "
-            "the hand may have moved between them. Look at the whole series."
+            f"Alone, this series shows {_regions(answer.denied)} as a tumour, where the other series show none: the "
+            "hand may have moved between them. Look at the whole series."
         )
     return notes
+
+
+def _regions(count: int) -> str:
+    return "1 region that reads" if count == 1 else f"{count} regions that read"
 
 
 def named(kinds: Vector) -> dict[str, float]:

@@ -195,7 +195,9 @@ def test_a_tumour_that_the_other_series_deny_leaves_the_study_undecided():
     assert not any(each.lesions for each in found.sources)
     assert found.answer is Answer.UNDECIDED
     assert found.sources[0].answer is Answer.UNDECIDED
-    (note,) = [note for note in found.sources[0].notes if "Alone, this series shows 1 more" in note]
+    (note,) = [
+        note for note in found.sources[0].notes if "Alone, this series shows 1 region that reads as a tumour" in note
+    ]
     assert "the hand may have moved" in note
 
 

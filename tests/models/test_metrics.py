@@ -19,6 +19,7 @@ from models.metrics import (
     expected_calibration_error,
     false_positives_per_image,
     iou,
+    least_calibration_error,
     mean_accuracy,
     recalls,
     reliability,
@@ -168,3 +169,10 @@ def test_an_interval_is_the_same_each_time() -> None:
     values, groups = np.arange(12.0), np.arange(12) // 2
     first = bootstrap(lambda chosen: float(values[chosen].mean()), groups, draws=100)
     assert first == bootstrap(lambda chosen: float(values[chosen].mean()), groups, draws=100)
+
+
+def test_the_error_that_few_calibrated_answers_have_all_the_same():
+    """One answer of a half is off by a half, whatever is true; a hundred of them by 0.8 * sqrt(0.25 / 100) = 0.04."""
+    assert least_calibration_error(np.array([[1.0, 0.0]] * 9)) == 0.0
+    assert least_calibration_error(np.array([[0.5, 0.5]])) == pytest.approx(0.5)
+    assert least_calibration_error(np.full((100, 2), 0.5)) == pytest.approx(0.04, rel=0.15)

@@ -18,7 +18,7 @@ from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
 from models.hand_fusion import Network, joined
 from models.hand_input import Stack
-from models.metrics import confusion, expected_calibration_error
+from models.metrics import confusion, expected_calibration_error, least_calibration_error
 from models.slices import Plan
 from models.surfaces import hausdorff95
 from training.hand.dataset import Case, Scan
@@ -256,6 +256,7 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
             float(np.mean([each.answer.is_strange(card) for patient in patients for each in patient.series])), 4
         ),
         "study_ece_6": round(expected_calibration_error(study_probabilities(patients), kinds), 4),
+        "study_ece_6_of_so_many_if_calibrated": round(least_calibration_error(study_probabilities(patients)), 4),
         "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),
         "pixel_ece_after": round(expected_calibration_error(scaled, truth), 4),
     }
