@@ -4,8 +4,8 @@ Each series is cut another way, and what crosses few slices of one crosses many 
 of its own series and of every other that shows its place, brought there by the frame of reference that they share. (The
 paper answers each image alone.) Voxels that no series suspects keep the answer of their own.
 
-That is right as far as the hand lay still, which headers do not say. So a series on which nothing is left outlined is not
-called normal where it alone surely shows a tumour: see `models.hand.beside_others`.
+That is right as far as the hand lay still, which headers do not say. So a series on which nothing is left outlined is
+not called normal where it alone surely shows a tumour: see `models.hand.beside_others`.
 
 Legend: logits `(classes, slices, rows, columns)` on the padded grid of the network, the background first; places are
 voxels of such a grid, `(3, n)`.

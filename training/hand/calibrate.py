@@ -2,9 +2,9 @@
 
 First the limit of strangeness, because a series beyond it has no say in what follows. Then, for each weight of the
 other series in a voxel, the pixels' logits, one temperature and a bias of the background, and the mask threshold; kept
-is the least weight that has nearly the highest IoU of any tumour. Then, on whole studies, temperature and bias of "there
-is a tumour", and the temperature of the kinds; and the threshold of a region, for which that is done anew: of those
-with nearly the highest Dice of the sequences the one whose studies are calibrated best.
+is the least weight that has nearly the highest IoU of any tumour. Then, on whole studies, temperature and bias of
+"there is a tumour", and the temperature of the kinds; and the threshold of a region, for which that is done anew: of
+those with nearly the highest Dice of the sequences the one whose studies are calibrated best.
 
 What is fitted has the least negative log-likelihood; what is kept, of that and of nothing at all, has the least
 calibration error. A fit follows the few answers that are surely wrong, and can be worse for all the others than none.
