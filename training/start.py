@@ -70,7 +70,7 @@ class Weights:
     """What an ONNX file says of the parameters it was exported from, by their names in torch."""
 
     arrays: Arrays
-    folded: Arrays
+    folded: dict[str, npt.NDArray[np.float32]]
     """The bias of a convolution whose norm was folded into it, by the name of the convolution."""
 
 
@@ -171,7 +171,7 @@ def begin(
     path = start.file(role)
     weights, state = weights_of(path), net.state_dict()
     given = {name: torch.from_numpy(value.copy()) for name, value in weights.arrays.items() if name in state}
-    norms = {_behind(conv): bias for conv, bias in weights.folded.items()}
+    norms = {_behind(conv): bias for conv, bias in (weights.folded | _unasked(weights.arrays, state)).items()}
     for name, bias in norms.items():
         given |= _neutral(net, name, bias)
     missing = [name for name in state if name not in given and not name.endswith(UNCOUNTED)]
@@ -205,6 +205,14 @@ def weights_of(path: Path) -> Weights:
         if node.op_type == "MatMul" and node.input[1] in raw and bias.endswith(".bias"):
             arrays[bias.removeprefix(PREFIX).removesuffix("bias") + "weight"] = raw[node.input[1]].T
     return Weights(arrays, folded)
+
+
+def _unasked(arrays: Arrays, state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.float32]]:
+    """Biases of convolutions that have none in the preset, by their names: of norms that a mean of weights folded."""
+    layers = {name.removesuffix(".bias"): value for name, value in arrays.items() if name.endswith(".bias")}
+    return {
+        layer: value for layer, value in layers.items() if f"{layer}.bias" not in state and f"{layer}.weight" in state
+    }
 
 
 def _behind(conv: str) -> str:
