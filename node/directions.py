@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from models.repetition import by_repetition
 from node.facts.directions import LEAST, Direction, are_even, is_same
 from node.facts.geometry import same_direction
-from node.stack import SAME_PLACE_MM, Stack
+from node.stack import Stack
 
 _SAME_SLICE_MM = 0.1
 UNEQUAL = "its slices do not all have the same directions of diffusion"
@@ -42,21 +43,6 @@ def by_direction(
     if len(groups) < 2:
         return [list(items)]
     return [taken for _, group in groups for taken in by_repetition(group, depth)]
-
-
-def by_repetition(items: Sequence[T], depth: Callable[[T], float | None]) -> list[list[T]]:
-    """The first image of every place, then the second of every place, and so on."""
-    depths = [depth(item) for item in items]
-    times: dict[int, int] = {}
-    before, time = -math.inf, 0
-    known = ((each, place) for place, each in enumerate(depths) if each is not None)
-    for each, place in sorted(known):
-        time = time + 1 if each - before < SAME_PLACE_MM else 0
-        times[place], before = time, each
-    groups: dict[int, list[T]] = {}
-    for place, item in enumerate(items):
-        groups.setdefault(times.get(place, 0), []).append(item)
-    return [groups[number] for number in sorted(groups)]
 
 
 def repeated(times: Sequence[Stack], undivided: Stack) -> Stack:

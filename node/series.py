@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from node.directions import by_direction, by_repetition, joined, repeated
+from models.repetition import by_repetition
+from node.directions import by_direction, joined, repeated
 from node.facts.diffusion import DiffusionFacts, FrameDiffusion
 from node.facts.directions import Direction
 from node.facts.geometry import Geometry, Vector, same_direction

@@ -8,16 +8,14 @@ directions (models/averages.py).
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from pydicom.dataset import Dataset
 
 from models.averages import averaged
 from models.encoded import from_dataset, pixel_header
 from models.planes import Plane, planes_of
+from models.repetition import by_repetition
 from models.volume import VOLUME_LIMITS, Volume, volume
 from training.errors import DataFault
-
-SAME_PLACE_MM = 0.01
 
 Turn = dict[str, list[int]]
 """Frames, from 1, by the SOP Instance UID of their object."""
@@ -68,23 +66,22 @@ def _kind(ds: Dataset) -> tuple[str, ...]:
 def _turns(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> list[Turn]:
     """The first image of every place, then the second of every place, and so on."""
     planes = [plane for ds in objects for plane in _planes(ds, frames[str(ds.SOPInstanceUID)])]
-    depths = [float(plane.position @ planes[0].normal) for plane in planes]
-    turns: list[Turn] = []
-    before, turn = -np.inf, 0
-    for place in np.argsort(depths, kind="stable"):
-        plane, depth = planes[int(place)], depths[int(place)]
-        turn = turn + 1 if depth - before < SAME_PLACE_MM else 0
-        before = depth
-        if turn == len(turns):
-            turns.append({})
-        turns[turn].setdefault(plane.ref.sop_instance_uid, []).append(plane.index + 1)
-    counts = [sum(map(len, each.values())) for each in turns]
+    normal = planes[0].normal
+    times = by_repetition(planes, lambda plane: float(plane.position @ normal))
+    counts = [len(each) for each in times]
     if len(set(counts)) > 1:
         raise DataFault(
-            f"Of {counts[0]} places {counts[-1]} were taken {len(turns)} times, the others less often: their images "
+            f"Of {counts[0]} places {counts[-1]} were taken {len(times)} times, the others less often: their images "
             "have no average. Leave as many of each place, or the trace alone."
         )
-    return turns
+    return [_turn(each) for each in times]
+
+
+def _turn(planes: Sequence[Plane]) -> Turn:
+    frames: Turn = {}
+    for plane in planes:
+        frames.setdefault(plane.ref.sop_instance_uid, []).append(plane.index + 1)
+    return frames
 
 
 def _planes(ds: Dataset, wanted: Sequence[int]) -> list[Plane]:
