@@ -100,11 +100,12 @@ def leave() -> None:
     """Wait for the others, and part, one after another.
 
     A gloo process that closes its sockets while it reads of a neighbour's end may abort (pytorch/gloo issue 514: the
-    thread that reads asks for the name of a socket that is gone). So no two of them close at once.
+    thread that reads asks for the name of a socket that is gone). Apart in time, two of them seldom close at once.
     """
     if dist.is_initialized():
         dist.barrier()
-        time.sleep(BETWEEN_PARTINGS_S * dist.get_rank())
+        if dist.get_backend() == "gloo":
+            time.sleep(BETWEEN_PARTINGS_S * dist.get_rank())
         dist.destroy_process_group()
 
 

@@ -111,11 +111,13 @@ def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0
     Raises
     ------
     RunFault
-        There are none.
+        There are none, or the share is no share.
     """
     if not path.is_file():
         raise RunFault(f"{path} is missing: the run did not end. Call fit with the same options to go on.")
-    first = copy.deepcopy(net)
+    if not 0.0 <= share <= 1.0:
+        raise RunFault(f"A share of {share:g} is none. Give one from 0 (as trained) to 1 (as it began).")
+    first = copy.deepcopy(net) if share else net
     net.load_state_dict(torch.load(path, weights_only=True))
     if share and begun is not None:
         if not (begun / BEGUN).is_file():

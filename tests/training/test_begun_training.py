@@ -214,6 +214,8 @@ def test_the_mean_of_what_a_run_began_with_and_came_to_is_by_their_shares(tmp_pa
     one = torch.ones((1, 1, 1, 1))
     assert float(with_weights(net(), tmp_path / "net.pt")(one).detach()) == 8.0
     assert float(with_weights(net(), tmp_path / "net.pt", tmp_path, 0.25)(one).detach()) == pytest.approx(6.75)
+    with pytest.raises(RunFault, match=r"A share of 1\.5 is none"):
+        with_weights(net(), tmp_path / "net.pt", tmp_path, 1.5)
     (tmp_path / BEGUN).unlink()
     with pytest.raises(RunFault, match=r"start\.pt is missing: the run began with random weights"):
         with_weights(net(), tmp_path / "net.pt", tmp_path, 0.25)

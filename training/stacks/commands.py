@@ -86,8 +86,8 @@ def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     recipe = system.recipes[str(run_of(args.run)["preset"])]
-    about = {"version": args.version, "kind": args.kind, "start_share": args.start_share}
-    export(system, args.run, recipe, system.read(args.data), args.bundle, **about)
+    cases, share = system.read(args.data), args.start_share
+    export(system, args.run, recipe, cases, args.bundle, version=args.version, kind=args.kind, start_share=share)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
 
