@@ -22,7 +22,7 @@ T = TypeVar("T")
 BETWEEN_PARTINGS_S = 0.1
 
 AMP = torch.bfloat16
-"""On a GPU, products are computed in it; weights, losses and the averages stay in single precision."""
+"""Products are computed in it where that is faster; weights, losses and the averages stay in single precision."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Crew:
         return tuple(said.tolist())
 
     @contextmanager
-    def precision(self) -> Iterator[None]:
-        """Half precision for products where that is faster: on a GPU."""
-        with torch.autocast(self.device.type, dtype=AMP, enabled=self.device.type == "cuda"):
+    def precision(self, on_cpu: bool) -> Iterator[None]:
+        """Half precision for products: on a GPU always, on a CPU where the plan says so."""
+        with torch.autocast(self.device.type, dtype=AMP, enabled=on_cpu or self.device.type == "cuda"):
             yield
 
 

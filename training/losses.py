@@ -51,8 +51,9 @@ def image_dice(logits: Tensor, mask: Tensor) -> Tensor:
 def deep(levels: Sequence[Tensor], mask: Tensor, of_images: float = 0.0) -> Tensor:
     """`batch_dice_ce` of each level, fine to coarse, weighted 1, 1/2, 1/4 and so on to a sum of 1.
 
-    `of_images` is the weight of `image_dice` beside it, at the finest level.
+    `of_images` is the weight of `image_dice` beside it, at the finest level. All is summed in single precision.
     """
+    levels = [logits.float() for logits in levels]
     weights = [0.5**place for place in range(len(levels))]
     loss = torch.zeros(())
     for weight, logits in zip(weights, levels, strict=True):

@@ -21,6 +21,9 @@ RUN = "run.json"
 BEGUN = "start.pt"
 """The weights that a run began with, where a bundle gave them."""
 
+LATER: Mapping[str, object] = MappingProxyType({"bfloat16": False})
+"""Fields of every recipe's plan that came later, as `later` of `digest_of`."""
+
 N = TypeVar("N", bound=nn.Module)
 Told = dict[str, str | float | None]
 
@@ -44,7 +47,11 @@ def digest_of(recipe: Any, later: Mapping[str, object] = MappingProxyType({})) -
     later
         Fields that recipes did not have at first, and the values with which they are what they were.
     """
-    values = {key: value for key, value in asdict(recipe).items() if key not in later or later[key] != value}
+
+    def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return {key: value for key, value in pairs if key not in (known := {**later, **LATER}) or known[key] != value}
+
+    values = asdict(recipe, dict_factory=kept)
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 

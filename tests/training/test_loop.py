@@ -43,6 +43,26 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimiser: Op
     assert equal(through, resumed)
 
 
+def test_products_in_half_precision_leave_weights_whole_and_teach_as_much(tmp_path: Path) -> None:
+    dtypes = set()
+
+    def watched(trained: nn.Module, batch: Tensor) -> Tensor:
+        dtypes.add(trained(batch).dtype)
+        return loss_of(trained, batch)
+
+    plan = replace(PLAN, steps=150, bfloat16=True)
+    half, whole = (
+        fit(net(), batch_of, watched, plan, tmp_path / "half"),
+        fit(net(), batch_of, loss_of, replace(PLAN, steps=150), tmp_path / "whole"),
+    )
+    assert dtypes == {torch.bfloat16}
+    assert {value.dtype for value in half.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    with torch.no_grad():
+        errors = [float(loss_of(each, batch_of(999, 0))) for each in (half, whole, net().eval())]
+    assert errors[0] == pytest.approx(errors[1], rel=0.2)
+    assert errors[0] < 0.5 * errors[2]
+
+
 def test_another_seed_is_another_result(tmp_path: Path) -> None:
     first = fit(net(), batch_of, loss_of, PLAN, tmp_path / "1")
     assert not equal(first, fit(net(), batch_of, loss_of, replace(PLAN, seed=9), tmp_path / "2"))

@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import torch
 
+from models.card import read_bundle
+from training.cli import SHIPPED
 from training.knee.losses import Unit
 from training.knee.nets import SegUNet
 from training.knee.recipe import PAPER, RECIPES, SMALL, STRONG
+from training.limb.recipe import SMALL as LIMB
 from training.loop import Fall, Optimiser
 
 
@@ -48,6 +51,13 @@ def test_a_changed_value_is_another_digest() -> None:
     assert SMALL.digest() == SMALL.digest() != PAPER.digest()
     assert replace(SMALL, patch_share=0.21).digest() != SMALL.digest()
     assert set(RECIPES) == {"small", "tune", "strong", "paper"}
+
+
+def test_what_recipes_had_not_at_first_is_no_part_of_the_digest_where_it_changes_nothing() -> None:
+    """The digest of limb's shipped bundle was taken before plans knew of half precision."""
+    card = read_bundle(SHIPPED / "limb").card
+    assert card.training["recipe_sha256"] == LIMB.digest()
+    assert replace(LIMB, plan=replace(LIMB.plan, bfloat16=True)).digest() != LIMB.digest()
 
 
 def test_the_strong_preset_is_a_residual_net_of_twice_the_resolution_that_runs() -> None:

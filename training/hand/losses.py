@@ -60,8 +60,8 @@ def soft_dice(probabilities: Tensor, truth: Tensor) -> Tensor:
 
 
 def loss_of(logits: Tensor, truth: Tensor, spec: LossSpec) -> Tensor:
-    """The whole loss of a batch."""
-    classes = logits.shape[1]
+    """The whole loss of a batch, in single precision."""
+    logits, classes = logits.float(), logits.shape[1]
     total = weighted_cross_entropy(logits, truth, (spec.background, *[spec.tumour] * (classes - 1)))
     if spec.dice or spec.binary_dice:
         said = logits.softmax(dim=1)

@@ -78,7 +78,17 @@ SMALL = Recipe(
     loss=LossSpec(background=1.0, tumour=3.0, dice=0.5, binary_dice=1.0),
     batches=BatchSpec(tumours=12, others=4),
     augment=AugmentSpec(flip=0.5, rotation_deg=12.0, scale=0.10, elastic=0.01),
-    plan=Plan(Optimiser.ADAMW, Fall.COSINE, 2e-3, 0.02, steps=12_000, minutes=None, observe_every=1000, ema=0.998),
+    plan=Plan(
+        Optimiser.ADAMW,
+        Fall.COSINE,
+        2e-3,
+        0.02,
+        steps=12_000,
+        minutes=None,
+        observe_every=1000,
+        ema=0.998,
+        bfloat16=True,
+    ),
 )
 """What one thread of a CPU trains in an hour and a half: 64 mm of a hand at once, each millimetre a pixel, for many
 steps teach more than fine pixels do."""

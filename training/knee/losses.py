@@ -79,7 +79,8 @@ class Targets:
 
 
 def total(outputs: Outputs, targets: Targets, spec: LossSpec) -> Tensor:
-    """A4: the weighted sum of the three terms."""
+    """A4: the weighted sum of the three terms, in single precision."""
+    outputs = Outputs(*(each.float() for each in outputs))
     alpha_class, alpha_mask, alpha_distance = spec.alphas
     loss = alpha_class * F.cross_entropy(outputs.class_logits, targets.labels, label_smoothing=spec.smoothing)
     loss = loss + alpha_mask * _mask_term(outputs.mask_logits, targets.mask, spec)
