@@ -4,7 +4,8 @@ network that has seen others.
 A bundle holds its networks as ONNX files, in which a batch norm behind a convolution is mostly folded into it. What the
 norm was is lost, what both do together is not: the norm is given back as one that changes nothing but the bias, then
 its mean and variance are measured on views of the new training, and scale and offset are set so that it still changes
-nothing. The network begins with exactly the answers of the bundle, and can be trained as any other.
+nothing. The network begins with exactly the answers of the bundle, and can be trained as any other. One that
+is wider or deeper than the bundle's does so too, where it is of a kind that may grow (growth.py).
 """
 
 import logging
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from models.card import Card, read_bundle
 from training.errors import RunFault
+from training.growth import Growing, grown
 from training.loop import CHECKPOINT
 from training.run import BEGUN, Told, keep
 
@@ -174,6 +176,8 @@ def begin(
     norms = {_behind(conv): bias for conv, bias in (weights.folded | _unasked(weights.arrays, state)).items()}
     for name, bias in norms.items():
         given |= _neutral(net, name, bias)
+    if isinstance(net, Growing):
+        given = grown(net, state, given)
     missing = [name for name in state if name not in given and not name.endswith(UNCOUNTED)]
     lost = [name for name in missing if not name.startswith(drawn)]
     if lost:

@@ -5,6 +5,7 @@ layer on the averaged bottleneck) and the small one (pixel-unshuffle stem, poole
 bottleneck).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -143,6 +144,21 @@ class SegUNet(nn.Module):
     def granularity(self) -> int:
         """What the side of an input must be a multiple of."""
         return int(self.spec.stem_stride * 2 ** (len(self.spec.widths) - 1))
+
+    def joined(self, state: Mapping[str, Tensor]) -> Mapping[str, tuple[int, ...]]:
+        """See `training.growth.Growing`: the decoder joins two maps, the class head is given `_classify`'s parts."""
+        ups = range(len(self.decoder))
+        widths = [len(state[f"decoder.{place}.reduce.0.weight"]) for place in ups]
+        deep, fine = len(state[f"encoder.{len(ups)}.first.0.weight"]), widths[-1]
+        pooled = (deep, deep, fine, fine, 1) if self.spec.pools_decoder else (deep,)
+        joins = {f"decoder.{place}.join.first.0": (width, width) for place, width in zip(ups, widths, strict=True)}
+        return {**joins, "steady": pooled, "class_head": pooled}
+
+    def additions(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """See `training.growth.Growing`."""
+        blocks = [(name, part) for name, part in self.named_modules() if isinstance(part, _ConvBlock)]
+        mine = [f"{name}.rest.{place}" for name, part in blocks for place in range(len(part.rest))]
+        return tuple(conv for conv in mine if f"{conv}.0.weight" not in state)
 
     @torch.no_grad()
     def whiten(self, images: Tensor) -> None:

@@ -94,9 +94,9 @@ SMALL = Recipe(
     side=256,
     looks=192,
     net=NetSpec(
-        widths=(24, 48, 96, 192),
+        widths=(32, 64, 128, 256),
         depths=(2, 3, 3, 3),
-        decoder_depth=1,
+        decoder_depth=2,
         stem_stride=4,
         pools_decoder=True,
         whitens=True,
@@ -131,18 +131,30 @@ SMALL = Recipe(
             minutes=None,
             observe_every=800,
             ema=0.998,
+            bfloat16=True,
         ),
     ),
     patch_stage=Stage(
         BatchSpec(
             composition=(5, 7, 4),
-            phases=(Phase(0.0, 128, _STRONG_VIEWS, windows=1.0),),
+            phases=(Phase(0.0, 192, _STRONG_VIEWS, windows=1.0),),
             tumour_windows=0.7,
             least_tumour_px=60,
         ),
-        Plan(Optimiser.ADAMW, Fall.COSINE, 4e-4, 0.05, steps=1000, minutes=None, observe_every=500, ema=0.995, seed=2),
+        Plan(
+            Optimiser.ADAMW,
+            Fall.COSINE,
+            4e-4,
+            0.05,
+            steps=1000,
+            minutes=None,
+            observe_every=500,
+            ema=0.995,
+            bfloat16=True,
+            seed=2,
+        ),
     ),
-    patch_share=0.12,
+    patch_share=0.18,
 )
 """Small views come first, because a step on them is cheap, and light ones, because with strong ones the classes are
 learned several times more slowly. Normal and tumour images of the collection come from different sources; a net told
@@ -153,6 +165,7 @@ TUNE = replace(
     SMALL,
     name="tune",
     looks=256,
+    loss=replace(SMALL.loss, alphas=(1.0, 1.3, 0.2)),
     global_stage=Stage(
         replace(
             SMALL.global_stage.batches,
@@ -161,11 +174,12 @@ TUNE = replace(
                 Phase(0.4, 256, _STRONG_VIEWS, windows=0.25, half_sides=(0.5, 0.8)),
             ),
         ),
-        replace(SMALL.global_stage.plan, rate=7e-4, steps=4_000, observe_every=400),
+        replace(SMALL.global_stage.plan, rate=1e-3, steps=4_000, observe_every=400),
     ),
 )
 """What a trained small network goes on with (`--start BUNDLE`): no first small and light views, and in the end all
-pixels that the collection has, where small tumours are more than a few of them."""
+pixels that the collection has, where small tumours are more than a few of them. Masks count for more: a network that
+tells 92 % of its training images right outlined their tumours with a Dice of 0.41."""
 
 STRONG = Recipe(
     name="strong",

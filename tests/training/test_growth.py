@@ -1,0 +1,92 @@
+"""A wider and deeper network that begins with a smaller one's weights answers as that one, and all of it learns."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.card import FileEntry
+from tests.training.test_export import SIDE, TINY
+from training.errors import RunFault
+from training.export import export
+from training.growth import grown
+from training.knee import bundle
+from training.knee.nets import SegUNet
+from training.knee.recipe import SMALL
+from training.knee.serving import Served, ServeSpec
+from training.start import Start, begin
+
+LARGER = replace(TINY, widths=(7, 9, 12), depths=(2, 3, 2), decoder_depth=3)
+IMAGES = torch.rand((4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(5))
+
+
+def trained() -> SegUNet:
+    """A small network whose norms have seen images."""
+    torch.manual_seed(3)
+    net = SegUNet(TINY).train()
+    net.whiten(IMAGES)
+    for _ in range(5):
+        net(torch.rand(8, 1, SIDE, SIDE))
+    return net.eval()
+
+
+def answers(net: SegUNet) -> tuple[Tensor, ...]:
+    with torch.no_grad():
+        said = net.eval()(IMAGES)
+    return said.class_logits, said.mask_logits, said.distance_logits
+
+
+def larger(small: SegUNet) -> SegUNet:
+    torch.manual_seed(4)
+    net = SegUNet(LARGER)
+    net.load_state_dict(grown(net, net.state_dict(), small.state_dict()))
+    return net
+
+
+def test_it_answers_as_the_smaller_one() -> None:
+    small = trained()
+    for mine, wanted in zip(answers(larger(small)), answers(small), strict=True):
+        assert torch.allclose(mine, wanted, atol=1e-5)
+        assert float(wanted.std()) > 1e-3, "answers that are all alike would prove nothing"
+
+
+def test_what_is_new_learns_from_the_first_steps_on() -> None:
+    net = larger(trained()).train()
+    before = {name: value.clone() for name, value in net.named_parameters()}
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        sum(output.square().mean() for output in net(IMAGES)).backward()
+        optimiser.step()
+    sizes = {name: tuple(value.shape) for name, value in SegUNet(TINY).named_parameters()}
+    for name, value in net.named_parameters():
+        moved = (value != before[name]).reshape(len(value), -1)
+        old = sizes.get(name, (0, 0))
+        assert bool(moved[old[0] :].any()) == (old[0] < len(value)), f"{name}: new outputs"
+        if value.ndim > 1 and 0 < old[1] < value.shape[1]:
+            assert bool(moved.reshape(*value.shape[:2], -1)[: old[0], old[1] :].any()), f"{name}: new inputs"
+
+
+def bundled(net: SegUNet, folder: Path) -> Start:
+    """Its file and card, as those of a bundle: norms are folded into the convolutions before them."""
+    served = Served(net, ServeSpec(SIDE, mirrored=False)).eval()
+    card = bundle.blank(replace(SMALL, side=SIDE, net=net.spec), "0.0.1", {"kind": "phantom", "preset": "small"})
+    (folder / "global.onnx").write_bytes(export(served, SIDE, served.gives, {}))
+    return Start(replace(card, files={"global": FileEntry("global.onnx", "0" * 64)}), folder)
+
+
+def test_a_run_begins_with_a_smaller_bundle(tmp_path: Path) -> None:
+    small = trained()
+    torch.manual_seed(4)
+    net = SegUNet(LARGER)
+    begin(net, bundled(small, tmp_path), "global", (IMAGES for _ in range(2)), tmp_path / "run")
+    for mine, wanted in zip(answers(net), answers(small), strict=True):
+        assert torch.allclose(mine, wanted, atol=1e-4)
+
+
+def test_a_larger_bundle_cannot_begin_a_smaller_network(tmp_path: Path) -> None:
+    start = bundled(larger(trained()), tmp_path)
+    with pytest.raises(RunFault, match=r"there and \(4, 16, 3, 3\) in this preset"):
+        begin(SegUNet(TINY), start, "global", [], tmp_path / "run")

@@ -1,0 +1,83 @@
+"""Brings the weights of a smaller network into a wider and deeper one that at first answers as the smaller one does.
+
+What is new says nothing yet: channels that no old channel listens to, and residual convolutions whose norm multiplies
+by 0 (after Chen, Goodfellow and Shlens 2016, Net2Net, arXiv:1511.05641, where new channels are copies of old ones).
+Drawn at random, it learns from the first step on, and what was learned before stays.
+
+Legend: weights of convolutions are `(out, in, rows, columns)`, of linear layers `(out, in)`, of norms `(channels,)`.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+State = Mapping[str, Tensor]
+Parts = Mapping[str, tuple[int, ...]]
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A network that may begin with the weights of a smaller one of its kind."""
+
+    def joined(self, state: State) -> Parts:
+        """How many channels has each part of what is joined before a layer, by the names of the layers that see parts.
+
+        `state` is that of this network or of a smaller one: its shapes say.
+        """
+
+    def additions(self, state: State) -> tuple[str, ...]:
+        """The residual convolutions that the network of `state` lacks, by name; each has its norm behind it, as 1."""
+
+
+def grown(net: Growing, drawn: State, given: State) -> dict[str, Tensor]:
+    """The state of a network with the weights of a smaller one in it.
+
+    Parameters
+    ----------
+    drawn
+        The state of `net`, as its recipe draws it.
+    given
+        The weights of the smaller one, by the same names. What is larger than in `net`, or not in it, stays as it is.
+    """
+    before, after = net.joined(given), net.joined(drawn)
+    state = dict(given)
+    for name, value in given.items():
+        layer = name.rpartition(".")[0]
+        if name in drawn and fits(value, drawn[name]):
+            state[name] = _widened(drawn[name], value, _places(before.get(layer, ()), after.get(layer, ())))
+    for conv in net.additions(given):
+        mine = {name: value for name, value in drawn.items() if name.startswith(f"{conv}.")}
+        state |= mine | {f"{conv}.1.weight": torch.zeros_like(drawn[f"{conv}.1.weight"])}
+    return state
+
+
+def fits(value: Tensor, drawn: Tensor) -> bool:
+    """Whether weights find place in those of a larger network."""
+    return value.ndim == drawn.ndim and all(old <= new for old, new in zip(value.shape, drawn.shape, strict=True))
+
+
+def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
+    """Where in the larger network the channels are that the smaller one joins, part by part."""
+    starts = [sum(after[:number]) for number in range(len(after))]
+    return torch.cat(
+        [
+            torch.zeros(0, dtype=torch.long),
+            *(start + torch.arange(width) for start, width in zip(starts, before, strict=True)),
+        ]
+    )
+
+
+def _widened(drawn: Tensor, value: Tensor, places: Tensor) -> Tensor:
+    """`drawn` with `value` in it; the outputs of `value` take nothing from inputs that it has not."""
+    wide, axis = drawn.clone(), min(1, value.ndim - 1)
+    if value.ndim == 0 or value.shape[axis] != len(places):
+        places = torch.arange(value.shape[axis] if value.ndim else 0)
+    if value.ndim < 2:
+        wide[places if value.ndim else ...] = value
+        return wide
+    rows = torch.zeros_like(wide[: len(value)])
+    rows[:, places] = value
+    wide[: len(value)] = rows
+    return wide
