@@ -159,7 +159,9 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         help="of a run that began with a bundle (--start): the share of its weights in a mean with the trained ones, "
         "which is often better than either (0.5: half; default 0; not for spine)",
     )
-    export.add_argument("--global-side", type=int, help="size the global network looks at (default: the recipe's)")
+    export.add_argument(
+        "--global-side", type=int, nargs="+", help="sizes the global network looks at (default: the recipe's one)"
+    )
     export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
     export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")

@@ -48,10 +48,12 @@ def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
 
 def _looks(start: Start) -> ServeSpec:
     """How the global network of a knee is served."""
-    sides, mirrored = start.card.training["looks_at_px"], start.card.training["mirrored"]
+    told = start.card.training  # until 0.6.0 a card said one size for each network
+    sides, mirrored = told.get("global_looks_at_px", told.get("looks_at_px")), told["mirrored"]
     assert isinstance(sides, list)
     assert isinstance(mirrored, list)
-    return ServeSpec(int(sides[0]), mirrored=bool(mirrored[0]))
+    mine = sides if "global_looks_at_px" in told else sides[:1]
+    return ServeSpec(tuple(int(side) for side in mine), mirrored=bool(mirrored[0]))
 
 
 def shipped(name: str) -> Start:

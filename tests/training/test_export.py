@@ -53,7 +53,7 @@ def net() -> SegUNet:
 
 @pytest.fixture(scope="module")
 def served(net: SegUNet) -> Served:
-    spec = ServeSpec(SIDE, mirrored=False)
+    spec = ServeSpec((SIDE,), mirrored=False)
     known = Familiarity(Served(net, spec).outputs(torch.from_numpy(inputs(40)[0])).features.detach())
     return Served(net, spec, known).eval()
 
@@ -82,13 +82,13 @@ def test_the_file_is_whole_of_opset_20_and_states_its_contract(model: bytes, car
 
 
 def test_a_smaller_look_and_a_mirror_are_exported_too(net: SegUNet, card) -> None:
-    served = Served(net, ServeSpec(side=16, mirrored=True)).eval()
+    served = Served(net, ServeSpec(sides=(16, 32), mirrored=True)).eval()
     model = export(served, SIDE, served.gives, contract_of(card, "patch"))
     assert prove(model, "tiny.onnx", served, contract(card, "patch"), inputs(1, 4)) < 1e-4
 
 
 def test_a_mirrored_image_gets_the_mirrored_answer(net: SegUNet) -> None:
-    served, image = Served(net, ServeSpec(side=SIDE, mirrored=True)).eval(), torch.from_numpy(inputs(2)[0])
+    served, image = Served(net, ServeSpec(sides=(SIDE,), mirrored=True)).eval(), torch.from_numpy(inputs(2)[0])
     straight, turned = served(image), served(image.flip(3))
     assert torch.allclose(straight.class_logits, turned.class_logits, atol=1e-5)
     assert torch.allclose(straight.mask_logits, turned.mask_logits.flip(3), atol=1e-4)
@@ -130,7 +130,7 @@ def test_a_bundle_that_fails_its_proof_is_not_written(
     recipe = replace(SMALL, side=SIDE, net=TINY)
     with pytest.raises(UnequalExport):
         bundle.write(
-            {"global": served, "patch": Served(net, ServeSpec(SIDE, False))},
+            {"global": served, "patch": Served(net, ServeSpec((SIDE,), False))},
             recipe,
             tmp_path / "knee",
             version="0.0.1",

@@ -71,7 +71,7 @@ def test_what_is_new_learns_from_the_first_steps_on() -> None:
 
 def bundled(net: SegUNet, folder: Path) -> Start:
     """Its file and card, as those of a bundle: norms are folded into the convolutions before them."""
-    served = Served(net, ServeSpec(SIDE, mirrored=False)).eval()
+    served = Served(net, ServeSpec((SIDE,), mirrored=False)).eval()
     card = bundle.blank(replace(SMALL, side=SIDE, net=net.spec), "0.0.1", {"kind": "phantom", "preset": "small"})
     (folder / "global.onnx").write_bytes(export(served, SIDE, served.gives, {}))
     return Start(replace(card, files={"global": FileEntry("global.onnx", "0" * 64)}), folder)

@@ -71,13 +71,13 @@ def ablate(data: Radiographs, recipe: Recipe, folder: Path, part: str, minutes: 
 
 def whole(net: SegUNet, recipe: Recipe) -> Map:
     """The global network's map."""
-    served = Served(net, ServeSpec(recipe.looks, mirrored=False)).eval()
+    served = Served(net, ServeSpec((recipe.looks,), mirrored=False)).eval()
     return lambda image: _maps(served, image[None])[0]
 
 
 def both(nets: Mapping[str, SegUNet], recipe: Recipe) -> dict[str, Map]:
     """The maps of rows 3 to 5."""
-    served = Served(nets["patch"], ServeSpec(recipe.side, mirrored=False)).eval()
+    served = Served(nets["patch"], ServeSpec((recipe.side,), mirrored=False)).eval()
     of_whole = whole(nets["global"], recipe)
 
     def of_patches(image: Float) -> Float:

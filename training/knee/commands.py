@@ -64,7 +64,7 @@ def cross_validated(data: Radiographs, recipe: Recipe, out: Path, minutes: float
     def score(number: int, others: tuple[int, ...], held: tuple[int, ...]) -> list[float]:
         each = None if minutes is None else minutes / count
         net = fit.train_global(data, recipe, out / f"fold-{number}", each, Split(others, held, held, ()))
-        classes, dices = answers(Served(net, ServeSpec(recipe.looks, mirrored=False)), data, held)
+        classes, dices = answers(Served(net, ServeSpec((recipe.looks,), mirrored=False)), data, held)
         labels = data.labels[list(held)]
         right = float((classes.argmax(axis=1) == labels).mean())
         return [roc_auc(1.0 - classes[:, 0], labels > 0), right, float(np.nanmean(dices[labels > 0]))]
@@ -83,8 +83,8 @@ def run_export(args: argparse.Namespace) -> str:
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
-        "global": ServeSpec(args.global_side or recipe.looks, args.mirror),
-        "patch": ServeSpec(args.patch_side or recipe.side, mirrored=False),
+        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), args.mirror),
+        "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False),
     }
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": args.kind,
@@ -93,7 +93,7 @@ def run_export(args: argparse.Namespace) -> str:
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
-        "looks_at_px": [specs[name].side for name in fit.STAGES],
+        **{f"{name}_looks_at_px": list(specs[name].sides) for name in fit.STAGES},
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, args.kind, args.start_share),

@@ -115,7 +115,7 @@ def _stage(
 
     def observe(average: nn.Module, step: int, share: float) -> float:
         assert isinstance(average, SegUNet)  # what went in is what is averaged
-        classes, dices = answers(Served(average, ServeSpec(recipe.looks, mirrored=False)), data, examined)
+        classes, dices = answers(Served(average, ServeSpec((recipe.looks,), mirrored=False)), data, examined)
         score = roc_auc(1.0 - classes[:, 0], data.labels[list(examined)] > 0)
         log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, 100 * share, score, np.nanmean(dices))
         return score

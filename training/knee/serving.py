@@ -1,7 +1,8 @@
-"""What is exported around a trained network: the size it looks at, its mirror image, and how strange an image is.
+"""What is exported around a trained network: the sizes it looks at, mirror images, and how strange an image is.
 
-The file always takes and gives the size of its card. A network that did better on smaller views than on those it ended
-with looks at smaller ones; looking at the mirror image too, and averaging the logits, costs one more pass.
+The file always takes and gives the size of its card. A network that did better on smaller or larger views than on those
+it ended with looks at such ones. Looking at several sizes, and at the mirror image too, and averaging the logits, costs
+one more pass each.
 """
 
 from dataclasses import dataclass
@@ -37,10 +38,10 @@ class Known(NamedTuple):
 class ServeSpec:
     """How a network is run; chosen on validation images."""
 
-    side: int
-    """Rows and columns that the network looks at."""
+    sides: tuple[int, ...]
+    """Rows and columns of the views that the network looks at, one after another."""
     mirrored: bool
-    """Whether left and right are exchanged for a second look."""
+    """Whether left and right are exchanged for a second look at each."""
 
 
 class Served(nn.Module):
@@ -59,29 +60,28 @@ class Served(nn.Module):
 
     def forward(self, image: Tensor) -> Answers | Known:
         """The answers for `image` `(batch, 1, rows, columns)`, rows equal to columns."""
-        side = image.shape[-1]
         outputs = self.outputs(image)
-        masks, distances = outputs.mask_logits, outputs.distance_logits
-        if self.spec.side != side:
-            masks, distances = _resized(masks, side), _resized(distances, side)
-        if self.familiarity is None:
-            return Answers(outputs.class_logits, masks, distances)
-        return Known(outputs.class_logits, masks, distances, self.familiarity(outputs.features))
+        answers = outputs.class_logits, outputs.mask_logits, outputs.distance_logits
+        return Answers(*answers) if self.familiarity is None else Known(*answers, self.familiarity(outputs.features))
 
     def outputs(self, image: Tensor) -> Outputs:
-        """Those of the network, on the size it looks at."""
-        seen = _resized(image, self.spec.side) if self.spec.side != image.shape[-1] else image
-        outputs: Outputs = self.net(seen)
-        if not self.spec.mirrored:
-            return outputs
-        other: Outputs = self.net(torch.flip(seen, dims=[3]))
-        return Outputs(
-            (outputs.class_logits + other.class_logits) / 2.0,
-            (outputs.mask_logits + torch.flip(other.mask_logits, dims=[3])) / 2.0,
-            (outputs.distance_logits + torch.flip(other.distance_logits, dims=[3])) / 2.0,
-            (outputs.features + other.features) / 2.0,
-        )
+        """Those of the network, the mean of its looks, on the size of `image`."""
+        looks = [self._look(image, side, flips) for side in self.spec.sides for flips in self._flips]
+        return Outputs(*(sum(each[1:], start=each[0]) / len(each) for each in zip(*looks, strict=True)))
+
+    @property
+    def _flips(self) -> tuple[bool, ...]:
+        return (False, True) if self.spec.mirrored else (False,)
+
+    def _look(self, image: Tensor, side: int, flips: bool) -> Outputs:
+        seen = _resized(image, side)
+        said: Outputs = self.net(torch.flip(seen, dims=[3]) if flips else seen)
+        maps = said.mask_logits, said.distance_logits
+        masks, distances = (_resized(torch.flip(one, dims=[3]) if flips else one, image.shape[-1]) for one in maps)
+        return Outputs(said.class_logits, masks, distances, said.features)
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:
+    if maps.shape[-1] == side:
+        return maps
     return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)
