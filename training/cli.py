@@ -108,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="BUNDLE",
         help="begin with the weights of this bundle instead of with random ones; it was made by the same preset "
-        "(tune of knee begins with small; a smaller network of knee grows), and patients that taught it must not test "
-        "what comes of it",
+        "(tune of knee begins with small; a smaller network of knee, limb or diffusion grows), and patients that "
+        "taught it must not test what comes of it",
     )
     folds = _command(commands, "folds", "cross-validate by patient")
     folds.add_argument("--preset", default="small", help="recipe (default small)")

@@ -4,14 +4,15 @@ What is new says nothing yet: channels that no old channel listens to, and resid
 by 0 (after Chen, Goodfellow and Shlens 2016, Net2Net, arXiv:1511.05641, where new channels are copies of old ones).
 Drawn at random, it learns from the first step on, and what was learned before stays.
 
-Legend: weights of convolutions are `(out, in, rows, columns)`, of linear layers `(out, in)`, of norms `(channels,)`.
+Legend: weights of convolutions are `(out, in, rows, columns)` (of transposed ones `(in, out, ...)`), of linear layers
+`(out, in)`, of norms `(channels,)`.
 """
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 State = Mapping[str, Tensor]
 Parts = Mapping[str, tuple[int, ...]]
@@ -20,6 +21,9 @@ Parts = Mapping[str, tuple[int, ...]]
 @runtime_checkable
 class Growing(Protocol):
     """A network that may begin with the weights of a smaller one of its kind."""
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """As any `nn.Module` has it."""
 
     def joined(self, state: State) -> Parts:
         """How many channels has each part of what is joined before a layer, by the names of the layers that see parts.
@@ -46,7 +50,11 @@ def grown(net: Growing, drawn: State, given: State) -> dict[str, Tensor]:
     for name, value in given.items():
         layer = name.rpartition(".")[0]
         if name in drawn and fits(value, drawn[name]):
-            state[name] = _widened(drawn[name], value, _places(before.get(layer, ()), after.get(layer, ())))
+            places = _places(before.get(layer, ()), after.get(layer, ()))
+            turned = value.ndim > 1 and isinstance(net.get_submodule(layer), nn.ConvTranspose2d)
+            both = [each.transpose(0, 1) if turned else each for each in (drawn[name], value)]
+            wide = _widened(both[0], both[1], places)
+            state[name] = wide.transpose(0, 1).contiguous() if turned else wide
     for conv in net.additions(given):
         mine = {name: value for name, value in drawn.items() if name.startswith(f"{conv}.")}
         state |= mine | {f"{conv}.1.weight": torch.zeros_like(drawn[f"{conv}.1.weight"])}

@@ -3,6 +3,7 @@
 Legend: `(batch, channels, rows, columns)`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,6 +86,17 @@ class UNet(nn.Module):
         self.heads = nn.ModuleList(nn.Conv2d(width, spec.stem_stride**2, 1) for width in supervised)
         for head in self.heads:
             nn.init.constant_(head.bias, -2.0)  # type: ignore[arg-type]  # tumours are the lesser part of an image
+
+    def joined(self, state: Mapping[str, Tensor]) -> Mapping[str, tuple[int, ...]]:
+        """See `training.growth.Growing`: each level of the decoder joins two maps."""
+        firsts = [f"decoder.{place}.convs.0.0" for place in range(len(self.decoder))]
+        return {first: (len(state[f"{first}.weight"]),) * 2 for first in firsts}
+
+    def additions(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """See `training.growth.Growing`."""
+        blocks = [(name, part) for name, part in self.named_modules() if isinstance(part, _Block)]
+        mine = [f"{name}.convs.{place}" for name, part in blocks for place in range(1, len(part.convs))]
+        return tuple(conv for conv in mine if f"{conv}.0.weight" not in state) if self.spec.is_residual else ()
 
     def levels(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits of the supervised levels, fine to coarse, each on its own grid."""

@@ -17,6 +17,7 @@ from training.knee.nets import SegUNet
 from training.knee.recipe import SMALL
 from training.knee.serving import Served, ServeSpec
 from training.start import Start, begin
+from training.unet import UNet, UNetSpec
 
 LARGER = replace(TINY, widths=(7, 9, 12), depths=(2, 3, 2), decoder_depth=3)
 IMAGES = torch.rand((4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(5))
@@ -50,6 +51,22 @@ def test_it_answers_as_the_smaller_one() -> None:
     for mine, wanted in zip(answers(larger(small)), answers(small), strict=True):
         assert torch.allclose(mine, wanted, atol=1e-5)
         assert float(wanted.std()) > 1e-3, "answers that are all alike would prove nothing"
+
+
+def test_a_network_of_stacks_answers_as_the_smaller_one() -> None:
+    torch.manual_seed(6)
+    small = UNet(UNetSpec(3, (4, 6, 8), (2, 1, 2), 1, 2, is_residual=True, deep_levels=2)).train()
+    images = torch.rand((4, 3, 32, 32))
+    for _ in range(5):
+        small(images)
+    net = UNet(UNetSpec(3, (5, 9, 13), (2, 3, 3), 2, 2, is_residual=True, deep_levels=2))
+    net.load_state_dict(grown(net, net.state_dict(), small.eval().state_dict()))
+    with torch.no_grad():
+        pairs = list(zip(net.eval().levels(images), small.levels(images), strict=True))
+    assert len(pairs) == 2
+    for mine, wanted in pairs:
+        assert torch.allclose(mine, wanted, atol=1e-5)
+        assert float(wanted.std()) > 1e-3
 
 
 def test_what_is_new_learns_from_the_first_steps_on() -> None:

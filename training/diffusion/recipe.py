@@ -30,7 +30,7 @@ def small(variant: str) -> Recipe:
     return Recipe(
         name=_name("small", variant),
         channels=VARIANTS[variant],
-        net=UNetSpec(_channels(variant, 1), (24, 48, 96, 160), (2, 2, 2, 2), 1, 2, is_residual=True, deep_levels=3),
+        net=UNetSpec(_channels(variant, 1), (24, 48, 112, 224), (2, 3, 3, 3), 1, 2, is_residual=True, deep_levels=3),
         plan=Plan(
             Optimiser.ADAMW,
             Fall.COSINE,
