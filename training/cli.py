@@ -163,7 +163,11 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         "--global-side", type=int, nargs="+", help="sizes the global network looks at (default: the recipe's one)"
     )
     export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
-    export.add_argument("--mirror", action="store_true", help="let the global network look at the mirror image too")
+    export.add_argument(
+        "--mirror",
+        action="store_true",
+        help="let it look at mirror images too (knee: the global network, left to right; hand: both ways)",
+    )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 
 

@@ -20,10 +20,12 @@ from training.cli import main
 from training.hand import calibrate, commands, evaluate, fit, serving
 from training.hand.batches import BatchSpec, Drawer, slices_of
 from training.hand.dataset import Case, Scan, case_of, folds, read, split, write
+from training.hand.nets import DeepLab
 from training.hand.recipe import SMALL
 from training.phantoms.hand import Plane, hand_patient
 from training.phantoms.hand_tissue import HandKind
 from training.phantoms.spine_tissue import Weight
+from training.release import Release
 from training.report import publish
 
 TINY = replace(
@@ -49,7 +51,10 @@ def cases() -> tuple[Case, ...]:
 
 def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(cases, tmp_path: Path) -> None:
     net = fit.train(cases, TINY, tmp_path / "run")
-    card = commands.export(tmp_path / "run", TINY, cases, tmp_path / "bundle", "0.1.0", "phantom")
+    card = commands.export(
+        tmp_path / "run", TINY, cases, tmp_path / "bundle", Release("0.1.0", "phantom", mirrored=True)
+    )
+    assert card.training["mirrored"]
     assert card.training["steps"] == 20
     choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
     assert choice.pixel_ece[1] <= choice.pixel_ece[0]
@@ -77,6 +82,18 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     assert (measured["noise_not_assessed"], measured["reversed_not_assessed"]) == (1.0, 1.0)
     assert measured["sequences_not_assessed"] < 0.5, "20 steps and seven patients: the limit is rough"
     assert fit.confused(net, fit.examined_slices(cases[:1], TINY), TINY).sum() > 0
+
+
+@torch.no_grad()
+def test_a_mirrored_slice_gets_the_mirrored_answer(cases) -> None:
+    torch.manual_seed(2)
+    net = DeepLab(TINY.net).eval()
+    learned = serving.learned(net, cases[:2], TINY)
+    image = torch.rand((2, len(TINY.preprocess.channels), *TINY.preprocess.size))
+    both, one = (serving.Served(net, learned, TINY.preprocess.own, looks) for looks in (True, False))
+    for axes in ((3,), (2,), (2, 3)):
+        assert torch.allclose(both(image.flip(axes)).mask_logits, both(image).mask_logits.flip(axes), atol=1e-5)
+        assert not torch.allclose(one(image.flip(axes)).mask_logits, one(image).mask_logits.flip(axes), atol=1e-3)
 
 
 def test_a_run_that_was_interrupted_is_only_continued_as_it_was(cases, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from models.wff import ABLATION, Weights
 from training import cli
 from training.errors import DataFault, RunFault
 from training.phantoms.spine import Kind, spine_patient
+from training.release import Release
 from training.report import publish
 from training.spine import ablate, bundle, calibrate, commands, evaluate, fit
 from training.spine.dataset import case_of, split, write
@@ -59,7 +60,7 @@ def cases():
 def made(cases, tmp_path_factory):
     folder = tmp_path_factory.mktemp("spine")
     fit.train(cases, TINY, folder / "run")
-    commands.export(folder / "run", TINY, cases, folder / "bundle", "0.0.1", "phantom")
+    commands.export(folder / "run", TINY, cases, folder / "bundle", Release("0.0.1", "phantom"))
     return folder
 
 

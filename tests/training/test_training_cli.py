@@ -13,6 +13,7 @@ from training import cli
 from training.knee import commands
 from training.knee.nets import NetSpec
 from training.knee.recipe import SMALL
+from training.run import RUN
 
 SIDE = 64
 
@@ -110,6 +111,25 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.Capture
     arguments = ["--data", str(tmp_path), "--run", str(tmp_path), "--bundle", str(tmp_path / "b"), "--kind", "real"]
     assert cli.main(["export", "knee", *arguments]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("system", "told"),
+    [
+        ("limb", "--mirror"),
+        ("hand", "--global-side 64"),
+        ("diffusion", "--patch-side 64"),
+        ("spine", "--start-share 0.5"),
+        ("spine", "--mirror"),
+    ],
+)
+def test_an_export_is_not_told_what_its_system_has_not(
+    system: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / RUN).write_text('{"preset": "small"}', encoding="utf-8")
+    places = ["--run", str(tmp_path), "--data", str(tmp_path), "--bundle", str(tmp_path / "bundle")]
+    assert cli.main(["export", system, *places, "--kind", "phantom", *told.split()]) == 2
+    assert f"An export of {system} has no {told.split()[0]}. Leave it out." in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

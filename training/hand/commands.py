@@ -27,6 +27,7 @@ from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, compared
 from training.patients import Parts
+from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, run_of
 from training.start import facts_of, start_of, unseen
@@ -93,26 +94,18 @@ def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: f
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    recipe = RECIPES[str(run_of(args.run)["preset"])]
-    export(args.run, recipe, patients(args.data), args.bundle, args.version, args.kind, args.start_share)
+    release, recipe = release_of(args, ("start_share", "mirror")), RECIPES[str(run_of(args.run)["preset"])]
+    export(args.run, recipe, patients(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate hand --bundle {args.bundle} --data {args.data}"
 
 
-def export(
-    run: Path,
-    recipe: Recipe,
-    cases: Sequence[Case],
-    folder: Path,
-    version: str,
-    kind: str,
-    start_share: float = 0.0,
-) -> HandCard:
+def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, release: Release) -> HandCard:
     """A bundle of a run."""
-    net, told, parts = fit.load(recipe, run, start_share), run_of(run), split(cases)
+    net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
     seconds, steps = fit.spent(run)
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
-        "kind": kind,
-        "data": f"{len(cases)} {kind} patients: {_counted(cases)}",
+        "kind": release.kind,
+        "data": f"{len(cases)} {release.kind} patients: {_counted(cases)}",
         "split": (
             f"by patient, by a hash of the name, each kind apart: {len(parts.train)} train, "
             f"{len(parts.validation)} calibrate, {len(parts.test)} test"
@@ -121,11 +114,12 @@ def export(
         "seconds": seconds,
         "steps": steps,
         "parameters": parameters(net),
-        **facts_of(told, kind, start_share),
+        **({"mirrored": True} if release.mirrored else {}),
+        **facts_of(told, release.kind, release.start_share),
     }
     seen = _seen(parts.validation, recipe)
-    served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own)
-    return bundle.write(served, recipe, folder, version=version, seen=seen, facts=facts)
+    served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored)
+    return bundle.write(served, recipe, folder, version=release.version, seen=seen, facts=facts)
 
 
 def run_calibrate(args: argparse.Namespace) -> str:

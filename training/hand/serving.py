@@ -1,4 +1,4 @@
-"""What is exported around a trained network of hands: its answer, and how strange a slice is."""
+"""What is exported around a trained network of hands: its answer, mirror images' too, and how strange a slice is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,17 +36,25 @@ class Known(NamedTuple):
 
 
 class Served(nn.Module):
-    """A network with what was familiar to it."""
+    """A network with what was familiar to it, which may look at mirror images too."""
 
-    def __init__(self, net: DeepLab, familiarity: Familiarity, own: int) -> None:
+    def __init__(self, net: DeepLab, familiarity: Familiarity, own: int, is_mirrored: bool = False) -> None:
         super().__init__()
         self.net = net
         self.familiarity = familiarity
         self.own = own
+        self.turns: tuple[tuple[int, ...], ...] = ((), (3,), (2,), (2, 3)) if is_mirrored else ((),)
 
     def forward(self, image: Tensor) -> Known:
-        """The answers for `image` `(batch, channels, rows, columns)`."""
-        return Known(self.net(image).mask_logits, self.familiarity(seen(self.net, image, self.own)))
+        """The answers for `image` `(batch, channels, rows, columns)`: the mean logits of it and of its mirror images,
+        left to right, top to bottom and both."""
+        looks = [self._look(image, axes) for axes in self.turns]
+        mean = sum(looks[1:], start=looks[0]) / len(looks)
+        return Known(mean, self.familiarity(seen(self.net, image, self.own)))
+
+    def _look(self, image: Tensor, axes: tuple[int, ...]) -> Tensor:
+        logits: Tensor = self.net(torch.flip(image, axes) if axes else image).mask_logits
+        return torch.flip(logits, axes) if axes else logits
 
 
 def seen(net: DeepLab, image: Tensor, own: int) -> Tensor:

@@ -25,6 +25,7 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, compared
+from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import options_of, run_of
 from training.split import BLOCK, EDGE, Split
@@ -76,19 +77,19 @@ def cross_validated(data: Radiographs, recipe: Recipe, out: Path, minutes: float
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    told = run_of(args.run)
+    release, told = release_of(args, CHOICES), run_of(args.run)
     recipe = RECIPES[str(told["preset"])]
     data = read(args.data, recipe.side)
-    nets = fit.load(recipe, args.run, args.start_share)
+    nets = fit.load(recipe, args.run, release.start_share)
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
-        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), args.mirror),
+        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored),
         "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False),
     }
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
-        "kind": args.kind,
-        "data": _described(data, args.kind),
+        "kind": release.kind,
+        "data": _described(data, release.kind),
         "split": _split_words(data),
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
@@ -96,12 +97,12 @@ def run_export(args: argparse.Namespace) -> str:
         **{f"{name}_looks_at_px": list(specs[name].sides) for name in fit.STAGES},
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
-        **facts_of(told, args.kind, args.start_share),
+        **facts_of(told, release.kind, release.start_share),
     }
     served = {name: Served(net, specs[name]) for name, net in nets.items()}
     known = Familiarity(features(served["global"], data, data.split().train))
     served["global"] = Served(nets["global"], specs["global"], known)
-    bundle.write(served, recipe, args.bundle, version=args.version, real=real, facts=facts)
+    bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 
 

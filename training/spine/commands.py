@@ -20,6 +20,7 @@ from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, compared
 from training.patients import Parts
+from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, run_of
 from training.spine import ablate, archive, bundle, calibrate, evaluate, fit
@@ -81,29 +82,27 @@ def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: f
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    told = run_of(args.run)
-    if args.start_share:
-        raise RunFault("The spine's networks have no mean with those they began with. Export without --start-share.")
-    export(args.run, RECIPES[str(told["preset"])], patients(args.data), args.bundle, args.version, args.kind)
+    release, recipe = release_of(args, ()), RECIPES[str(run_of(args.run)["preset"])]
+    export(args.run, recipe, patients(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
 
 
-def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, version: str, kind: str) -> Card:
+def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, release: Release) -> Card:
     """A bundle of a run."""
     nets, told, parts = fit.load(recipe, run), run_of(run), split(cases)
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
-        "kind": kind,
-        "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {kind}",
+        "kind": release.kind,
+        "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {release.kind}",
         "split": _split_words(parts),
         "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(run)["seconds"]),
         "steps": list(fit.spent(run)["steps"]),
         "parameters": [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)],
-        **facts_of(told, kind),
+        **facts_of(told, release.kind),
     }
     familiar = learned(nets.detector, parts.train)
     shown = seen(parts.validation, recipe)
-    return bundle.write(nets, familiar, recipe, folder, version=version, seen=shown, facts=facts)
+    return bundle.write(nets, familiar, recipe, folder, version=release.version, seen=shown, facts=facts)
 
 
 def seen(cases: Sequence[Case], recipe: Recipe) -> dict[str, npt.NDArray[np.float32]]:

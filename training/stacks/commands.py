@@ -16,6 +16,7 @@ from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, compared
+from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, run_of
 from training.stacks import bundle, calibrate, evaluate, fit
@@ -85,37 +86,29 @@ def cross_validated(
 def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    recipe = system.recipes[str(run_of(args.run)["preset"])]
-    cases, share = system.read(args.data), args.start_share
-    export(system, args.run, recipe, cases, args.bundle, version=args.version, kind=args.kind, start_share=share)
+    release, recipe = release_of(args, ("start_share",)), system.recipes[str(run_of(args.run)["preset"])]
+    export(system, args.run, recipe, system.read(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
 
 def export(
-    system: System,
-    run: Path,
-    recipe: Recipe,
-    cases: Sequence[Case],
-    folder: Path,
-    *,
-    version: str,
-    kind: str,
-    start_share: float = 0.0,
+    system: System, run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, release: Release
 ) -> StackCard:
     """A bundle of a run."""
-    net, told, progress, parts = fit.load(recipe, run, start_share), run_of(run), progress_of(run), split(cases)
+    net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
+    progress = progress_of(run)
     facts: Facts = {
-        "kind": kind,
-        "data": system.described(len(cases), kind),
+        "kind": release.kind,
+        "data": system.described(len(cases), release.kind),
         "split": _split_words(parts),
         "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
-        **facts_of(told, kind, start_share),
+        **facts_of(told, release.kind, release.start_share),
     }
     served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
-    return bundle.write(system, served, recipe, folder, version=version, cases=parts.validation, facts=facts)
+    return bundle.write(system, served, recipe, folder, version=release.version, cases=parts.validation, facts=facts)
 
 
 def run_calibrate(system: System, args: argparse.Namespace) -> str:

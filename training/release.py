@@ -1,0 +1,47 @@
+"""What `export` is told beside run and data: version, kind, and how the network is to be served."""
+
+import argparse
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from training.errors import RunFault
+
+CHOICES = {
+    "start_share": "--start-share",
+    "mirror": "--mirror",
+    "global_side": "--global-side",
+    "patch_side": "--patch-side",
+}
+"""What not every system has, by the name in the arguments, and as it is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One export."""
+
+    version: str
+    kind: str
+    """"real" or "phantom": what it was trained on."""
+    start_share: float = 0.0
+    """See `training.run.with_weights`."""
+    mirrored: bool = False
+    """Whether the exported network looks at mirror images too, and answers with the mean."""
+
+
+def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
+    """What the arguments say.
+
+    Parameters
+    ----------
+    has
+        Which of `CHOICES` the system has.
+
+    Raises
+    ------
+    RunFault
+        They ask for something that the system has not: it would be left out in silence.
+    """
+    for name, written in CHOICES.items():
+        if name not in has and getattr(args, name):
+            raise RunFault(f"An export of {args.system} has no {written}. Leave it out.")
+    return Release(args.version, args.kind, args.start_share, args.mirror)
