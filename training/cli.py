@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="BUNDLE",
         help="begin with the weights of this bundle instead of with random ones; it was made by the same preset "
-        "(tune of knee begins with small; a smaller network of knee, limb or diffusion grows), and patients that "
+        "(tune of knee begins with small; where the preset has grown since, the network grows too), and patients that "
         "taught it must not test what comes of it",
     )
     folds = _command(commands, "folds", "cross-validate by patient")
@@ -160,7 +160,10 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         "which is often better than either (0.5: half; default 0; not for spine)",
     )
     export.add_argument(
-        "--global-side", type=int, nargs="+", help="sizes the global network looks at (default: the recipe's one)"
+        "--global-side",
+        type=int,
+        action="append",
+        help="size the global network looks at (default: the recipe's); given twice, it looks at both",
     )
     export.add_argument("--patch-side", type=int, help="size the patch network looks at (default: the input's)")
     export.add_argument(

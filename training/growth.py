@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from training.errors import RunFault
+
 State = Mapping[str, Tensor]
 Parts = Mapping[str, tuple[int, ...]]
 
@@ -43,13 +45,22 @@ def grown(net: Growing, drawn: State, given: State) -> dict[str, Tensor]:
     drawn
         The state of `net`, as its recipe draws it.
     given
-        The weights of the smaller one, by the same names. What is larger than in `net`, or not in it, stays as it is.
+        The weights of the smaller one, by the same names; both take and give the same, which the caller knows. What is
+        larger than in `net`, or not in it, stays as it is.
+
+    Raises
+    ------
+    RunFault
+        The smaller one has fewer levels, or joins other parts.
     """
-    before, after = net.joined(given), net.joined(drawn)
+    try:
+        before, after = net.joined(given), net.joined(drawn)
+    except KeyError as exc:
+        raise RunFault(f"A network without {exc} cannot grow to one that has it: it has fewer levels.") from exc
     state = dict(given)
     for name, value in given.items():
         layer = name.rpartition(".")[0]
-        if name in drawn and fits(value, drawn[name]):
+        if name in drawn and _fits(value, drawn[name]):
             places = _places(before.get(layer, ()), after.get(layer, ()))
             turned = value.ndim > 1 and isinstance(net.get_submodule(layer), nn.ConvTranspose2d)
             both = [each.transpose(0, 1) if turned else each for each in (drawn[name], value)]
@@ -61,9 +72,14 @@ def grown(net: Growing, drawn: State, given: State) -> dict[str, Tensor]:
     return state
 
 
-def fits(value: Tensor, drawn: Tensor) -> bool:
-    """Whether weights find place in those of a larger network."""
-    return value.ndim == drawn.ndim and all(old <= new for old, new in zip(value.shape, drawn.shape, strict=True))
+def _fits(value: Tensor, drawn: Tensor) -> bool:
+    """Whether weights find place in those of a larger network, whose kernels are the same."""
+    pairs = list(zip(value.shape, drawn.shape, strict=False))
+    return (
+        value.ndim == drawn.ndim
+        and all(old <= new for old, new in pairs[:2])
+        and all(old == new for old, new in pairs[2:])
+    )
 
 
 def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
@@ -79,11 +95,15 @@ def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
 
 def _widened(drawn: Tensor, value: Tensor, places: Tensor) -> Tensor:
     """`drawn` with `value` in it; the outputs of `value` take nothing from inputs that it has not."""
+    if value.ndim == 0:
+        return value
     wide, axis = drawn.clone(), min(1, value.ndim - 1)
-    if value.ndim == 0 or value.shape[axis] != len(places):
-        places = torch.arange(value.shape[axis] if value.ndim else 0)
-    if value.ndim < 2:
-        wide[places if value.ndim else ...] = value
+    if not len(places) or value.shape[axis] == wide.shape[axis]:
+        places = torch.arange(value.shape[axis])
+    elif value.shape[axis] != len(places):
+        raise RunFault(f"{value.shape[axis]} channels are not the {len(places)} of the parts that are joined.")
+    if axis == 0:
+        wide[places] = value
         return wide
     rows = torch.zeros_like(wide[: len(value)])
     rows[:, places] = value

@@ -18,9 +18,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from training.crew import Crew, join, on_cpu
+from training.crew import Crew, has_bfloat16, join, on_cpu
 from training.errors import RunFault
 from training.history import Teller
+from training.run import LATER
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Plan:
     stop_after: int = 20
     """Observations without a better score before the run ends (plateau)."""
     bfloat16: bool = False
-    """Whether a CPU computes products in it, as a GPU always does: in half to two thirds of the time where it can."""
+    """Whether a CPU that has it computes products in it, as a GPU always does: half to two thirds of the time."""
     seed: int = 1
     save_every_s: float = 60.0
 
@@ -135,6 +136,8 @@ def fit(
     net.to(crew.device)
     average = copy.deepcopy(net).requires_grad_(False)
     optimiser = _optimiser(net, plan)
+    if plan.bfloat16 and crew.device.type == "cpu" and not has_bfloat16():
+        log.info("This CPU has no bfloat16: products are computed in float32, which takes up to twice as long.")
     progress = _resume(folder / CHECKPOINT, net, average, optimiser, plan)
     teller = Teller(folder, progress.step) if crew.is_first else None
     clock, saved = time.monotonic(), time.monotonic()
@@ -204,8 +207,9 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = rate
     torch.manual_seed(plan.seed * 1_000_003 + progress.step)
+    batch = crew.share(batch_of(progress.step, share))
     with crew.precision(plan.bfloat16):
-        loss = loss_of(net, crew.share(batch_of(progress.step, share)))
+        loss = loss_of(net, batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     crew.averaged([value.grad for value in net.parameters() if value.grad is not None])
@@ -270,7 +274,8 @@ def _resume(path: Path, net: nn.Module, average: nn.Module, optimiser: torch.opt
     if not path.exists():
         return Progress()
     state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["plan"] != {key: str(value) for key, value in asdict(plan).items()}:
+    before = {key: str(value) for key, value in LATER.items()} | state["plan"]
+    if before != {key: str(value) for key, value in asdict(plan).items()}:
         raise RunFault(f"{path} is of another plan. Give another folder, or delete this one to start again.")
     net.load_state_dict(state["net"])
     average.load_state_dict(state["average"])

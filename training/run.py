@@ -25,6 +25,7 @@ LATER: Mapping[str, object] = MappingProxyType({"bfloat16": False})
 """Fields of every recipe's plan that came later, as `later` of `digest_of`."""
 
 N = TypeVar("N", bound=nn.Module)
+R = TypeVar("R", bound="Recipe")
 Told = dict[str, str | float | None]
 
 
@@ -45,11 +46,12 @@ def digest_of(recipe: Any, later: Mapping[str, object] = MappingProxyType({})) -
     Parameters
     ----------
     later
-        Fields that recipes did not have at first, and the values with which they are what they were.
+        Fields that recipes, or their parts, did not have at first, and the values with which they are what they were.
     """
+    known = {**LATER, **later}
 
     def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return {key: value for key, value in pairs if key not in (known := {**later, **LATER}) or known[key] != value}
+        return {key: value for key, value in pairs if key not in known or known[key] != value}
 
     values = asdict(recipe, dict_factory=kept)
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
@@ -95,6 +97,23 @@ def run_of(folder: Path) -> Told:
         raise RunFault(f"{path} is missing: {folder} is not the folder of a run. Give the one that fit wrote to.")
     told: Told = json.loads(path.read_text(encoding="utf-8"))
     return told
+
+
+def recipe_of(told: Told, recipes: Mapping[str, R]) -> R:
+    """The recipe of a run, by what it was told.
+
+    Raises
+    ------
+    RunFault
+        The preset is another one by now: its network, or what the card would say of it, is not that of the run.
+    """
+    name = str(told["preset"])
+    if name not in recipes or told.get("recipe_sha256") != recipes[name].digest():
+        raise RunFault(
+            f"The run was trained by a preset {name} that this version of Osteon has not, or has changed. Export it "
+            "with the version that trained it, or train again."
+        )
+    return recipes[name]
 
 
 def options_of(told: Told) -> str:

@@ -36,6 +36,8 @@ UNCOUNTED = "num_batches_tracked"
 VIEWS = 16
 """Batches on which means and variances of norms are measured."""
 
+SMALLER = "Begin with a bundle of this preset, as it is or as it was when it was smaller."
+
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -182,10 +184,15 @@ def begin(
     lost = [name for name in missing if not name.startswith(drawn)]
     if lost:
         raise RunFault(f"{path} lacks {lost[0]} and {len(lost) - 1} more of this preset. Begin with a bundle of it.")
+    parts = {name for name, _ in net.named_children()}
+    above = [name for name in weights.arrays if name.endswith(".weight") and name not in state]
+    above = [name for name in above if name.partition(".")[0] in parts]
+    if above:
+        raise RunFault(f"{path} has {above[0]} and {len(above) - 1} more that this preset has not. {SMALLER}")
     for name, value in given.items():
         if value.shape != state[name].shape:
             sizes = f"{tuple(value.shape)} there and {tuple(state[name].shape)} in this preset"
-            raise RunFault(f"{path}: {name} is {sizes}. Begin with a bundle of the same preset.")
+            raise RunFault(f"{path}: {name} is {sizes}. {SMALLER}")
     net.load_state_dict({**state, **given})
     _measure(net, tuple(norms), views)
     folder.mkdir(parents=True, exist_ok=True)

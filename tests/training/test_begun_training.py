@@ -48,7 +48,7 @@ def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
 
 def _looks(start: Start) -> ServeSpec:
     """How the global network of a knee is served."""
-    told = start.card.training  # until 0.6.0 a card said one size for each network
+    told = start.card.training  # cards of older exports say one size for each network
     sides, mirrored = told.get("global_looks_at_px", told.get("looks_at_px")), told["mirrored"]
     assert isinstance(sides, list)
     assert isinstance(mirrored, list)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.card import FileEntry
 from tests.training.test_export import SIDE, TINY
@@ -13,21 +13,25 @@ from training.errors import RunFault
 from training.export import export
 from training.growth import grown
 from training.knee import bundle
-from training.knee.nets import SegUNet
+from training.knee.nets import NetSpec, SegUNet
 from training.knee.recipe import SMALL
 from training.knee.serving import Served, ServeSpec
 from training.start import Start, begin
 from training.unet import UNet, UNetSpec
 
 LARGER = replace(TINY, widths=(7, 9, 12), depths=(2, 3, 2), decoder_depth=3)
+ONE_LOOK = ServeSpec((SIDE,), mirrored=False)
 IMAGES = torch.rand((4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(5))
 
 
-def trained() -> SegUNet:
-    """A small network whose norms have seen images."""
+def trained(spec: NetSpec = TINY) -> SegUNet:
+    """A network whose norms have seen images."""
     torch.manual_seed(3)
-    net = SegUNet(TINY).train()
+    net = SegUNet(spec).train()
     net.whiten(IMAGES)
+    for norm in (part for part in net.modules() if isinstance(part, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        nn.init.uniform_(norm.bias, -0.5, 0.5)
     for _ in range(5):
         net(torch.rand(8, 1, SIDE, SIDE))
     return net.eval()
@@ -77,33 +81,49 @@ def test_what_is_new_learns_from_the_first_steps_on() -> None:
         optimiser.zero_grad()
         sum(output.square().mean() for output in net(IMAGES)).backward()
         optimiser.step()
-    sizes = {name: tuple(value.shape) for name, value in SegUNet(TINY).named_parameters()}
+    small = SegUNet(TINY).state_dict()
+    marked = grown(net, before, {n: v * torch.nan for n, v in small.items() if v.is_floating_point()})
     for name, value in net.named_parameters():
-        moved = (value != before[name]).reshape(len(value), -1)
-        old = sizes.get(name, (0, 0))
-        assert bool(moved[old[0] :].any()) == (old[0] < len(value)), f"{name}: new outputs"
-        if value.ndim > 1 and 0 < old[1] < value.shape[1]:
-            assert bool(moved.reshape(*value.shape[:2], -1)[: old[0], old[1] :].any()), f"{name}: new inputs"
+        moved, is_new, old = value != before[name], ~marked[name].isnan(), len(small.get(name, ()))
+        for what, rows in (("outputs", slice(old, None)), ("inputs of old outputs", slice(old))):
+            assert bool(moved[rows][is_new[rows]].any()) == bool(is_new[rows].any()), f"{name}: new {what}"
 
 
-def bundled(net: SegUNet, folder: Path) -> Start:
-    """Its file and card, as those of a bundle: norms are folded into the convolutions before them."""
-    served = Served(net, ServeSpec((SIDE,), mirrored=False)).eval()
+def bundled(net: SegUNet, folder: Path, looks: ServeSpec = ONE_LOOK) -> Start:
+    """Its file and card, as those of a bundle; with one look norms are folded into the convolutions before them."""
+    served = Served(net, looks).eval()
     card = bundle.blank(replace(SMALL, side=SIDE, net=net.spec), "0.0.1", {"kind": "phantom", "preset": "small"})
     (folder / "global.onnx").write_bytes(export(served, SIDE, served.gives, {}))
     return Start(replace(card, files={"global": FileEntry("global.onnx", "0" * 64)}), folder)
 
 
-def test_a_run_begins_with_a_smaller_bundle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("looks", [ONE_LOOK, ServeSpec((SIDE, 2 * SIDE), mirrored=True)], ids=["one look", "four"])
+def test_a_run_begins_with_a_smaller_bundle(looks: ServeSpec, tmp_path: Path) -> None:
     small = trained()
     torch.manual_seed(4)
     net = SegUNet(LARGER)
-    begin(net, bundled(small, tmp_path), "global", (IMAGES for _ in range(2)), tmp_path / "run")
+    begin(net, bundled(small, tmp_path, looks), "global", (IMAGES for _ in range(2)), tmp_path / "run")
     for mine, wanted in zip(answers(net), answers(small), strict=True):
         assert torch.allclose(mine, wanted, atol=1e-4)
 
 
-def test_a_larger_bundle_cannot_begin_a_smaller_network(tmp_path: Path) -> None:
-    start = bundled(larger(trained()), tmp_path)
-    with pytest.raises(RunFault, match=r"there and \(4, 16, 3, 3\) in this preset"):
+def test_a_wider_bundle_cannot_begin_a_narrower_network(tmp_path: Path) -> None:
+    start = bundled(trained(replace(TINY, widths=LARGER.widths)), tmp_path)
+    with pytest.raises(RunFault, match=r"there and .* in this preset"):
         begin(SegUNet(TINY), start, "global", [], tmp_path / "run")
+
+
+@pytest.mark.parametrize("looks", [ONE_LOOK, ServeSpec((SIDE,), mirrored=True)], ids=["folded", "by name"])
+def test_a_deeper_bundle_cannot_begin_a_shallower_network(looks: ServeSpec, tmp_path: Path) -> None:
+    start = bundled(trained(replace(TINY, depths=(2, 3, 2))), tmp_path, looks)
+    with pytest.raises(RunFault, match="this preset has (not|no norm)"):
+        begin(SegUNet(TINY), start, "global", [], tmp_path / "run")
+
+
+def test_a_bundle_of_fewer_levels_or_of_another_stem_cannot_begin_a_network() -> None:
+    net = SegUNet(LARGER)
+    fewer = SegUNet(replace(TINY, widths=(4, 6), depths=(1, 2)))
+    with pytest.raises(RunFault, match="fewer levels"):
+        grown(net, net.state_dict(), fewer.state_dict())
+    other = SegUNet(replace(TINY, stem_stride=1))
+    assert grown(net, net.state_dict(), other.state_dict())["stem"].shape == other.stem.shape, "begin refuses it"

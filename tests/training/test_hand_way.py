@@ -54,7 +54,7 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     card = commands.export(
         tmp_path / "run", TINY, cases, tmp_path / "bundle", Release("0.1.0", "phantom", mirrored=True)
     )
-    assert card.training["mirrored"]
+    assert card.training["looks"] == 4
     assert card.training["steps"] == 20
     choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
     assert choice.pixel_ece[1] <= choice.pixel_ece[0]

@@ -43,24 +43,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimiser: Op
     assert equal(through, resumed)
 
 
-def test_products_in_half_precision_leave_weights_whole_and_teach_as_much(tmp_path: Path) -> None:
-    dtypes = set()
+@pytest.mark.parametrize("has_it", [True, False], ids=["with bfloat16", "without"])
+def test_products_in_half_precision_leave_weights_whole_and_teach_as_much(
+    has_it: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.crew.has_bfloat16", lambda: has_it)
+    dtypes, drawn_half = set(), set()
 
     def watched(trained: nn.Module, batch: Tensor) -> Tensor:
         dtypes.add(trained(batch).dtype)
         return loss_of(trained, batch)
 
-    plan = replace(PLAN, steps=150, bfloat16=True)
-    half, whole = (
-        fit(net(), batch_of, watched, plan, tmp_path / "half"),
-        fit(net(), batch_of, loss_of, replace(PLAN, steps=150), tmp_path / "whole"),
-    )
-    assert dtypes == {torch.bfloat16}
+    def drawn(step: int, share: float) -> Tensor:
+        drawn_half.add(torch.is_autocast_enabled("cpu"))
+        return batch_of(step, share)
+
+    plan = replace(PLAN, steps=150)
+    half = fit(net(), drawn, watched, replace(plan, bfloat16=True), tmp_path / "half")
+    whole = fit(net(), batch_of, loss_of, plan, tmp_path / "whole")
+    assert dtypes == {torch.bfloat16 if has_it else torch.float32}
+    assert drawn_half == {False}, "views are drawn in single precision: their grids are products too"
     assert {value.dtype for value in half.state_dict().values() if value.is_floating_point()} == {torch.float32}
     with torch.no_grad():
         errors = [float(loss_of(each, batch_of(999, 0))) for each in (half, whole, net().eval())]
     assert errors[0] == pytest.approx(errors[1], rel=0.2)
     assert errors[0] < 0.5 * errors[2]
+
+
+def test_a_run_from_before_a_field_of_the_plan_was_known_goes_on(tmp_path: Path) -> None:
+    fit(net(), batch_of, loss_of, PLAN, tmp_path, stop=lambda step: step == 5)
+    state = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert state["plan"].pop("bfloat16") == "False"
+    torch.save(state, tmp_path / CHECKPOINT)
+    fit(net(), batch_of, loss_of, PLAN, tmp_path)
+    assert progress_of(tmp_path).step == PLAN.steps
 
 
 def test_another_seed_is_another_result(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """A1 to A4 of knee-seg-unet with the numbers worked out by hand (MODELS.md §5.3)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from training.hand.losses import LossSpec as HandLoss
+from training.hand.losses import loss_of
 from training.knee.losses import (
     LossSpec,
     Targets,
@@ -15,6 +19,7 @@ from training.knee.losses import (
     total,
 )
 from training.knee.nets import Outputs
+from training.losses import deep
 
 PAPER = LossSpec(
     alphas=(1.0, 1.0, 1.0), smoothing=0.0, mask_ce=0.0, distance_ce=0.0, distance_stride=1, unit=Unit.LARGEST
@@ -25,6 +30,29 @@ def corner() -> np.ndarray:
     mask = np.zeros((8, 8), dtype=bool)
     mask[0, 0] = True
     return mask
+
+
+def test_losses_of_logits_in_half_precision_are_summed_in_single_precision() -> None:
+    """A mean over pixels in bfloat16, of eight bits, would be wrong in the third digit."""
+    generator = torch.Generator().manual_seed(1)
+    maps = torch.randn((4, 6, 32, 32), generator=generator).bfloat16()
+    mask = (torch.rand((4, 1, 32, 32), generator=generator) > 0.9).float()
+    levels = torch.randint(0, 5, (4, 32, 32), generator=generator)
+    targets = Targets(torch.tensor([0, 1, 2, 1]), mask, levels)
+    spec = replace(PAPER, mask_ce=1.0, distance_ce=0.7)
+
+    def knee(told: torch.Tensor) -> torch.Tensor:
+        return total(Outputs(told[:, :3, 0, 0], told[:, :1], told[:, :5], told[:, 0, 0]), targets, spec)
+
+    def stacks(told: torch.Tensor) -> torch.Tensor:
+        return deep([told[:, :1], told[:, 1:2, :16, :16]], mask, 0.5)
+
+    def hand(told: torch.Tensor) -> torch.Tensor:
+        return loss_of(told, levels, HandLoss(dice=0.5, binary_dice=1.0))
+
+    for loss in (knee, stacks, hand):
+        assert loss(maps).dtype is torch.float32
+        assert loss(maps) == loss(maps.float())
 
 
 def test_a1_is_the_distance_to_the_nearest_tumour_pixel() -> None:

@@ -29,7 +29,7 @@ from training.measures import Measures, compared
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, run_of
+from training.run import options_of, recipe_of, run_of
 from training.start import facts_of, start_of, unseen
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: f
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ("start_share", "mirror")), RECIPES[str(run_of(args.run)["preset"])]
+    release, recipe = release_of(args, ("start_share", "mirror")), recipe_of(run_of(args.run), RECIPES)
     export(args.run, recipe, patients(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate hand --bundle {args.bundle} --data {args.data}"
 
@@ -114,7 +114,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "seconds": seconds,
         "steps": steps,
         "parameters": parameters(net),
-        **({"mirrored": True} if release.mirrored else {}),
+        "looks": 4 if release.mirrored else 1,
         **facts_of(told, release.kind, release.start_share),
     }
     seen = _seen(parts.validation, recipe)

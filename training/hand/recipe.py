@@ -90,7 +90,7 @@ SMALL = Recipe(
         bfloat16=True,
     ),
 )
-"""What one thread of a CPU trains in an hour and a half: 64 mm of a hand at once, each millimetre a pixel, for many
+"""What one thread of a CPU trains in less than an hour: 64 mm of a hand at once, each millimetre a pixel, for many
 steps teach more than fine pixels do."""
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER, PAPER_LITERAL, STRONG, SMALL)}

@@ -27,7 +27,7 @@ from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, compared
 from training.release import CHOICES, release_of
 from training.report import publish
-from training.run import options_of, run_of
+from training.run import options_of, recipe_of, run_of
 from training.split import BLOCK, EDGE, Split
 from training.start import facts_of, start_of, unseen
 
@@ -78,7 +78,7 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     release, told = release_of(args, CHOICES), run_of(args.run)
-    recipe = RECIPES[str(told["preset"])]
+    recipe = recipe_of(told, RECIPES)
     data = read(args.data, recipe.side)
     nets = fit.load(recipe, args.run, release.start_share)
     chosen = data.split().validation[:REAL_INPUTS]

@@ -22,7 +22,7 @@ from training.measures import Measures, compared
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, run_of
+from training.run import options_of, recipe_of, run_of
 from training.spine import ablate, archive, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
@@ -82,7 +82,7 @@ def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: f
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ()), RECIPES[str(run_of(args.run)["preset"])]
+    release, recipe = release_of(args, ()), recipe_of(run_of(args.run), RECIPES)
     export(args.run, recipe, patients(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate spine --bundle {args.bundle} --data {args.data}"
 

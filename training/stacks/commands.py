@@ -18,7 +18,7 @@ from training.loop import progress_of
 from training.measures import Measures, compared
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, run_of
+from training.run import options_of, recipe_of, run_of
 from training.stacks import bundle, calibrate, evaluate, fit
 from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
@@ -86,7 +86,7 @@ def cross_validated(
 def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ("start_share",)), system.recipes[str(run_of(args.run)["preset"])]
+    release, recipe = release_of(args, ("start_share",)), recipe_of(run_of(args.run), system.recipes)
     export(system, args.run, recipe, system.read(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
