@@ -169,7 +169,7 @@ def _export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--mirror",
         action="store_true",
-        help="let it look at mirror images too (knee: the global network, left to right; hand: both ways)",
+        help="let it look at the mirror image too, left to right (hand; knee: its global network)",
     )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 

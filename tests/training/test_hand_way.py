@@ -54,7 +54,7 @@ def test_the_whole_way_gives_a_bundle_that_answers_and_says_what_was_measured(ca
     card = commands.export(
         tmp_path / "run", TINY, cases, tmp_path / "bundle", Release("0.1.0", "phantom", mirrored=True)
     )
-    assert card.training["looks"] == 4
+    assert card.training["looks"] == 2
     assert card.training["steps"] == 20
     choice = commands.calibrated(read_bundle(tmp_path / "bundle"), cases, 1)
     assert choice.pixel_ece[1] <= choice.pixel_ece[0]
@@ -91,9 +91,8 @@ def test_a_mirrored_slice_gets_the_mirrored_answer(cases) -> None:
     learned = serving.learned(net, cases[:2], TINY)
     image = torch.rand((2, len(TINY.preprocess.channels), *TINY.preprocess.size))
     both, one = (serving.Served(net, learned, TINY.preprocess.own, looks) for looks in (True, False))
-    for axes in ((3,), (2,), (2, 3)):
-        assert torch.allclose(both(image.flip(axes)).mask_logits, both(image).mask_logits.flip(axes), atol=1e-5)
-        assert not torch.allclose(one(image.flip(axes)).mask_logits, one(image).mask_logits.flip(axes), atol=1e-3)
+    assert torch.allclose(both(image.flip(3)).mask_logits, both(image).mask_logits.flip(3), atol=1e-5)
+    assert not torch.allclose(one(image.flip(3)).mask_logits, one(image).mask_logits.flip(3), atol=1e-3)
 
 
 def test_a_run_that_was_interrupted_is_only_continued_as_it_was(cases, tmp_path: Path) -> None:

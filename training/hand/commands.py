@@ -114,11 +114,11 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "seconds": seconds,
         "steps": steps,
         "parameters": parameters(net),
-        "looks": 4 if release.mirrored else 1,
         **facts_of(told, release.kind, release.start_share),
     }
     seen = _seen(parts.validation, recipe)
     served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored)
+    facts["looks"] = served.looks
     return bundle.write(served, recipe, folder, version=release.version, seen=seen, facts=facts)
 
 
