@@ -47,7 +47,8 @@ ASKED: dict[str, tuple[Measure, ...]] = {
         Measure("miou_6_regions", "mIoU of 6 classes, as outlined and named", 0.70),
         Measure("miou_binary_pixels", "binary mIoU, pixel by pixel", 0.80),
         Measure("miou_binary_regions", "binary mIoU, as outlined", 0.80),
-        Measure("study_ece_6", "ECE after calibration", 0.08, is_at_most=True),
+        Measure("pixel_ece_after", "ECE after calibration, of pixels", 0.08, is_at_most=True),
+        Measure("study_ece_6", "ECE after calibration, of studies", 0.08, is_at_most=True),
     ),
     "spine-wff": (
         Measure("patient_auc", "benign or malignant per patient, AUC", 0.85),

@@ -64,7 +64,7 @@ def any_pixels(rows: int, columns: int, made: int | None = None) -> Pixels:
 FOUND = 1
 """A made radiograph in which the shipped model finds the tumour, at 640 x 512 pixels and at 1024 x 848."""
 
-SURE = 11
+SURE = 28
 """A made radiograph of which the shipped model is sure at 640 x 512 pixels: its answer has a probability."""
 
 

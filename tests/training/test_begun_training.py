@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -56,6 +57,16 @@ def _looks(start: Start) -> ServeSpec:
     return ServeSpec(tuple(int(side) for side in mine), mirrored=bool(mirrored[0]))
 
 
+def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
+    """What a network answers with as many looks as the card says."""
+    if isinstance(net, SegUNet):
+        return Served(net, _looks(start)).eval()(image)
+    said = net(image)
+    if start.card.training.get("looks") != 2:
+        return said
+    return said._replace(mask_logits=(said.mask_logits + net(image.flip(3)).mask_logits.flip(3)) / 2.0)
+
+
 def shipped(name: str) -> Start:
     start = start_of(SHIPPED / name, ("small", "small-adc", "tune"), {})
     assert start is not None
@@ -71,13 +82,14 @@ def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str, tmp_pa
     begin(net, start, role, (torch.rand(shape) for _ in range(2)), tmp_path, drawn=drawn)
     image = torch.rand(shape)
     with torch.no_grad():
-        said = (Served(net, _looks(start)).eval() if isinstance(net, SegUNet) else net)(image)
+        said = served(net, start, image)._asdict()
     file = onnxruntime.InferenceSession(start.file(role))
     wanted = dict(
         zip([each.name for each in file.get_outputs()], file.run(None, {"image": image.numpy()}), strict=True)
     )
-    for field in said._fields:
-        assert np.allclose(getattr(said, field).numpy(), wanted[field], atol=1e-3), field
+    for field, value in said.items():  # all but where two pixels are equal, of which each runtime pools another
+        assert np.isclose(value.numpy(), wanted[field], atol=1e-3).mean() > 0.99, field
+        assert float(wanted[field].std()) > 1e-3, field
 
 
 def test_norms_that_were_folded_are_measured_so_that_training_sees_what_it_would(tmp_path: Path) -> None:
@@ -95,9 +107,7 @@ def test_norms_that_were_folded_are_measured_so_that_training_sees_what_it_would
 
 def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_size(tmp_path: Path) -> None:
     limb, diffusion = shipped("limb"), shipped("diffusion")
-    with pytest.raises(
-        RunFault, match=r"encoder\.0\.convs\.0\.0\.weight is \(24, 36, 3, 3\) there and \(24, 12, 3, 3\)"
-    ):
+    with pytest.raises(RunFault, match=r"no norm encoder\.1\.convs\.2\.1, the bundle's has"):
         begin(UNet(LIMB["small"].net), diffusion, "net", [], tmp_path, drawn="heads.")
     with pytest.raises(RunFault, match="Begin with"):
         begin(DeepLab(HAND["small"].net), limb, "net", [], tmp_path)
