@@ -1,6 +1,7 @@
 """What one radiograph costs to infer: the bundle as the node runs it (onnxruntime), beside torch eager.
 
-torch runs the architecture that the card names with random weights: its speed does not depend on their values.
+torch runs the architecture that the card names, with as many looks, and random weights: its speed does not depend on
+their values.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ def measure(rounds: int) -> Inference:
     threads = os.cpu_count() or 1
     system = knee.load(bundle, SessionOptions(device=Device.CPU, threads=threads))
     pixels = radiographs.any_pixels(ROWS, COLUMNS).astype(np.float32)
-    eager = _eager(str(bundle.card.training["preset"]), bundle.card.preprocess.size, threads)
+    eager = _eager(bundle.card, threads)
     found = Inference({}, [])
     for number in range(rounds + 1):
         timings: dict[str, float] = {}
@@ -52,17 +53,24 @@ def measure(rounds: int) -> Inference:
     return found
 
 
-def _eager(preset: str, size: tuple[int, int], threads: int) -> Callable[[], float] | None:
+def _eager(asked: card.Card, threads: int) -> Callable[[], float] | None:
     """Runs the whole image and its windows through two nets; the seconds it took. None without torch."""
     with contextlib.suppress(ImportError):
         import torch
 
         from training.knee.nets import SegUNet
         from training.knee.recipe import RECIPES
+        from training.knee.serving import Served, ServeSpec
 
         torch.set_num_threads(threads)
-        nets = [SegUNet(RECIPES[preset].net).eval() for _ in range(2)]
-        inputs = [torch.rand((batch, 1, *size)) for batch in (1, WINDOWS)]
+        told = asked.training
+        spec = RECIPES[str(told["preset"])].net
+        sides = [told[f"{role}_looks_at_px"] for role in knee.ROLES]
+        nets = [
+            Served(SegUNet(spec), ServeSpec(tuple(looks), mirrored)).eval()
+            for looks, mirrored in zip(sides, told["mirrored"], strict=True)
+        ]
+        inputs = [torch.rand((batch, 1, *asked.preprocess.size)) for batch in (1, WINDOWS)]
 
         def run() -> float:
             begin = time.perf_counter()
