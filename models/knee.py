@@ -43,6 +43,8 @@ ROLES = ("global", "patch")
 LEVELS = 5
 """Distance levels: background, tumour, and three rings from near to far (appendix A2)."""
 _REGION_GRID = 256 * 256
+AT_ONCE = 3
+"""Windows in one run of the patch network: all nine take 50 MB more, and hardly less time."""
 
 Float = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -171,7 +173,7 @@ class Knee:
         places = patches.windows(*pixels.shape)
         whole_input, patch_inputs = _inputs(pixels, places, size)
         marks.append(time.perf_counter())
-        whole, patch = self._whole.run(whole_input[None, None]), self._patch.run(patch_inputs[:, None])
+        whole, patch = self._whole.run(whole_input[None, None]), self._looked(patch_inputs)
         marks.append(time.perf_counter())
         for said, given in ((whole, whole_input), (patch, patch_inputs)):
             refuse_constant(said["mask_logits"], given, f"{self.identity.name} {self.identity.version}")
@@ -180,6 +182,11 @@ class Knee:
         if timings_s is not None:
             timings_s.update(zip(("preprocess", "inference", "fusion"), np.diff(marks).tolist(), strict=True))
         return answer
+
+    def _looked(self, windows: Float) -> dict[str, Float]:
+        """What the patch network says of each window."""
+        rows = [self._patch.run(windows[place : place + AT_ONCE, None]) for place in range(0, len(windows), AT_ONCE)]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     def _fused(self, whole: Mapping[str, Float], patch: Mapping[str, Float]) -> KneeAnswer:
         thresholds = self.card.thresholds
