@@ -65,7 +65,7 @@ def test_a_study_is_answered_while_the_gpu_has_memory_or_some_or_none(node: Node
     assert "CPU computed" not in str(some["explanation"])
     (said,) = warnings(node)
     assert "patch.onnx" in said
-    assert "batch of 9" in said
+    assert "batch of 3" in said
     assert "work.gpu_memory_limit_mb is 3000" in said
 
     order(node).write_text("gpu-room 0")
