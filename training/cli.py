@@ -37,7 +37,7 @@ from pathlib import Path
 
 import models
 from models.errors import BundleError
-from training import figures
+from training import figures, parts
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
@@ -117,21 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--minutes", type=float, help="budget of all folds together; else the recipe's steps for each")
     folds.add_argument("--count", type=int, help="how many folds (default: the paper's, else 5)")
     _export_options(_command(commands, "export", "write a bundle from a run, and prove that it answers as they do"))
-    calibrate = _command(commands, "calibrate", "choose thresholds and calibration on the validation blocks")
-    calibrate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; its card is rewritten")
-    evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")
-    evaluate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
-    evaluate.add_argument("--part", choices=("test", "validation"), default="test", help="which blocks (default test)")
-    evaluate.add_argument("--write", action="store_true", help="write the figures into the card")
-    evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
-    evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
-    evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
-    compare = _command(
-        commands, "compare", "measure two bundles on the same cases: how they differ, and whether that may be chance"
-    )
-    compare.add_argument("--bundle", type=Path, required=True, help="folder of the one")
-    compare.add_argument("--other", type=Path, required=True, metavar="BUNDLE", help="folder of the other")
-    compare.add_argument("--part", choices=("test", "validation"), default="test", help="which part (default test)")
+    _measuring(commands)
     ablate = _command(commands, "ablate", "the paper's table of what each part of a system is worth")
     ablate.add_argument("--bundle", type=Path, help="spine: folder of the bundle whose terms are weighed")
     ablate.add_argument("--out", type=Path, metavar="RUN", help="knee: folder of the runs that the table needs")
@@ -145,6 +131,38 @@ def _parser() -> argparse.ArgumentParser:
     told.add_argument("--bundles", type=Path, default=SHIPPED, help="folder of the bundles (default: those that ship)")
     told.add_argument("--readme", type=Path, metavar="FILE", help="put the table there instead of printing it")
     return parser
+
+
+_PART = (
+    "which cases: a part that the split withheld (default test), or all of a set that taught nothing, as of elsewhere"
+)
+
+
+def _measuring(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    calibrate = _command(commands, "calibrate", "choose thresholds and calibration on the validation blocks")
+    calibrate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle; its card is rewritten")
+    calibrate.add_argument(
+        "--part",
+        choices=parts.CALIBRATES,
+        default="validation",
+        help="which cases: those that the split withheld for it, or all of a set that taught nothing",
+    )
+    evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")
+    evaluate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")
+    evaluate.add_argument("--part", choices=parts.MEASURES, default="test", help=_PART)
+    evaluate.add_argument(
+        "--kind", choices=("real", "phantom"), help="of --part all: what the data are of (default: as the weights)"
+    )
+    evaluate.add_argument("--write", action="store_true", help="write the figures into the card")
+    evaluate.add_argument("--montage", type=Path, metavar="PNG", help="draw the best and the worst cases")
+    evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
+    evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
+    compare = _command(
+        commands, "compare", "measure two bundles on the same cases: how they differ, and whether that may be chance"
+    )
+    compare.add_argument("--bundle", type=Path, required=True, help="folder of the one")
+    compare.add_argument("--other", type=Path, required=True, metavar="BUNDLE", help="folder of the other")
+    compare.add_argument("--part", choices=parts.MEASURES, default="test", help=_PART)
 
 
 def _export_options(export: argparse.ArgumentParser) -> None:

@@ -102,14 +102,14 @@ def put(readme: Path, made: str) -> bool:
 
 
 def _rows(card: Card, measures: Sequence[Measure]) -> list[tuple[str, ...]]:
-    command = card.measured.get("command")
+    command, kind = card.measured.get("command"), str(card.measured.get("kind", card.training_kind))
     said = f"`{command}`" if command else ""
     rows: list[tuple[str, ...]] = []
     for measure in measures:
         limit = f"{'≤' if measure.is_at_most else '≥'} {measure.asked:.2f}"
         name = f"{card.name} {card.version}" if not rows else ""
         figure = _figure(card.measured.get(measure.key), measure)
-        rows.append((name, measure.words, figure, limit, card.training_kind, said if not rows else "the same"))
+        rows.append((name, measure.words, figure, limit, kind, said if not rows else "the same"))
     return rows
 
 

@@ -115,11 +115,18 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> HandCard:
     )
 
 
-def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figures | None = None) -> HandCard:
-    """Write into the card what calibration chose, or what evaluation measured."""
+def record(
+    bundle: Bundle[Card],
+    *,
+    choice: Choice | None = None,
+    of: Mapping[str, str | int] | None = None,
+    measured: Figures | None = None,
+) -> HandCard:
+    """Write into the card what calibration chose, and of which cases (`training.parts`), or what was measured."""
     card = of_kind(bundle, HandCard).card
     if choice is not None:
         told: Figures = {
+            **(of or {}),
             "validation_pixel_ece_before": choice.pixel_ece[0],
             "validation_pixel_ece_after": choice.pixel_ece[1],
             "validation_study_ece_before": choice.study_ece[0],

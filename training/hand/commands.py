@@ -26,11 +26,12 @@ from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, compared
+from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of
-from training.start import facts_of, start_of, unseen
+from training.start import facts_of, start_of
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
 
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
-    choice = calibrated(read_bundle(args.bundle), patients(args.data), args.threads)
+    choice = calibrated(read_bundle(args.bundle), patients(args.data), args.threads, args.part)
     asked = choice.calibration
     return (
         f"Other series weigh {asked.fusion}; mask {choice.thresholds.mask}; temperatures {asked.temperature} (bias "
@@ -136,19 +137,20 @@ def run_calibrate(args: argparse.Namespace) -> str:
     )
 
 
-def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
     """Calibrate a bundle and write its card."""
+    cases = part_of(cases, part, split)
     model = _open(sound, threads)
-    choice = calibrate.choose(evaluate.look(model, split(cases).validation), model.card)
-    bundle.record(sound, choice=choice)
+    choice = calibrate.choose(evaluate.look(model, cases), model.card)
+    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
     return choice
 
 
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    cases = getattr(split(patients(args.data)), args.part)
-    measured, showing = measure(sound, cases, args.part, args.threads)
+    cases = part_of(patients(args.data), args.part, split)
+    measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)
     publish(args, sound.card, measured, showing)
@@ -156,15 +158,14 @@ def run_evaluate(args: argparse.Namespace) -> str:
 
 
 def measure(
-    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, kind: str | None = None
 ) -> tuple[evaluate.Figures, Callable[[], Told]]:
     """The figures of a bundle on patients, and what a report of them would show."""
     model = _open(sound, threads)
     looked = evaluate.together(evaluate.look(model, cases), model.card)
     judged = evaluate.judge(looked, model.card)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
-        "command": f"osteon-train evaluate hand --bundle BUNDLE --data DIR --part {part} --write",
+        **measured_on("hand", "patients", part, sound.card.training, kind),
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, judged, model.card),
         **evaluate.strangers(model, cases),
@@ -174,7 +175,7 @@ def measure(
 
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients."""
-    cases = getattr(split(patients(args.data)), args.part)
+    cases = part_of(patients(args.data), args.part, split)
 
     def measured(sound: Bundle[Card]) -> Measures:
         model = _open(sound, args.threads)

@@ -125,11 +125,18 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> KneeCard:
     )
 
 
-def record(bundle: Bundle[KneeCard], *, choice: Choice | None = None, measured: Figures | None = None) -> KneeCard:
-    """Write into the card what calibration chose, or what evaluation measured."""
+def record(
+    bundle: Bundle[KneeCard],
+    *,
+    choice: Choice | None = None,
+    of: Mapping[str, str | int] | None = None,
+    measured: Figures | None = None,
+) -> KneeCard:
+    """Write into the card what calibration chose, and of which cases (`training.parts`), or what was measured."""
     card = bundle.card
     if choice is not None:
-        before: Figures = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        before: Figures = {**(of or {})}
+        before |= {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
         before["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
     if measured is not None:

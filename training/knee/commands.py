@@ -25,11 +25,12 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, compared
+from training.parts import calibrated_on, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import options_of, recipe_of, run_of
 from training.split import BLOCK, EDGE, Split
-from training.start import facts_of, start_of, unseen
+from training.start import facts_of, start_of
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -109,8 +110,9 @@ def run_export(args: argparse.Namespace) -> str:
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
-    choice = calibrate.choose(sound, data, args.data, data.split().validation)
-    bundle.record(sound, choice=choice)
+    indices = _part(data, args.part)
+    choice = calibrate.choose(sound, data, args.data, indices)
+    bundle.record(sound, choice=choice, of=calibrated_on(len(indices), args.part))
     return (
         f"Mask {choice.thresholds.mask}, T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
         f"certain {choice.thresholds.certain}, unlike {choice.thresholds.unlike}, "
@@ -124,11 +126,10 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
-    indices = getattr(data.split(), args.part)
+    indices = _part(data, args.part)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} radiographs, {args.part} blocks, {unseen(sound.card.training)}",
-        "command": f"osteon-train evaluate knee --bundle BUNDLE --data DIR --part {args.part} --write",
+        **measured_on("knee", "radiographs", args.part, sound.card.training, args.kind),
         "interval": "95 %, bootstrap over blocks: [value, low, high]",
         **evaluate.figures(cases, sound.card.thresholds.tumour),
         **evaluate.strangers(knee, data, args.data, indices),
@@ -142,7 +143,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same images."""
     data = _data(args)
-    indices = getattr(data.split(), args.part)
+    indices = _part(data, args.part)
 
     def measured(bundle: Bundle[Card]) -> Measures:
         sound = of_kind(bundle, KneeCard)
@@ -161,6 +162,10 @@ def run_ablate(args: argparse.Namespace) -> str:
     recipe = RECIPES[args.preset]
     rows = ablate.ablate(read(args.data, recipe.side), recipe, args.out, args.part, args.minutes)
     return ablate.table(rows, args.part, args.kind)
+
+
+def _part(data: Radiographs, part: str) -> tuple[int, ...]:
+    return part_of(range(len(data.labels)), part, lambda cases: data.split())
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {

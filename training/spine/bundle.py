@@ -154,11 +154,18 @@ def blank(nets: Nets, recipe: Recipe, version: str, facts: Facts) -> SpineCard:
     )
 
 
-def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figures | None = None) -> SpineCard:
-    """Write into the card what calibration chose, or what evaluation measured."""
+def record(
+    bundle: Bundle[Card],
+    *,
+    choice: Choice | None = None,
+    of: Mapping[str, str | int] | None = None,
+    measured: Figures | None = None,
+) -> SpineCard:
+    """Write into the card what calibration chose, and of which cases (`training.parts`), or what was measured."""
     card = of_kind(bundle, SpineCard).card
     if choice is not None:
         told: Figures = {
+            **(of or {}),
             "validation_ece_before": choice.ece_before,
             "validation_ece_after": choice.ece_after,
             "validation_false_findings": choice.false_findings,

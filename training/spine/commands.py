@@ -19,6 +19,7 @@ from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, compared
+from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -29,7 +30,7 @@ from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
 from training.spine.recipe import RECIPES, Recipe
 from training.spine.report import told_of
 from training.spine.serving import learned
-from training.start import facts_of, start_of, unseen
+from training.start import facts_of, start_of
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -127,7 +128,7 @@ def seen(cases: Sequence[Case], recipe: Recipe) -> dict[str, npt.NDArray[np.floa
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound = read_bundle(args.bundle)
-    choice = calibrated(sound, patients(args.data), args.threads)
+    choice = calibrated(sound, patients(args.data), args.threads, args.part)
     return (
         f"Boxes from {choice.box} on, {choice.false_findings} false findings per patient; temperature "
         f"{choice.temperature}, bias {choice.bias}; calibration error {choice.ece_before} before, {choice.ece_after} "
@@ -136,19 +137,21 @@ def run_calibrate(args: argparse.Namespace) -> str:
     )
 
 
-def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
     """Calibrate a bundle and write its card."""
+    cases = part_of(cases, part, split)
     spine = _open(sound, threads)
-    looked = evaluate.look(spine.nets, split(cases).validation, spine.card.preprocess.size)
+    looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     choice = calibrate.choose(spine.nets, looked, spine.card.rules)
-    bundle.record(sound, choice=choice)
+    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
     return choice
 
 
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    measured, showing = measure(sound, getattr(split(patients(args.data)), args.part), args.part, args.threads)
+    cases = part_of(patients(args.data), args.part, split)
+    measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)
     publish(args, sound.card, measured, showing)
@@ -156,15 +159,14 @@ def run_evaluate(args: argparse.Namespace) -> str:
 
 
 def measure(
-    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+    sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, kind: str | None = None
 ) -> tuple[evaluate.Figures, Callable[[], Told]]:
     """The figures of a bundle on patients, and what a report of them would show."""
     spine = _open(sound, threads)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     said = evaluate.judge(spine.nets, looked, spine.card.rules)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
-        "command": f"osteon-train evaluate spine --bundle BUNDLE --data DIR --part {part} --write",
+        **measured_on("spine", "patients", part, sound.card.training, kind),
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(looked, said, spine.card.rules),
         **evaluate.strangers(spine.nets, looked, spine.card.rules),
@@ -174,7 +176,7 @@ def measure(
 
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients."""
-    cases = getattr(split(patients(args.data)), args.part)
+    cases = part_of(patients(args.data), args.part, split)
 
     def measured(sound: Bundle[Card]) -> Measures:
         spine = _open(sound, args.threads)
@@ -190,7 +192,8 @@ def run_ablate(args: argparse.Namespace) -> str:
         raise RunFault("ablate spine weighs the terms of a bundle anew: give its folder with --bundle.")
     sound = read_bundle(args.bundle)
     spine = _open(sound, args.threads)
-    looked = evaluate.look(spine.nets, getattr(split(patients(args.data)), args.part), spine.card.preprocess.size)
+    cases = part_of(patients(args.data), args.part, split)
+    looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), args.kind)
 
 

@@ -1,7 +1,7 @@
 """Makes a bundle of a run, and writes into its card what was chosen and what was measured."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,11 +80,18 @@ def seen(cases: Sequence[Case], card: StackCard) -> npt.NDArray[np.float32]:
     return np.stack(batch)
 
 
-def record(bundle: Bundle[Card], *, choice: Choice | None = None, measured: Figures | None = None) -> StackCard:
-    """Write into the card what calibration chose, or what evaluation measured."""
+def record(
+    bundle: Bundle[Card],
+    *,
+    choice: Choice | None = None,
+    of: Mapping[str, str | int] | None = None,
+    measured: Figures | None = None,
+) -> StackCard:
+    """Write into the card what calibration chose, and of which cases (`training.parts`), or what was measured."""
     card = of_kind(bundle, StackCard).card
     if choice is not None:
-        before: Figures = {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
+        before: Figures = {**(of or {})}
+        before |= {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
         if choice.strangeness:
             before["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)

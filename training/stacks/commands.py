@@ -16,6 +16,7 @@ from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, compared
+from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of
@@ -25,7 +26,7 @@ from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
-from training.start import facts_of, start_of, unseen
+from training.start import facts_of, start_of
 
 FOLDS = 5
 Command = Callable[[argparse.Namespace], str]
@@ -113,7 +114,7 @@ def export(
 
 def run_calibrate(system: System, args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
-    choice = calibrated(read_bundle(args.bundle), system.read(args.data), args.threads)
+    choice = calibrated(read_bundle(args.bundle), system.read(args.data), args.threads, args.part)
     thresholds, calibration = choice.thresholds, choice.calibration
     return (
         f"Mask {thresholds.mask}, regions from {thresholds.region_min_mm3:g} mm3 and a probability of "
@@ -123,18 +124,19 @@ def run_calibrate(system: System, args: argparse.Namespace) -> str:
     )
 
 
-def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int) -> calibrate.Choice:
+def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
     """Calibrate a bundle and write its card."""
-    choice = calibrate.choose(_open(sound, threads), split(cases).validation)
-    bundle.record(sound, choice=choice)
+    cases = part_of(cases, part, split)
+    choice = calibrate.choose(_open(sound, threads), cases)
+    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
     return choice
 
 
 def run_evaluate(system: System, args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    cases = getattr(split(system.read(args.data)), args.part)
-    measured, showing = measure(system, sound, cases, args.part, args.threads)
+    cases = part_of(system.read(args.data), args.part, split)
+    measured, showing = measure(system, sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)
     publish(args, sound.card, measured, showing)
@@ -142,7 +144,7 @@ def run_evaluate(system: System, args: argparse.Namespace) -> str:
 
 
 def measure(
-    system: System, sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int
+    system: System, sound: Bundle[Card], cases: Sequence[Case], part: str, threads: int, kind: str | None = None
 ) -> tuple[evaluate.Figures, Callable[[], Told]]:
     """The figures of a bundle on patients, and what a report of them would show."""
     model = _open(sound, threads)
@@ -150,8 +152,7 @@ def measure(
     said = evaluate.judge(model, seen)
     sample = evaluate.sampled(seen)
     measured: evaluate.Figures = {
-        "on": f"{sound.card.training_kind} patients, {part} part, {unseen(sound.card.training)}",
-        "command": f"osteon-train evaluate {system.name} --bundle BUNDLE --data DIR --part {part} --write",
+        **measured_on(system.name, "patients", part, sound.card.training, kind),
         "interval": "95 %, bootstrap over patients: [value, low, high]",
         **evaluate.figures(said, sample),
         **evaluate.strangers(model, cases),
@@ -161,7 +162,7 @@ def measure(
 
 def run_compare(system: System, args: argparse.Namespace) -> str:
     """Two bundles on the same patients."""
-    cases = getattr(split(system.read(args.data)), args.part)
+    cases = part_of(system.read(args.data), args.part, split)
 
     def measured(sound: Bundle[Card]) -> Measures:
         model = _open(sound, args.threads)

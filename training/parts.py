@@ -1,0 +1,69 @@
+"""Which cases of a data set calibrate or measure a bundle: a part that the split withheld from training, or, of a set
+that taught nothing, such as another hospital's archive, all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from training.start import unseen
+
+VALIDATION, WHOLE = "validation", "all"
+MEASURES = ("test", VALIDATION, WHOLE)
+CALIBRATES = (VALIDATION, WHOLE)
+
+C = TypeVar("C")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Divided(Protocol[T_co]):
+    """What a split makes of cases."""
+
+    @property
+    def validation(self) -> Sequence[T_co]:
+        """Those that choose and calibrate."""
+
+    @property
+    def test(self) -> Sequence[T_co]:
+        """Those that measure."""
+
+
+def part_of(cases: Sequence[C], part: str, split: Callable[[Sequence[C]], Divided[C]]) -> tuple[C, ...]:
+    """The cases of one part, of `MEASURES`; a set of which all are taken is not divided, and may be small."""
+    if part == WHOLE:
+        return tuple(cases)
+    divided = split(cases)
+    return tuple(divided.test if part == "test" else divided.validation)
+
+
+def measured_on(
+    system: str, cases: str, part: str, training: Mapping[str, object], kind: str | None = None
+) -> dict[str, str]:
+    """What a card says of where its figures come from.
+
+    Parameters
+    ----------
+    system
+        By the name that the commands know.
+    cases
+        What they are called: patients, radiographs.
+    part
+        Of the split, or all: then no split vouches for it that none of them taught the weights.
+    training
+        The [training] part of the card.
+    kind
+        real or phantom; None is of what taught the weights, as every part of the split is.
+    """
+    command = f"osteon-train evaluate {system} --bundle BUNDLE --data DIR --part {part}"
+    mine = str(kind or training["kind"])
+    if part != WHOLE:
+        return {"on": f"{mine} {cases}, {part} part, {unseen(training)}", "command": f"{command} --write"}
+    return {
+        "on": f"{mine} {cases}, all of a set that, as who measured says, taught the weights nothing",
+        "kind": mine,
+        "command": f"{command}{f' --kind {kind}' if kind else ''} --write",
+    }
+
+
+def calibrated_on(count: int, part: str) -> dict[str, str | int]:
+    """What a card keeps of the cases that it was calibrated on."""
+    return {"validation_part": part, "validation_cases": count}
