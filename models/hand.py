@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models import masses, verdict
+from models import masses
 from models.card import Bundle, Card, of_kind
 from models.findings import Answer, Findings, ModelIdentity
 from models.hand_card import CLASSES, ROLE, HandCalibration, HandCard
@@ -100,14 +100,13 @@ class HandModel:
         timings: dict[str, float] = {}
         answers = self._answers(series, timings, with_maps)
         sources = tuple(source(each.volume, answer, self.card) for each, answer in zip(series, answers, strict=True))
-        strange = [answer.is_strange(self.card) for answer in answers]
-        if all(strange):
-            return Findings(self.identity, Answer.NOT_ASSESSED, {}, sources, timings)
         study = conclude(answers, self.card)
-        said = study_answer(study, sources, self.card)
+        said = study_answer(study, answers, self.card)
+        if all(answer.is_strange(self.card) for answer in answers):
+            return Findings(self.identity, said, {}, sources, timings)
         return Findings(
             model=self.identity,
-            answer=verdict.study_answer([said, Answer.NOT_ASSESSED]) if any(strange) else said,
+            answer=said,
             probabilities={Answer.NORMAL: 1.0 - study.chance, Answer.TUMOUR: study.chance},
             sources=sources,
             timings_s=timings,

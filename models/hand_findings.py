@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models import masses
+from models import masses, verdict
 from models.findings import Answer, Lesion, Maps, SourceFindings, Spacing, SpacingSource
 from models.hand_card import CLASSES, HandCard
 from models.masses import MAX_MASSES, Mass
@@ -97,20 +97,15 @@ def source(volume: Volume, answer: SeriesAnswer, card: HandCard) -> SourceFindin
     bodies, grid = answer.bodies, volume.grid
     if answer.is_strange(card):
         return unassessed(volume, answer.strangeness, card.thresholds.unlike or 0.0)
-    said, notes = _said(answer.chance, card), [*volume.notes, *_beside_others(answer)]
-    if not bodies:
-        said = Answer.UNDECIDED if answer.denied else Answer.NORMAL
-        if answer.chance >= card.thresholds.tumour:
-            said = Answer.UNDECIDED
-            notes.append(
-                "Single voxels read as tumour, but no region of them is large enough: look at the whole series."
-            )
+    notes = [*volume.notes, *_beside_others(answer)]
+    if not bodies and answer.chance >= card.thresholds.tumour:
+        notes.append("Single voxels read as tumour, but no region of them is large enough: look at the whole series.")
     if len(bodies) == MAX_MASSES:
         notes.append(f"Only the {MAX_MASSES} largest regions are listed.")
     return SourceFindings(
         series_instance_uid=volume.series_instance_uid,
         images=volume.images,
-        answer=said,
+        answer=series_answer(answer, card),
         probabilities={Answer.NORMAL: 1.0 - answer.chance, Answer.TUMOUR: answer.chance},
         mask=masses.paint([body.mass for body in bodies], grid.shape),
         spacing=Spacing(grid.spacing[1], grid.spacing[2], SpacingSource.CALIBRATED),
@@ -153,13 +148,31 @@ def sure_kind(kinds: Vector | None, card: HandCard) -> str:
     return next(iter(named(kinds)))
 
 
-def study_answer(study: StudyAnswer, sources: Sequence[SourceFindings], card: HandCard) -> Answer:
-    """Tumour where the series together say so and one outlines it, normal where neither; else undecided."""
-    reads, is_outlined = study.chance >= card.thresholds.tumour, any(each.lesions for each in sources)
-    if reads and is_outlined:
-        return Answer.TUMOUR
-    is_open = reads or is_outlined or any(each.answer is Answer.UNDECIDED for each in sources)
+def series_answer(answer: SeriesAnswer, card: HandCard) -> Answer:
+    """What is said of one series; undecided where single voxels read as tumour, or others deny what it shows."""
+    if answer.is_strange(card):
+        return Answer.NOT_ASSESSED
+    if answer.bodies:
+        return _said(answer.chance, card)
+    is_open = answer.denied or answer.chance >= card.thresholds.tumour
     return Answer.UNDECIDED if is_open else Answer.NORMAL
+
+
+def study_answer(study: StudyAnswer, answers: Sequence[SeriesAnswer], card: HandCard) -> Answer:
+    """Tumour where the series together say so and one outlines it, normal where neither; else undecided.
+
+    Not assessed where every series is too strange; one that is keeps the others from being called normal.
+    """
+    said = [series_answer(answer, card) for answer in answers]
+    known = [answer for answer in answers if not answer.is_strange(card)]
+    if not known:
+        return Answer.NOT_ASSESSED
+    reads, is_outlined = study.chance >= card.thresholds.tumour, any(answer.bodies for answer in known)
+    if reads and is_outlined:
+        found = Answer.TUMOUR
+    else:
+        found = Answer.UNDECIDED if reads or is_outlined or Answer.UNDECIDED in said else Answer.NORMAL
+    return found if len(known) == len(said) else verdict.study_answer([found, Answer.NOT_ASSESSED])
 
 
 def study_notes(study: StudyAnswer, card: HandCard) -> tuple[str, ...]:

@@ -149,8 +149,8 @@ def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0
         if not (begun / BEGUN).is_file():
             raise RunFault(f"{begun / BEGUN} is missing: the run began with random weights. Export it without a share.")
         first.load_state_dict(torch.load(begun / BEGUN, weights_only=True))
-        state = _folded(first.eval()).state_dict()
-        _folded(net.eval())
+        state = folded(first.eval()).state_dict()
+        folded(net.eval())
         trained = {name: value for name, value in net.state_dict().items() if value.is_floating_point()}
         net.load_state_dict(
             {name: torch.lerp(value, state[name], share) for name, value in trained.items()}, strict=False
@@ -158,8 +158,8 @@ def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0
     return net.eval()
 
 
-def _folded(net: nn.Module) -> nn.Module:
-    """The network with every norm folded into the convolution before it; changed in place."""
+def folded(net: N) -> N:
+    """The network with every norm folded into the convolution before it; changed in place, in evaluation mode."""
     for part in net.modules():
         if not isinstance(part, nn.Sequential):
             continue

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 
 from models.card import read_bundle
@@ -52,7 +53,13 @@ def test_fit_export_calibrate_evaluate(quick: None, tmp_path: Path, capsys: pyte
     data, run, made = collections.write(tmp_path / "set", images=960), tmp_path / "run", tmp_path / "knee"
     common = ["--data", str(data)]
     assert cli.main(["fit", "knee", *common, "--out", str(run)]) == 0
-    assert cli.main(["export", "knee", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom"]) == 0
+    looks = ["--global-side", str(SIDE), "--global-side", str(2 * SIDE), "--mirror"]
+    assert (
+        cli.main(["export", "knee", *common, "--run", str(run), "--bundle", str(made), "--kind", "phantom", *looks])
+        == 0
+    )
+    norms = [node for node in onnx.load(made / "global.onnx").graph.node if node.op_type == "BatchNormalization"]
+    assert len(norms) <= 4, "at most that of the class head, once a look: the others are in their convolutions"
     assert cli.main(["calibrate", "knee", *common, "--bundle", str(made)]) == 0
     capsys.readouterr()
     picture, report = tmp_path / "montage.png", tmp_path / "report.html"

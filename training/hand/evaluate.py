@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from models.findings import Answer
 from models.hand import Classes, HandModel, classes, examine
 from models.hand_card import CLASSES, HandCalibration, HandCard
-from models.hand_findings import SeriesAnswer, StudyAnswer, conclude
+from models.hand_findings import SeriesAnswer, StudyAnswer, conclude, study_answer
 from models.hand_fusion import Network, joined
 from models.hand_input import Stack
 from models.metrics import confusion, expected_calibration_error, least_calibration_error
@@ -255,10 +256,23 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
         "sequences_not_assessed": round(
             float(np.mean([each.answer.is_strange(card) for patient in patients for each in patient.series])), 4
         ),
+        **_fell(patients, card),
         "study_ece_6": round(expected_calibration_error(study_probabilities(patients), kinds), 4),
         "study_ece_6_of_so_many_if_calibrated": round(least_calibration_error(study_probabilities(patients)), 4),
         "pixel_ece_before": round(expected_calibration_error(softmax(logits), truth), 4),
         "pixel_ece_after": round(expected_calibration_error(scaled, truth), 4),
+    }
+
+
+def _fell(patients: Sequence[Patient], card: HandCard) -> Figures:
+    """How many patients got each answer of a study: those without a tumour, and those with one."""
+    said = [
+        (study_answer(patient.study, [each.answer for each in patient.series], card), patient.case.kind > 0)
+        for patient in patients
+    ]
+    return {
+        f"answered_{answer}_without_and_with_a_tumour": [said.count((answer, is_ill)) for is_ill in (False, True)]
+        for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED, Answer.NOT_ASSESSED)
     }
 
 

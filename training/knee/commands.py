@@ -28,7 +28,7 @@ from training.measures import Measures, compared
 from training.parts import calibrated_on, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
-from training.run import options_of, recipe_of, run_of
+from training.run import folded, options_of, recipe_of, run_of
 from training.split import BLOCK, EDGE, Split
 from training.start import facts_of, start_of
 
@@ -100,9 +100,9 @@ def run_export(args: argparse.Namespace) -> str:
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
-    served = {name: Served(net, specs[name]) for name, net in nets.items()}
+    served = {name: Served(folded(net), specs[name]) for name, net in nets.items()}
     known = Familiarity(features(served["global"], data, data.split().train))
-    served["global"] = Served(nets["global"], specs["global"], known)
+    served["global"] = Served(served["global"].net, specs["global"], known)
     bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 

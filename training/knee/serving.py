@@ -5,6 +5,7 @@ it ended with looks at such ones. Looking at several sizes, and at the mirror im
 one more pass each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,19 +67,22 @@ class Served(nn.Module):
 
     def outputs(self, image: Tensor) -> Outputs:
         """Those of the network, the mean of its looks, on the size of `image`."""
-        looks = [self._look(image, side, flips) for side in self.spec.sides for flips in self._flips]
-        return Outputs(*(sum(each[1:], start=each[0]) / len(each) for each in zip(*looks, strict=True)))
+        return _mean([self._at(image, side) for side in self.spec.sides])
 
-    @property
-    def _flips(self) -> tuple[bool, ...]:
-        return (False, True) if self.spec.mirrored else (False,)
-
-    def _look(self, image: Tensor, side: int, flips: bool) -> Outputs:
+    def _at(self, image: Tensor, side: int) -> Outputs:
+        """What is said at one size, on the size of the image; maps are resized once for both looks."""
         seen = _resized(image, side)
-        said: Outputs = self.net(torch.flip(seen, dims=[3]) if flips else seen)
-        maps = said.mask_logits, said.distance_logits
-        masks, distances = (_resized(torch.flip(one, dims=[3]) if flips else one, image.shape[-1]) for one in maps)
+        said: Outputs = self.net(seen)
+        if self.spec.mirrored:
+            other: Outputs = self.net(torch.flip(seen, dims=[3]))
+            masks, distances = (torch.flip(one, dims=[3]) for one in (other.mask_logits, other.distance_logits))
+            said = _mean([said, Outputs(other.class_logits, masks, distances, other.features)])
+        masks, distances = (_resized(one, image.shape[-1]) for one in (said.mask_logits, said.distance_logits))
         return Outputs(said.class_logits, masks, distances, said.features)
+
+
+def _mean(looks: Sequence[Outputs]) -> Outputs:
+    return Outputs(*(sum(each[1:], start=each[0]) / len(each) for each in zip(*looks, strict=True)))
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:
