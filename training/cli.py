@@ -37,7 +37,7 @@ from pathlib import Path
 
 import models
 from models.errors import BundleError
-from training import figures, parts
+from training import figures, parts, progress
 from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
@@ -50,11 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     try:
-        if args.command == "phantoms":
-            return phantoms.run(args)
-        if args.command == "figures":
-            return _figures(args)
-        return _system(args)
+        with progress.beside_logs():
+            if args.command == "phantoms":
+                return phantoms.run(args)
+            return _figures(args) if args.command == "figures" else _system(args)
     except (TrainingError, BundleError) as exc:
         print(f"osteon-train: {exc}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""What a run tells of itself while it trains, for a picture of its losses: one line per stretch of steps.
+"""What a run tells of itself while it trains: a bar, and for a picture of its losses one line per stretch of steps.
 
 A run that was killed goes on from its last checkpoint; lines of steps after it are struck, for they are made again.
 """
@@ -6,6 +6,8 @@ A run that was killed goes on from its last checkpoint; lines of steps after it 
 import csv
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+
+from training.progress import Share
 
 HISTORY = "history.csv"
 EVERY = 50
@@ -57,9 +59,18 @@ class Teller:
         for line in kept:
             self._append(line)
         self._losses: list[float] = []
+        self._bar = Share(folder.name)
 
-    def tell(self, step: int, seconds: float, rate: float, loss: float, score: float | None, *, is_last: bool) -> None:
-        """Take in a step; a line is written at the end of a stretch, where validation looked, and at the last step."""
+    def tell(
+        self, step: int, seconds: float, share: float, rate: float, loss: float, score: float | None, *, is_last: bool
+    ) -> None:
+        """Take in a step, after which this share of the budget is used.
+
+        A line is written at the end of a stretch, where validation looked, and at the last step.
+        """
+        self._bar.at(share, step, loss, score)
+        if is_last:
+            self._bar.close()
         self._losses.append(loss)
         if step % EVERY == 0 or score is not None or is_last:
             mean = sum(self._losses) / len(self._losses)

@@ -136,8 +136,7 @@ def fit(
     net.to(crew.device)
     average = copy.deepcopy(net).requires_grad_(False)
     optimiser = _optimiser(net, plan)
-    if plan.bfloat16 and crew.device.type == "cpu" and not has_bfloat16():
-        log.info("This CPU has no bfloat16: products are computed in float32, which takes up to twice as long.")
+    _tell_precision(plan, crew)
     progress = _resume(folder / CHECKPOINT, net, average, optimiser, plan)
     teller = Teller(folder, progress.step) if crew.is_first else None
     clock, saved = time.monotonic(), time.monotonic()
@@ -155,8 +154,9 @@ def fit(
         progress.seconds = crew.agreed((progress.seconds,))[0]
         halt = stop(progress.step) or _is_over(progress, plan)
         if teller is not None:
-            rate = rate_at(progress.share(plan), progress.falls, plan)
-            teller.tell(progress.step, progress.seconds, rate, loss, seen, is_last=halt)
+            share = progress.share(plan)
+            rate = rate_at(share, progress.falls, plan)
+            teller.tell(progress.step, progress.seconds, share, rate, loss, seen, is_last=halt)
         if crew.is_first and (halt or now - saved > plan.save_every_s):
             _save(folder / CHECKPOINT, net, average, optimiser, plan, progress)
             saved = time.monotonic()
@@ -190,6 +190,11 @@ def rate_at(share: float, falls: int, plan: Plan) -> float:
     if within < plan.warm_up:
         return plan.rate * max(within / plan.warm_up, 0.01)
     return plan.rate * 0.5 * (1.0 + math.cos(math.pi * (within - plan.warm_up) / (1.0 - plan.warm_up)))
+
+
+def _tell_precision(plan: Plan, crew: Crew) -> None:
+    if plan.bfloat16 and crew.device.type == "cpu" and not has_bfloat16():
+        log.info("This CPU has no bfloat16: products are computed in float32, which takes up to twice as long.")
 
 
 def _step(

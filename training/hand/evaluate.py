@@ -25,6 +25,7 @@ from models.surfaces import hausdorff95
 from training.hand.dataset import Case, Scan
 from training.hand.scores import Ints, binary, ious, mean_iou
 from training.measures import Measure, Measures, intervals
+from training.progress import over
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Patient:
 def look(model: HandModel, cases: Sequence[Case]) -> list[Looked]:
     """Run the network on every sequence of the patients."""
     found = []
-    for place, case in enumerate(cases, start=1):
+    for place, case in enumerate(over(cases, "patients"), start=1):
         for scan, said in zip(case.scans, model.look([scan.input for scan in case.scans]), strict=True):
             found.append(Looked(case, scan, said.way, said.logits.astype(np.float16), said.strangeness))
         if place % 20 == 0:

@@ -29,6 +29,7 @@ from training.knee.dataset import Radiographs
 from training.knee.layouts import grey
 from training.knee.nets import CLASSES
 from training.measures import Measure, Measures, intervals
+from training.progress import over
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Case:
 def examine(knees: Sequence[Knee], data: Radiographs, folder: Path, indices: Sequence[int]) -> list[list[Case]]:
     """Run pipelines on images as they lie in the data set; the cases of each pipeline."""
     made: list[list[Case]] = [[] for _ in knees]
-    for place, index in enumerate(indices, start=1):
+    for place, index in enumerate(over(indices, "images"), start=1):
         pixels = grey(folder, data.names[index])
         for knee, cases in zip(knees, made, strict=True):
             cases.append(_case(knee, data, index, pixels))

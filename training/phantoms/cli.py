@@ -28,6 +28,7 @@ from training.phantoms.dicom import (
 )
 from training.phantoms.hand import hand_patient
 from training.phantoms.knee import Phantom, knee_phantom
+from training.progress import over
 from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
@@ -90,7 +91,7 @@ def _write_hand(args: argparse.Namespace, seed: int) -> None:
 
 
 def _each(args: argparse.Namespace, write: Callable[[argparse.Namespace, int], None]) -> None:
-    for seed in range(args.seed, args.seed + args.count):
+    for seed in over(range(args.seed, args.seed + args.count), "phantoms"):
         write(args, seed)
 
 

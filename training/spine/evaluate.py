@@ -31,6 +31,7 @@ from models.spine import (
     strangeness,
 )
 from training.measures import Measures, among, intervals
+from training.progress import over
 from training.spine.dataset import Case, Scan
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Judged:
 def look(nets: SpineNets, cases: Sequence[Case], size: tuple[int, int]) -> list[Looked]:
     """Run the detector on every sequence of every patient."""
     looked = []
-    for place, case in enumerate(cases, start=1):
+    for place, case in enumerate(over(cases, "patients"), start=1):
         grey = tuple(scan.stack.astype(np.float32) / np.float32(255.0) for scan in case.scans)
         found = tuple(detect(nets, each, size) for each in grey)
         strange = tuple(strangeness(nets, each, size) for each in grey) if nets.familiar else ()

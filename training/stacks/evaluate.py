@@ -18,6 +18,7 @@ from models.metrics import expected_calibration_error, iou
 from models.stack import Stack, StackModel
 from models.surfaces import hausdorff95
 from training.measures import Measure, Measures, among, intervals
+from training.progress import over
 from training.stacks.case import Case, stack_of
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class Judged:
 def look(model: StackModel, cases: Sequence[Case]) -> list[Seen]:
     """Run the network over every patient."""
     seen = []
-    for place, case in enumerate(cases, start=1):
+    for place, case in enumerate(over(cases, "patients"), start=1):
         begin = time.process_time()
         stack = stack_of(case, model.card)
         looked = model.look(stack)
