@@ -1,5 +1,8 @@
 """The loop: rates, the average, and a resumed run that equals an uninterrupted one."""
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from training.errors import RunFault
 from training.history import HISTORY
 from training.loop import CHECKPOINT, Fall, Optimiser, Plan, fit, progress_of, rate_at
 
+PROJECT = Path(__file__).parents[2]
 PLAN = Plan(Optimiser.ADAMW, Fall.COSINE, 1e-2, 0.01, steps=12, minutes=None, observe_every=4, ema=0.9)
 
 
@@ -41,6 +45,32 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimiser: Op
     resumed = fit(net(), batch_of, loss_of, plan, tmp_path / "cut")
     assert progress_of(tmp_path / "cut").step == 12
     assert equal(through, resumed)
+
+
+KILLED = """
+import os, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from tests.training.test_loop import PLAN, batch_of, loss_of, net
+from training.loop import fit
+
+def deadly(step, share):
+    if step == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return batch_of(step, share)
+
+fit(net(), deadly, loss_of, replace(PLAN, save_every_s=0.0), Path(sys.argv[1]))
+"""
+
+
+def test_a_run_that_was_killed_goes_on_and_equals_one_that_was_not(tmp_path: Path) -> None:
+    plan = replace(PLAN, save_every_s=0.0)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "cut")], cwd=PROJECT, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert progress_of(tmp_path / "cut").step == 7
+    resumed = fit(net(), batch_of, loss_of, plan, tmp_path / "cut")
+    assert progress_of(tmp_path / "cut").step == 12
+    assert equal(fit(net(), batch_of, loss_of, plan, tmp_path / "through"), resumed)
 
 
 @pytest.mark.parametrize("has_it", [True, False], ids=["with bfloat16", "without"])

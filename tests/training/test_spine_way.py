@@ -1,6 +1,5 @@
 """The whole way of the spine system on a small budget: phantoms, fit, export, calibrate, evaluate, ablate."""
 
-from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +14,8 @@ from models.wff import ABLATION, Weights
 from training import cli
 from training.errors import DataFault, RunFault
 from training.phantoms.spine import Kind, spine_patient
-from training.release import Release
-from training.report import publish
-from training.spine import ablate, bundle, calibrate, commands, evaluate, fit
-from training.spine.dataset import case_of, split, write
+from training.spine import ablate, calibrate, commands, evaluate, fit
+from training.spine.dataset import case_of, write
 from training.spine.recipe import PAPER, RECIPES, SMALL
 from training.spine.report import greatest
 
@@ -59,34 +56,36 @@ def cases():
 @pytest.fixture(scope="module")
 def made(cases, tmp_path_factory):
     folder = tmp_path_factory.mktemp("spine")
-    fit.train(cases, TINY, folder / "run")
-    commands.export(folder / "run", TINY, cases, folder / "bundle", Release("0.0.1", "phantom"))
+    for case in cases:
+        write(case, folder / "data")
+    data, made = ["--data", str(folder / "data")], ["--bundle", str(folder / "bundle"), "--kind", "phantom"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(commands.RECIPES, "small", replace(TINY, name="small"))
+        assert cli.main(["fit", "spine", *data, "--out", str(folder / "run")]) == 0
+        assert cli.main(["export", "spine", *data, *made, "--run", str(folder / "run")]) == 0
     return folder
 
 
 def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made):
-    sound = read_bundle(made / "bundle")
-    choice = commands.calibrated(sound, cases, threads=1)
-    sound = read_bundle(made / "bundle")
-    assert sound.card.thresholds.mask == choice.box
-    measured, showing = commands.measure(sound, split(cases).test, "test", 1)
-    asked = Namespace(montage=made / "montage.png", report=made / "report.html", run=made / "run")
-    publish(asked, sound.card, measured, showing)
+    asked = ["--data", str(made / "data"), "--bundle", str(made / "bundle")]
+    assert cli.main(["calibrate", "spine", *asked]) == 0
+    shown = ["--montage", str(made / "montage.png"), "--report", str(made / "report.html"), "--run", str(made / "run")]
+    assert cli.main(["evaluate", "spine", *asked, "--write", *shown]) == 0
     with Image.open(made / "montage.png") as picture:
         assert picture.size == (4 * 256, 3 * 256), "a row for each of three patients"
-    page = asked.report.read_text(encoding="utf-8")
+    page = (made / "report.html").read_text(encoding="utf-8")
     assert "<h2>Training, detector network</h2>" in page
     assert "<h2>Training, classifier network</h2>" in page
     assert "before calibration" in page
     assert "data:image/png;base64," in page
-    bundle.record(sound, measured=measured)
     card = read_bundle(made / "bundle").card
     assert card.measured["patients"] == 3
-    assert card.measured["validation_ece_after"] == choice.ece_after
+    assert (card.measured["validation_part"], card.measured["validation_cases"]) == ("validation", 3)
+    assert 0.0 <= card.measured["validation_ece_after"] < 0.5
     assert len(card.measured["patient_auc"]) == 3
     assert card.measured["noise_not_assessed"] == 1.0
     assert card.measured["sequences_not_assessed"] < 0.5
-    assert 0.3 < card.thresholds.unlike == choice.unlike
+    assert card.thresholds.unlike > 0.3
     spine = load(read_bundle(made / "bundle"))
     spine.warm_up()
     scan = cases[0].scans[0]
