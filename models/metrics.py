@@ -1,14 +1,15 @@
 """Numbers that say how good a model is: classes, regions, calibration, and how sure we are of each.
 
-What the papers call "MeanIoU" is mostly a Dice (knee-seg-unet A9 is 100 minus 100 times a Dice); here both carry their
-true names.
+What the papers call "MeanIoU" is mostly a Dice (knee-seg-unet A9 is 100 minus 100 times a Dice); here `iou`, `dice` and
+`dice_with_background`, which A9 most likely means, carry their true names. Surfaces are measured in models/surfaces.py.
 
 Legend: labels and masks are integer or boolean arrays; a confusion matrix has a row per true class and a column per
 answer.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,24 @@ def recalls(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     return np.array([_ratio(int(right), int(all_of)) for right, all_of in zip(np.diag(matrix), cases, strict=True)])
 
 
+def f1s(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """The F1 of each class against all others (A7); NaN for a class that is neither there nor answered."""
+    either = matrix.sum(axis=0) + matrix.sum(axis=1)
+    return np.array([_ratio(2 * int(right), int(both)) for right, both in zip(np.diag(matrix), either, strict=True)])
+
+
+def macro_f1(matrix: npt.NDArray[np.int64]) -> float:
+    """The mean of `f1s`, a rare class as much as a frequent one; NaN without a case."""
+    each = f1s(matrix)
+    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+
+
+def weighted_f1(matrix: npt.NDArray[np.int64]) -> float:
+    """The mean of `f1s` weighted by the cases of each class, as the numbers in table 4 of knee-seg-unet are."""
+    cases = matrix.sum(axis=1)
+    return _ratio(float((np.nan_to_num(f1s(matrix)) * cases).sum()), int(cases.sum()))
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A mean with both readings of its standard deviation."""
@@ -122,6 +141,15 @@ def iou(truth: Mask, answer: Mask) -> float:
     return _ratio(int((truth & answer).sum()), int((truth | answer).sum()))
 
 
+def dice_with_background(truth: Mask, answer: Mask) -> float:
+    """A9, the "MeanIoU" of knee-seg-unet: the mean of the Dice of the tumour and of the background, and no IoU.
+
+    As printed A9 is 1 less this mean, a loss that falls as masks improve; the paper's 84.84 % is to be set beside the
+    mean itself. NaN when both tumours, or both backgrounds, are empty.
+    """
+    return (dice(truth, answer) + dice(~truth, ~answer)) / 2.0
+
+
 def roc_auc(scores: Floats, positive: Mask) -> float:
     """The chance that a positive scores above a negative, ties counting half; NaN when one side is empty."""
     wins = int(positive.sum())
@@ -140,11 +168,38 @@ def average_precision(scores: Floats, is_hit: Mask, objects: int) -> float:
     objects
         How many objects there were.
     """
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(is_hit[order])
-    precision = hits / np.arange(1, hits.size + 1)
-    highest = np.maximum.accumulate(precision[::-1])[::-1]
-    return _ratio(float(highest[is_hit[order]].sum()), objects)
+    return float(_average_precisions(scores, is_hit[None], objects)[0])
+
+
+class Detections(NamedTuple):
+    """What was found of one class, over all images."""
+
+    scores: Floats
+    """`(detections,)`"""
+    is_hit: Mask
+    """`(limits, detections)`: by each limit of overlap, whether it met an object that none before it had met."""
+    objects: int
+    """How many objects of the class there were."""
+
+
+def mean_average_precision(classes: Sequence[Detections]) -> float:
+    """mAP: `average_precision` averaged over limits of overlap, then over the classes that have an object.
+
+    With the one limit 0.5 it is what is called mAP50, with 0.5, 0.55 to 0.95 the measure of COCO (mAP50-95; Lin et al.
+    2014), but for the interpolation, which COCO samples at 101 recalls. NaN where no class has an object.
+    """
+    each = [float(_average_precisions(*one).mean()) for one in classes if one.objects]
+    return float(np.mean(each)) if each else float("nan")
+
+
+def _average_precisions(scores: Floats, is_hit: Mask, objects: int) -> npt.NDArray[np.float64]:
+    """`(limits,)` of `is_hit` `(limits, detections)`; NaN without an object."""
+    if not objects:
+        return np.full(len(is_hit), np.nan)
+    met = is_hit[:, np.argsort(-scores, kind="stable")]
+    precision = met.cumsum(axis=1) / np.arange(1, scores.size + 1)
+    highest = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    return np.asarray(np.where(met, highest, 0.0).sum(axis=1) / objects)
 
 
 def false_positives_per_image(scores: Floats, is_hit: Mask, objects: int, images: int, recall: float) -> float:

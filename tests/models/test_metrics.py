@@ -9,22 +9,28 @@ from hypothesis import strategies as st
 
 from models.metrics import (
     Counts,
+    Detections,
     accuracy,
     average_precision,
     bootstrap,
     confusion,
     counts,
     dice,
+    dice_with_background,
     difference,
     expected_calibration_error,
+    f1s,
     false_positives_per_image,
     iou,
     least_calibration_error,
+    macro_f1,
     mean_accuracy,
+    mean_average_precision,
     recalls,
     reliability,
     roc_auc,
     roc_curve,
+    weighted_f1,
 )
 
 MATRIX = np.array([[76, 0, 0], [1, 210, 2], [0, 3, 24]])
@@ -72,6 +78,29 @@ def test_a_confusion_matrix_has_a_row_per_true_class() -> None:
     assert recalls(matrix).tolist() == [0.5, 1.0, 0.0]
 
 
+def test_f1_of_each_class_and_its_two_means() -> None:
+    """Right 3, 2 and 0; answered 5, 3 and 0; there 4, 3 and 1: 6 / 9, 4 / 6 and 0 / 1."""
+    matrix = np.array([[3, 1, 0], [1, 2, 0], [1, 0, 0]])
+    assert f1s(matrix).tolist() == pytest.approx([2 / 3, 2 / 3, 0.0])
+    assert macro_f1(matrix) == pytest.approx(4 / 9)
+    assert weighted_f1(matrix) == pytest.approx(7 / 8 * 2 / 3)
+
+
+def test_a_class_that_is_neither_there_nor_answered_has_no_f1() -> None:
+    matrix = np.array([[2, 2, 0], [0, 4, 0], [0, 0, 0]])
+    assert f1s(matrix)[:2].tolist() == pytest.approx([2 / 3, 0.8])
+    assert math.isnan(f1s(matrix)[2])
+    assert macro_f1(matrix) == pytest.approx((2 / 3 + 0.8) / 2)
+    assert weighted_f1(matrix) == pytest.approx((2 / 3 + 0.8) / 2)
+    assert math.isnan(macro_f1(np.zeros((3, 3), dtype=np.int64)))
+    assert math.isnan(weighted_f1(np.zeros((3, 3), dtype=np.int64)))
+
+
+def test_f1_of_two_classes_is_that_of_the_counts() -> None:
+    four = Counts(true_positive=2, false_positive=1, false_negative=1, true_negative=4)
+    assert f1s(np.array([[4, 1], [1, 2]])).tolist() == pytest.approx([0.8, four.f1])
+
+
 def squares() -> tuple[np.ndarray, np.ndarray]:
     truth, answer = np.zeros((4, 4), dtype=bool), np.zeros((4, 4), dtype=bool)
     truth[:2, :2] = True
@@ -85,12 +114,15 @@ def test_a9_overlap_of_tumour_and_of_background() -> None:
     assert iou(truth, answer) == pytest.approx(2 / 3)
     assert dice(~truth, ~answer) == pytest.approx(0.9091, abs=5e-5)
     assert iou(~truth, ~answer) == pytest.approx(0.8333, abs=5e-5)
+    assert dice_with_background(truth, answer) == pytest.approx((4 / 5 + 20 / 22) / 2)
+    assert dice_with_background(truth, answer) == dice_with_background(~truth, ~answer) != iou(truth, answer)
 
 
 def test_two_empty_masks_have_no_overlap_to_speak_of() -> None:
     empty = np.zeros((3, 3), dtype=bool)
     assert math.isnan(dice(empty, empty))
     assert math.isnan(iou(empty, empty))
+    assert math.isnan(dice_with_background(empty, empty))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1))
@@ -113,6 +145,24 @@ def test_average_precision_by_hand() -> None:
     hits = np.array([True, False, True, False])
     assert average_precision(scores, hits, 2) == pytest.approx((1.0 + 2 / 3) / 2)
     assert average_precision(scores, hits, 4) == pytest.approx((1.0 + 2 / 3) / 4)
+    assert average_precision(np.zeros(0), np.zeros(0, dtype=bool), 2) == 0.0
+    assert math.isnan(average_precision(scores, hits, 0))
+
+
+def test_mean_average_precision_by_hand() -> None:
+    """The first class has two objects: met at 1 and at 2 / 3 by the first limit, at 1 and never by the second. The
+    other has one, met by the second of two boxes, at 1 / 2 by both limits. A class without an object has no say."""
+    one = Detections(np.array([0.7, 0.9, 0.8]), np.array([[True, True, False], [False, True, False]]), 2)
+    other = Detections(np.array([0.3, 0.6]), np.array([[True, False], [True, False]]), 1)
+    none = Detections(np.array([0.5]), np.array([[False], [False]]), 0)
+    assert mean_average_precision([one]) == pytest.approx((5 / 6 + 1 / 2) / 2)
+    assert mean_average_precision([one, other]) == pytest.approx(((5 / 6 + 1 / 2) / 2 + 1 / 2) / 2)
+    assert mean_average_precision([one, other, none]) == mean_average_precision([one, other])
+    first = [each._replace(is_hit=each.is_hit[:1]) for each in (one, other)]
+    assert mean_average_precision(first) == pytest.approx((5 / 6 + 1 / 2) / 2)
+    assert math.isnan(mean_average_precision([none]))
+    missed = Detections(np.zeros(0), np.zeros((2, 0), dtype=bool), 3)
+    assert mean_average_precision([other, missed]) == pytest.approx(1 / 4), "a class of which nothing was found"
 
 
 def test_false_positives_per_image_at_a_recall() -> None:

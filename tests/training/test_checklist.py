@@ -10,6 +10,7 @@ from training.knee.ablate import row
 from training.knee.dataset import Radiographs
 from training.knee.losses import distance_map
 from training.spine.ablate import PAPER
+from training.spine.detection import Classified, by_class, mean_average_precision
 
 
 def test_the_folds_of_hand_deep_ht_s_script_overlap() -> None:
@@ -73,8 +74,8 @@ def test_each_row_of_spine_wff_s_table_3_agrees_with_itself(name: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1000), st.booleans()), min_size=1, max_size=30, unique_by=lambda x: x[0]))
 def test_average_precision_is_the_area_that_its_definition_gives(found: list[tuple[int, bool]]) -> None:
-    """§5.5: for every object the best precision among thresholds that recall it, or zero; MONAI is not installed here,
-    so the cross-check is this definition, counted threshold by threshold."""
+    """§5.5: for every object the best precision among thresholds that recall it, or zero, counted threshold by
+    threshold."""
     scores, hits = np.array([float(score) for score, _ in found]), np.array([hit for _, hit in found])
     objects = int(hits.sum()) + 2
     points = [
@@ -82,3 +83,75 @@ def test_average_precision_is_the_area_that_its_definition_gives(found: list[tup
     ]
     area = sum(max((p for met, p in points if met >= number), default=0.0) for number in range(1, objects + 1))
     assert average_precision(scores, hits, objects) == pytest.approx(area / objects)
+
+
+Found = tuple[float, int, list[int]]
+"""Of a box: its score, its class, and its edges: left, top, right, bottom."""
+
+
+def test_map_is_what_its_definition_gives_in_plain_loops() -> None:
+    """§5.5 asks for MONAI's COCOMetric beside ours. MONAI is no part of this environment and no such test runs: the
+    cross-check is the definition, written a second time without arrays and without anything that ours is made of."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        images, truths, founds = [], [], []
+        for _ in range(6):
+            truth = [(int(rng.integers(1, 3)), _box(rng)) for _ in range(rng.integers(0, 3))]
+            near = [[edge + int(rng.integers(-2, 3)) for edge in box] for _, box in truth]
+            boxes = [box for box in (*near, *(_box(rng) for _ in range(2))) if box[2] > box[0] and box[3] > box[1]]
+            said = rng.dirichlet((1.0, 1.0, 1.0), len(boxes))
+            images.append(
+                Classified(
+                    np.array(boxes, dtype=float).reshape(-1, 4),
+                    said.reshape(-1, 3),
+                    np.array([box for _, box in truth], dtype=float).reshape(-1, 4),
+                    np.array([number for number, _ in truth], dtype=int),
+                )
+            )
+            truths.append(truth)
+            likelier = [1 if one[1] >= one[2] else 2 for one in said]
+            founds.append([(float(one[k]), k, box) for one, k, box in zip(said, likelier, boxes, strict=True)])
+        for limits, told in ((1, [0.5]), (10, [k / 20 for k in range(10, 20)])):
+            wanted = _plain_map(founds, truths, told)
+            assert mean_average_precision([by_class(images)], limits) == pytest.approx(wanted, nan_ok=True)
+
+
+def _box(rng: np.random.Generator) -> list[int]:
+    left, top = (int(edge) for edge in rng.integers(0, 20, 2))
+    return [left, top, left + int(rng.integers(5, 15)), top + int(rng.integers(5, 15))]
+
+
+def _plain_map(founds: list[list[Found]], truths: list[list[tuple[int, list[int]]]], limits: list[float]) -> float:
+    """The mean over classes that are there of the mean over limits of the area under the best precision by recall."""
+    classes = []
+    for number in (1, 2):
+        objects = sum(kind == number for truth in truths for kind, _ in truth)
+        if not objects:
+            continue
+        areas = []
+        for limit in limits:
+            boxes = sorted(
+                ((score, place, box) for place, found in enumerate(founds) for score, k, box in found if k == number),
+                key=lambda one: -one[0],
+            )
+            free = {(i, j) for i, truth in enumerate(truths) for j, (kind, _) in enumerate(truth) if kind == number}
+            met, curve = 0, []
+            for rank, (_, place, box) in enumerate(boxes, start=1):
+                near = [(_shared(box, truths[i][j][1]), i, j) for i, j in free if i == place]
+                share, i, j = max(near, default=(0.0, 0, 0))
+                if share >= limit:
+                    free.remove((i, j))
+                    met += 1
+                curve.append((met, met / rank))
+            best = [max((p for m, p in curve if m >= recalled), default=0.0) for recalled in range(1, objects + 1)]
+            areas.append(sum(best) / objects)
+        classes.append(sum(areas) / len(areas))
+    return sum(classes) / len(classes) if classes else float("nan")
+
+
+def _shared(one: list[int], other: list[int]) -> float:
+    """Pixels in both boxes over pixels in either, counted one by one."""
+    mine, theirs = (
+        {(row, column) for column in range(box[0], box[2]) for row in range(box[1], box[3])} for box in (one, other)
+    )
+    return len(mine & theirs) / len(mine | theirs)

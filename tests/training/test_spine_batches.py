@@ -12,7 +12,15 @@ from training.spine import classifier_batches, detector_batches
 from training.spine.classifier import Classifier
 from training.spine.cutmix import Band, Pasted, self_cutmix
 from training.spine.dataset import KINDS, case_of, folds, read, split, write
-from training.spine.detection import Detected, average_precision, false_boxes
+from training.spine.detection import (
+    OVERLAPS,
+    Classified,
+    Detected,
+    average_precision,
+    by_class,
+    false_boxes,
+    mean_average_precision,
+)
 from training.spine.recipe import PAPER, SMALL
 
 SIZE = (96, 96)
@@ -192,3 +200,35 @@ def test_average_precision_counts_a_box_once():
     assert average_precision(images) == pytest.approx(0.5 * (1 + 2 / 3))
     assert average_precision([Detected(np.zeros((0, 4)), np.zeros(0), truth)]) == 0.0
     assert false_boxes([*images, Detected(np.zeros((0, 4)), np.zeros(0), truth[:0])], 1.0) == pytest.approx(0.5)
+
+
+def test_mean_average_precision_asks_each_class_at_each_overlap():
+    """A box of 100 x 100 whose lowest rows are missing overlaps by the share of rows that it has: 0.72 meets at five
+    limits of ten (0.5 to 0.7), 1 at all."""
+    benign = Classified(
+        np.array([[0.0, 0, 100, 100]]), np.array([[0.1, 0.8, 0.1]]), np.array([[0.0, 0, 100, 72]]), np.array([1])
+    )
+    malignant = Classified(
+        np.array([[0.0, 0, 100, 100], [200, 0, 300, 100]]),
+        np.array([[0.2, 0.2, 0.6], [0.1, 0.0, 0.9]]),
+        np.array([[0.0, 0, 100, 100]]),
+        np.array([2]),
+    )
+    assert OVERLAPS == (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+    parts = [by_class([benign]), by_class([malignant])]
+    # benign: its best box is the one that meets; malignant: a false box is better than the one that meets
+    assert mean_average_precision(parts, 1) == pytest.approx((1.0 + 0.5) / 2)
+    assert mean_average_precision(parts) == pytest.approx((5 / 10 * 1.0 + 0.5) / 2)
+    assert mean_average_precision([by_class([benign, malignant])]) == mean_average_precision(parts)
+    assert mean_average_precision(parts[:1], 1) == 1.0, "no malignant one is there, so that class has no say"
+
+
+def test_a_box_on_a_tumour_of_the_other_class_is_no_hit():
+    box = np.array([[0.0, 0, 10, 10]])
+    said = Classified(box, np.array([[0.1, 0.0, 0.9]]), box, np.array([1]))
+    assert average_precision([Detected(box, np.array([0.9]), box)]) == 1.0
+    benign, malignant = by_class([said, said._replace(classes=np.array([2]))], (0.5,))
+    assert (benign.scores.size, benign.objects) == (0, 1)
+    assert (malignant.scores.tolist(), malignant.is_hit.tolist()) == ([0.9, 0.9], [[False, True]])
+    assert mean_average_precision([(benign, malignant)], 1) == pytest.approx((0.0 + 0.5) / 2)
+    assert mean_average_precision([by_class([said], (0.5,))], 1) == 0.0

@@ -8,14 +8,15 @@ from PIL import Image
 
 from models.card import read_bundle
 from models.findings import Answer, ImageRef, Spacing, SpacingSource
-from models.spine import Found, SequenceAnswer, SpineRules, SpineSequence, conclude
+from models.spine import Found, PatientAnswer, SequenceAnswer, SpineRules, SpineSequence, conclude
 from models.spine_study import load
-from models.wff import ABLATION, Weights
+from models.wff import ABLATION, Vote, Weights
 from training import cli
 from training.errors import DataFault, RunFault
 from training.phantoms.spine import Kind, spine_patient
 from training.spine import ablate, calibrate, commands, evaluate, fit
-from training.spine.dataset import case_of, write
+from training.spine.cutmix import Band
+from training.spine.dataset import Case, Scan, case_of, write
 from training.spine.recipe import PAPER, RECIPES, SMALL
 from training.spine.report import greatest
 
@@ -82,7 +83,8 @@ def test_a_bundle_is_fitted_exported_calibrated_measured_and_answers(cases, made
     assert card.measured["patients"] == 3
     assert (card.measured["validation_part"], card.measured["validation_cases"]) == ("validation", 3)
     assert 0.0 <= card.measured["validation_ece_after"] < 0.5
-    assert len(card.measured["patient_auc"]) == 3
+    for figure in ("patient_auc", "ap50", "map50", "map50_95"):
+        assert len(card.measured[figure]) == 3
     assert card.measured["noise_not_assessed"] == 1.0
     assert card.measured["sequences_not_assessed"] < 0.5
     assert card.thresholds.unlike > 0.3
@@ -187,6 +189,33 @@ def test_boxes_on_the_lesion_are_no_false_findings_and_others_count_once_for_all
     assert judged.score == 0.5
     assert ablate.row("Det", [judged]).accuracy == 0.0, "a tumour that was not found is an error"
     assert isinstance(judged.answer.sequences[0], SequenceAnswer)
+
+
+def test_figures_of_patients_worked_out_by_hand():
+    """Of three benign ones one is called benign, one malignant, one is not detected; of three malignant ones two are
+    called malignant, one benign. Boxes are in the classes of the votes."""
+    told = [(1, 1), (1, 2), (1, 0), (2, 2), (2, 2), (2, 1), (0, 0)]
+    looked, said = [], []
+    for place, (kind, answer) in enumerate(told):
+        boxes = np.array([[8.0, 8, 24, 24]] * bool(kind), dtype=np.float32).reshape(-1, 4)
+        one = np.ones(len(boxes), dtype=np.int64)
+        scan = Scan("T2", np.zeros((3, 96, 96), dtype=np.uint8), boxes, one, one, Band(np.zeros(96), 9.0), 1.0, 4.0)
+        case = Case(f"{place}", kind, None, "", (scan,))
+        found = _found([1] * bool(answer), [[8, 8, 24, 24]] * bool(answer))
+        likelier = np.array([[0.3, 0.6, 0.1] if answer == 1 else [0.1, 0.2, 0.7]])
+        looked.append(evaluate.Looked(case, (), (replace(found, probabilities=likelier[: bool(answer)]),)))
+        vote = Vote((Answer.BENIGN, Answer.MALIGNANT)[answer - 1], 1, 1, 0.5) if answer else None
+        said.append(evaluate.Judged(case, PatientAnswer((), vote, None), 0.5, 0, bool(kind), bool(answer)))
+    made = {name: one.of(np.arange(one.groups.size)) for name, one in evaluate.measures(looked, said).items()}
+    assert made["precision"] == made["sensitivity"] == made["f1"] == pytest.approx(2 / 3)
+    assert made["specificity"] == pytest.approx(1 / 3)
+    assert made["accuracy"] == pytest.approx(3 / 6)
+    assert made["ap50"] == pytest.approx(5 / 6), "5 of 6 tumours are met, and no box is false"
+    # malignant: false, right, right; two of three met by precisions of 2 / 3. benign: right, false; one of three met
+    assert made["map50"] == pytest.approx((2 * (2 / 3) / 3 + 1 / 3) / 2)
+    assert made["map50_95"] == pytest.approx(made["map50"]), "every box lies on its tumour exactly"
+    rules = SpineRules((96, 96), 1.0, 0.1, Weights(), (0.5,) * 10, 1.0, 0.0, 0.5)
+    assert evaluate.figures(looked, said, rules)["f1"][0] == 0.6667
 
 
 def test_calibration_moves_a_timid_score_to_how_often_it_was_right():

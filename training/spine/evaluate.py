@@ -1,8 +1,9 @@
 """Measures a spine bundle through `models.spine`: boxes, votes, fusion and calibration, as the node runs them.
 
-Boxes are counted on slices (AP50); what a reader would have to look at for nothing is counted per patient: false boxes
-of neighbouring slices, and those at the same place in several sequences, are one false finding. A patient whose tumour
-was not detected has no class; in the AUC such a patient scores one half, in the rates the answer is wrong.
+Boxes are counted on slices: AP50 whatever their class, mAP50 and mAP50-95 class by class. What a reader would have to
+look at for nothing is counted per patient: false boxes of neighbouring slices, and those at the same place in several
+sequences, are one false finding. A patient whose tumour was not detected has no class; in the AUC such a patient scores
+one half, in the rates the answer is wrong.
 """
 
 import logging
@@ -33,6 +34,7 @@ from models.spine import (
 from training.measures import Measures, among, intervals
 from training.progress import over
 from training.spine.dataset import Case, Scan
+from training.spine.detection import OVERLAPS, Classified, by_class, mean_average_precision
 
 log = logging.getLogger(__name__)
 
@@ -196,15 +198,36 @@ def _matched(looked: Looked, weighting: str | None = None) -> _Matched:
     return _Matched(np.concatenate(scores), np.concatenate(met), truth, slices)
 
 
+def _classified(looked: Looked) -> list[Classified]:
+    """The slices of one patient on which a box was found, or is."""
+    made = []
+    for scan, found in zip(looked.case.scans, looked.found, strict=True):
+        for place in np.union1d(found.slices, scan.slices):
+            mine, true = found.slices == place, scan.boxes[scan.slices == place]
+            classes = np.full(len(true), looked.case.kind)
+            made.append(Classified(found.boxes[mine], found.probabilities[mine], true, classes))
+    return made
+
+
 def measures(looked: Sequence[Looked], said: Sequence[Judged]) -> Measures:
-    """The figures that have an interval, by patient."""
+    """The figures that have an interval, by patient.
+
+    Of the patients with a tumour, malignant is what precision, sensitivity (recall) and F1 are about; a tumour that was
+    not detected is called neither malignant nor benign.
+    """
     kinds = np.array([each.case.kind for each in said])
     tumours = np.flatnonzero(kinds > 0)
-    matched = [_matched(each) for each in looked]
+    matched, classed = [_matched(each) for each in looked], [by_class(_classified(each)) for each in looked]
     answers = np.array([_class(each.answer) for each in said])
     false = np.array([each.false_findings for each in said])
     lesions = np.array([(each.met_lesions, each.true_lesions) for each in said])
     everyone = np.arange(len(said))
+
+    def malignant(chosen: Ints) -> metrics.Counts:
+        return metrics.counts(kinds[chosen] == 2, answers[chosen] == 2)
+
+    def mean_precision(chosen: Ints, limits: int) -> float:
+        return mean_average_precision([classed[place] for place in chosen], limits)
 
     return {
         "patient_auc": among(tumours, lambda i: _auc(said, i), DRAWS),
@@ -212,7 +235,11 @@ def measures(looked: Sequence[Looked], said: Sequence[Judged]) -> Measures:
         "kappa": among(tumours, lambda i: metrics.kappa(metrics.confusion(kinds[i], answers[i], 3)), DRAWS),
         "sensitivity": among(tumours, lambda i: share(answers[i] == 2, kinds[i] == 2), DRAWS),
         "specificity": among(tumours, lambda i: share(answers[i] == 1, kinds[i] == 1), DRAWS),
+        "precision": among(tumours, lambda i: malignant(i).precision, DRAWS),
+        "f1": among(tumours, lambda i: malignant(i).f1, DRAWS),
         "ap50": among(everyone, lambda i: _precision(matched, i), DRAWS),
+        "map50": among(everyone, lambda i: mean_precision(i, 1), DRAWS),
+        "map50_95": among(everyone, lambda i: mean_precision(i, len(OVERLAPS)), DRAWS),
         "false_boxes_per_image_at_recall_0.5": among(everyone, lambda i: _false_boxes(matched, i), DRAWS),
         "false_findings_per_patient": among(everyone, lambda i: float(false[i].mean()), DRAWS),
         "lesions_met": among(everyone, lambda i: float(lesions[i, 0].sum() / max(1, lesions[i, 1].sum())), DRAWS),
