@@ -87,7 +87,9 @@ def test_figures_of_cases_worked_out_by_hand() -> None:
     assert made["normal_benign_malignant"] == [2, 1, 1]
     assert made["tumour_auc"][0] == pytest.approx(0.75)
     assert made["sensitivity"][0] == made["specificity"][0] == 0.5
+    assert made["precision"][0] == made["f1"][0] == 0.5, "two are called a tumour, one of them rightly"
     assert made["accuracy"][0] == 0.5
+    assert made["macro_f1"][0] == pytest.approx((2 / 4 + 2 / 3 + 0 / 1) / 3, abs=5e-5)
     assert made["confusion_rows_are_truth"] == [1, 1, 0, 0, 1, 0, 1, 0, 0]
     assert made["dice_mean"][0] == pytest.approx(0.4)
     assert made["hd95_px_median_of_outlined"][0] == pytest.approx(2.0), "of the one that is outlined"

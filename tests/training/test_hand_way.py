@@ -12,7 +12,8 @@ from PIL import Image
 from models.card import read_bundle
 from models.hand import load
 from models.hand_card import HandCard
-from models.hand_findings import SeriesAnswer, StudyAnswer
+from models.hand_findings import Body, SeriesAnswer, StudyAnswer
+from models.masses import Mass
 from models.session import Device, SessionOptions
 from models.slices import plan
 from training.cli import main
@@ -75,6 +76,7 @@ def test_the_commands_give_a_bundle_that_answers_and_says_what_was_measured(
     assert page.count("<svg") == 7, "confusion, ROC, three calibrations, Dice, losses"
     assert "study with a tumour: AUC" in page
     assert measured["miou_6_pixels"][0] > 0.1
+    assert len(measured["study_macro_f1_6"]) == 3
     assert "phantom patients, test part" in str(measured["on"])
     sick = sum(case.kind > 0 for case in split(cases).test)
     fell = [value for key, value in measured.items() if key.startswith("answered_")]
@@ -283,6 +285,32 @@ def test_studies_are_scaled_only_where_that_makes_them_mean_what_they_say() -> N
     # as it is: any kind with 0.198 where 0.14 are right; scaled: normal with 0.3, as many as are
     assert calibrate.study_error(too_sure, card) == pytest.approx(0.058, abs=1e-3)
     assert calibrate.study_error(too_sure, scaled) < 0.02
+
+
+def test_figures_of_studies_worked_out_by_hand() -> None:
+    """Of three hands with a tumour two are answered "tumour" and one, without an outline, undecided; of two without,
+    one is answered so. The likeliest classes: ganglion, ganglion where there is a lipoma, and normal where there is
+    nothing or a ganglion; of a hand without a tumour ganglion."""
+    card = commands.bundle.blank(SMALL, "0.1.0", {"kind": "phantom"})
+    voxel = np.ones((1, 1, 1), dtype=bool)
+    ganglion = np.array([0.8, 0.05, 0.05, 0.05, 0.05])
+    body = Body(Mass((slice(0, 1), slice(0, 1), slice(0, 1)), voxel, 1), 0.9, ganglion)
+    nothing = np.zeros((6, 6), dtype=np.int64)
+    patients = []
+    for kind, chance, is_outlined in ((1, 0.9, True), (3, 0.9, True), (1, 0.6, False), (0, 0.1, False), (0, 0.9, True)):
+        answer = SeriesAnswer((body,) if is_outlined else (), chance)
+        regions = nothing[: len(answer.bodies)], nothing[0]
+        series = evaluate.Examined(answer, nothing, regions, np.nan, np.nan)
+        study = StudyAnswer(chance, ganglion if is_outlined else None)
+        patients.append(evaluate.Patient(Case("a", kind, ()), (series,), study))
+    measures = evaluate.measures(patients, card)
+    names = [f"study_{each}" for each in ("precision", "sensitivity", "specificity", "f1", "accuracy_6", "macro_f1_6")]
+    made = {name: measures[name].of(np.arange(5)) for name in names}
+    assert made["study_precision"] == made["study_sensitivity"] == made["study_f1"] == pytest.approx(2 / 3)
+    assert made["study_specificity"] == 0.5
+    assert made["study_accuracy_6"] == pytest.approx(2 / 5)
+    # normal: one of two and of two answered so; ganglion: one of two, three answered so; lipoma: never; others: none
+    assert made["study_macro_f1_6"] == pytest.approx((1 / 2 + 2 / 5 + 0) / 3)
 
 
 def test_of_regions_outlined_equally_well_those_of_the_best_calibrated_studies_are_chosen() -> None:

@@ -180,7 +180,7 @@ def run_compare(args: argparse.Namespace) -> str:
     def measured(sound: Bundle[Card]) -> Measures:
         model = _open(sound, args.threads)
         looked = evaluate.together(evaluate.look(model, cases), model.card)
-        return evaluate.measures(evaluate.judge(looked, model.card))
+        return evaluate.measures(evaluate.judge(looked, model.card), model.card)
 
     return compared((args.bundle, args.other), SYSTEM, measured)
 

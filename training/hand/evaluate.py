@@ -19,7 +19,14 @@ from models.hand_card import CLASSES, HandCalibration, HandCard
 from models.hand_findings import SeriesAnswer, StudyAnswer, conclude, study_answer
 from models.hand_fusion import Network, joined
 from models.hand_input import Stack
-from models.metrics import confusion, expected_calibration_error, least_calibration_error
+from models.metrics import (
+    Counts,
+    confusion,
+    counts,
+    expected_calibration_error,
+    least_calibration_error,
+    macro_f1,
+)
 from models.slices import Plan
 from models.surfaces import hausdorff95
 from training.hand.dataset import Case, Scan
@@ -202,8 +209,13 @@ def softmax(logits: Floats, temperature: float = 1.0, bias: float = 0.0) -> Floa
     return np.asarray(grown / grown.sum(axis=-1, keepdims=True))
 
 
-def measures(patients: Sequence[Patient]) -> Measures:
-    """The figures that have an interval, by patient."""
+def measures(patients: Sequence[Patient], card: HandCard) -> Measures:
+    """The figures that have an interval, by patient.
+
+    `study_precision`, `study_sensitivity` (recall), `study_specificity` and `study_f1` are of the answer "tumour" that
+    the node gives a study, with the thresholds of `card`: undecided and not assessed are no such answer. The accuracy
+    and the macro F1 are of its likeliest class of six.
+    """
     said = study_probabilities(patients)
     kinds = np.array([patient.case.kind for patient in patients])
     everyone = np.arange(len(patients))
@@ -212,6 +224,10 @@ def measures(patients: Sequence[Patient]) -> Measures:
     by_study = np.array([regions_confusion(patient, by_study=True) for patient in patients])
     overlaps = [np.array([each.overlap for each in patient.series]) for patient in patients]
     answered = said.argmax(axis=1)
+    is_tumour = np.array([_study_answer(patient, card) is Answer.TUMOUR for patient in patients])
+
+    def rates(chosen: npt.NDArray[np.integer]) -> Counts:
+        return counts(kinds[chosen] > 0, is_tumour[chosen])
 
     def of(statistic: Callable[[npt.NDArray[np.integer]], float]) -> Measure:
         return Measure(statistic, everyone, draws=500)
@@ -224,7 +240,7 @@ def measures(patients: Sequence[Patient]) -> Measures:
 
     distances = [np.array([each.hd95_mm for each in patient.series]) for patient in patients]
     false = np.array([_false_regions(patient) for patient in patients])
-    counts = np.array([len(patient.series) for patient in patients])
+    sequences = np.array([len(patient.series) for patient in patients])
     return {
         "miou_6_pixels": of(lambda i: mean_iou(by_pixel[i].sum(axis=0))),
         "miou_6_regions": of(lambda i: mean_iou(by_region[i].sum(axis=0))),
@@ -235,8 +251,13 @@ def measures(patients: Sequence[Patient]) -> Measures:
         "dice_median_per_sequence": of(lambda i: float(np.median(sick(i, overlaps)))),
         "hd95_mm_median_of_outlined": of(lambda i: float(np.median(sick(i, distances))))._replace(is_of_its_own=True),
         "sequences_found": of(lambda i: float((sick(i, overlaps) > FOUND).mean())),
-        "false_regions_per_sequence": of(lambda i: float(false[i].sum() / counts[i].sum())),
+        "false_regions_per_sequence": of(lambda i: float(false[i].sum() / sequences[i].sum())),
+        "study_precision": of(lambda i: rates(i).precision),
+        "study_sensitivity": of(lambda i: rates(i).recall),
+        "study_specificity": of(lambda i: rates(i).specificity),
+        "study_f1": of(lambda i: rates(i).f1),
         "study_accuracy_6": of(lambda i: float((answered[i] == kinds[i]).mean())),
+        "study_macro_f1_6": of(lambda i: macro_f1(confusion(kinds[i], answered[i], len(CLASSES)))),
     }
 
 
@@ -251,7 +272,7 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
         "patients": len(patients),
         "sequences": len(looked),
         "patients_by_kind": [int(number) for number in np.bincount(kinds, minlength=len(CLASSES))],
-        **intervals(measures(patients)),
+        **intervals(measures(patients, card)),
         "iou_by_class_pixels": [round(float(each), 4) for each in ious(np.asarray(by_pixel))],
         "iou_by_class_study": [round(float(each), 4) for each in ious(np.asarray(by_study))],
         "sequences_not_assessed": round(
@@ -267,14 +288,16 @@ def figures(looked: Sequence[Looked], patients: Sequence[Patient], card: HandCar
 
 def _fell(patients: Sequence[Patient], card: HandCard) -> Figures:
     """How many patients got each answer of a study: those without a tumour, and those with one."""
-    said = [
-        (study_answer(patient.study, [each.answer for each in patient.series], card), patient.case.kind > 0)
-        for patient in patients
-    ]
+    said = [(_study_answer(patient, card), patient.case.kind > 0) for patient in patients]
     return {
         f"answered_{answer}_without_and_with_a_tumour": [said.count((answer, is_ill)) for is_ill in (False, True)]
         for answer in (Answer.NORMAL, Answer.TUMOUR, Answer.UNDECIDED, Answer.NOT_ASSESSED)
     }
+
+
+def _study_answer(patient: Patient, card: HandCard) -> Answer:
+    """What the node says of a study."""
+    return study_answer(patient.study, [each.answer for each in patient.series], card)
 
 
 def study_probabilities(patients: Sequence[Patient]) -> Floats:

@@ -19,6 +19,7 @@ from models.metrics import (
     dice,
     expected_calibration_error,
     iou,
+    macro_f1,
     mean_accuracy,
     recalls,
     roc_auc,
@@ -111,6 +112,8 @@ Figures = dict[str, str | int | float | bool | list[str | int | float | bool]]
 def measures(cases: Sequence[Case], tumour: float) -> Measures:
     """The figures that have an interval, by blocks.
 
+    Precision, sensitivity (recall) and F1 are of any tumour against normal; the macro F1 is of the three classes.
+
     Parameters
     ----------
     tumour
@@ -140,8 +143,11 @@ def measures(cases: Sequence[Case], tumour: float) -> Measures:
         ),
         "sensitivity": of(lambda i: counts(is_tumour[i], score[i] >= tumour).recall),
         "specificity": of(lambda i: counts(is_tumour[i], score[i] >= tumour).specificity),
+        "precision": of(lambda i: counts(is_tumour[i], score[i] >= tumour).precision),
+        "f1": of(lambda i: counts(is_tumour[i], score[i] >= tumour).f1),
         "accuracy": of(lambda i: accuracy(confusion(labels[i], answer[i], len(CLASSES)))),
         "mean_accuracy": of(lambda i: float(recalls(confusion(labels[i], answer[i], len(CLASSES))).mean())),
+        "macro_f1": of(lambda i: macro_f1(confusion(labels[i], answer[i], len(CLASSES)))),
         "dice_mean": of(lambda i: _mean(overlap[among(i, is_tumour)])),
         "dice_median": of(lambda i: _median(overlap[among(i, is_tumour)])),
         "dice_pooled": of(lambda i: _pooled(pixels[i])),
