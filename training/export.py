@@ -5,8 +5,8 @@ checks. The proof runs through `models.session`, that is, through what the node 
 
 Pooling indices make a Seg-UNet discontinuous: where two pixels of a pool are equal but for rounding, float32 itself
 chooses at random, and the network's own float32 answer leaves its float64 answer. On white noise that happens, on
-radiographs it did not. So a difference up to twice the network's own rounding on the same input is not held against
-the export; where the network is sure of itself, the tolerance is as it stands.
+radiographs it did not. So a difference up to four times (`UNSURE`) the network's own rounding on the same input is not
+held against the export; where the network is sure of itself, the tolerance is as it stands.
 """
 
 import contextlib

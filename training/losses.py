@@ -1,5 +1,8 @@
 """Losses of masks that every system shares.
 
+What is of one system alone stays with it: the sum A4 (training/knee/losses.py), the weighted cross-entropy of six
+classes (training/hand/losses.py), what a detector is told (training/spine/detector_loss.py).
+
 Legend: masks and logits `(batch, 1, rows, columns)`; sums run over the last two axes unless said.
 """
 
@@ -10,17 +13,38 @@ import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
 EPSILON = 1.0
-"""Smooth term of A3 (knee-seg-unet)."""
+"""Smooth term of A3 (knee-seg-unet), in pixels."""
+
+
+def soft_dices(probability: Tensor, target: Tensor, axes: tuple[int, ...], epsilon: float = EPSILON) -> Tensor:
+    """A3, 1 - Dice with the smooth term above and below the line, summed over `axes`: 0 where both are empty.
+
+    Returns
+    -------
+    The axes that were not summed.
+    """
+    overlap = (probability * target).sum(dim=axes)
+    total = probability.sum(dim=axes) + target.sum(dim=axes)
+    return 1.0 - (2.0 * overlap + epsilon) / (total + epsilon)
 
 
 def soft_dice(probability: Tensor, target: Tensor, epsilon: float = EPSILON) -> Tensor:
-    """A3 with the smooth term above and below the line: 0 when both are empty, per leading index then averaged.
+    """The mean of A3 over images and channels, each `(..., rows, columns)` for itself."""
+    return soft_dices(probability, target, (-2, -1), epsilon).mean()
 
-    `probability` and `target` are `(..., rows, columns)`; the sums run over the last two axes.
+
+def soft_dice_of_classes(probabilities: Tensor, truth: Tensor) -> Tensor:
+    """A3 of each class over the whole batch, the mean of the classes that the batch has; 0 where it has none.
+
+    Parameters
+    ----------
+    probabilities, truth
+        `(batch, classes, rows, columns)`; truth is 0 or 1.
     """
-    overlap = (probability * target).sum(dim=(-2, -1))
-    total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
-    return (1.0 - (2.0 * overlap + epsilon) / (total + epsilon)).mean()
+    axes = (0, 2, 3)
+    loss = soft_dices(probabilities, truth, axes)
+    present = (truth.sum(axes) > 0).to(loss.dtype)
+    return (loss * present).sum() / present.sum().clamp(min=1.0)
 
 
 def balanced_cross_entropy(logits: Tensor, mask: Tensor) -> Tensor:

@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from training.hand.augment import AugmentSpec, augmented, theta
-from training.hand.losses import LossSpec, loss_of, soft_dice, weighted_cross_entropy
+from training.hand.losses import LossSpec, loss_of, weighted_cross_entropy
 from training.hand.nets import PAPER as PAPER_NET
 from training.hand.nets import SMALL as SMALL_NET
 from training.hand.nets import DeepLab, parameters
 from training.hand.recipe import PAPER, PAPER_LITERAL, RECIPES, SMALL, STRONG
 from training.hand.scores import binary, ious, mean_iou
 from training.loop import Fall, Optimiser, rate_at
+from training.losses import soft_dice_of_classes
 from training.phantoms.hand import SHARES
 
 
@@ -66,8 +67,8 @@ def test_soft_dice_counts_the_classes_that_are_there() -> None:
     said = torch.zeros(1, 2, 1, 4)
     said[0, 0, 0, 1:3] = 1
     # class 0: 2*1 + 1 over 2 + 2 + 1 = 0.6; class 1 is nowhere and is left out
-    assert float(soft_dice(said, truth)) == pytest.approx(0.4)
-    assert float(soft_dice(truth, truth)) == pytest.approx(0.0)
+    assert float(soft_dice_of_classes(said, truth)) == pytest.approx(0.4)
+    assert float(soft_dice_of_classes(truth, truth)) == pytest.approx(0.0)
 
 
 def test_the_whole_loss_is_the_sum_of_its_parts() -> None:

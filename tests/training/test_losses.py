@@ -12,14 +12,12 @@ from training.knee.losses import (
     LossSpec,
     Targets,
     Unit,
-    balanced_cross_entropy,
     distance_levels,
     distance_map,
-    soft_dice,
     total,
 )
 from training.knee.nets import Outputs
-from training.losses import deep
+from training.losses import balanced_cross_entropy, deep, soft_dice, soft_dice_of_classes
 
 PAPER = LossSpec(
     alphas=(1.0, 1.0, 1.0), smoothing=0.0, mask_ce=0.0, distance_ce=0.0, distance_stride=1, unit=Unit.LARGEST
@@ -103,6 +101,49 @@ def test_a3_by_hand() -> None:
     probability[0, 0, 0] = torch.tensor([0.5, 0.5])
     target[0, 0, 0, 0] = 1.0
     assert soft_dice(probability, target, 1.0) == pytest.approx(1.0 - (2 * 0.5 + 1.0) / (1.0 + 1.0 + 1.0))
+
+
+def written_out_by_image(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A3 as the knee and the stacks take it: each image and channel apart, then the mean."""
+    overlap = (probability * target).sum(dim=(-2, -1))
+    total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
+    return (1.0 - (2.0 * overlap + 1.0) / (total + 1.0)).mean()
+
+
+def written_out_by_class(probability: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """A3 as the hand takes it: each class over the whole batch, then the mean of those that are there."""
+    both, sizes = (probability * target).sum((0, 2, 3)), probability.sum((0, 2, 3)) + target.sum((0, 2, 3))
+    present = (target.sum((0, 2, 3)) > 0).to(both.dtype)
+    loss = 1.0 - (2.0 * both + 1.0) / (sizes + 1.0)
+    return (loss * present).sum() / present.sum().clamp(min=1.0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "written_out"),
+    [(soft_dice, written_out_by_image), (soft_dice_of_classes, written_out_by_class)],
+    ids=["by image", "by class"],
+)
+def test_both_soft_dices_are_one_formula_to_the_last_bit(ours, written_out) -> None:
+    """Runs that began with a formula written out in each system must go on as they were: values and gradients."""
+    for seed, present in enumerate([(0, 1, 2), (0, 2), ()]):
+        generator = torch.Generator().manual_seed(seed)
+        logits = torch.randn((3, 3, 17, 19), generator=generator)
+        target = torch.zeros_like(logits)
+        for number in present:
+            target[:, number] = (torch.rand((3, 17, 19), generator=generator) > 0.9).float()
+        answers = []
+        for loss in (ours, written_out):
+            leaf = logits.clone().requires_grad_()
+            value = loss(leaf.softmax(dim=1), target)
+            value.backward()
+            answers.append((value.detach(), leaf.grad))
+        assert all(torch.equal(one, other) for one, other in zip(*answers, strict=True))
+
+
+def test_by_image_and_by_class_is_the_same_where_a_batch_is_one_image_of_one_class() -> None:
+    said, wanted = torch.rand(1, 1, 6, 6), (torch.rand(1, 1, 6, 6) > 0.5).float()
+    assert float(soft_dice(said, wanted)) == pytest.approx(float(soft_dice_of_classes(said, wanted)))
+    assert soft_dice_of_classes(said, torch.zeros_like(wanted)) == 0.0, "no class is there: nothing to say"
 
 
 def outputs_and_targets(size: int = 8) -> tuple[Outputs, Targets]:

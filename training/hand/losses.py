@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
-EPSILON = 1.0
-"""Pixels: keeps a class that is nowhere from dividing by 0."""
+from training.losses import soft_dice_of_classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +43,6 @@ def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Sequence[floa
     return F.cross_entropy(logits, truth, each, reduction="sum" if literal else "mean")
 
 
-def soft_dice(probabilities: Tensor, truth: Tensor) -> Tensor:
-    """1 - Dice per class over the whole batch, the mean of the classes that the batch has.
-
-    Parameters
-    ----------
-    probabilities, truth
-        `(batch, classes, rows, columns)`; truth is 0 or 1.
-    """
-    axes = (0, 2, 3)
-    both, sizes = (probabilities * truth).sum(axes), probabilities.sum(axes) + truth.sum(axes)
-    present = (truth.sum(axes) > 0).to(both.dtype)
-    loss = 1.0 - (2.0 * both + EPSILON) / (sizes + EPSILON)
-    return (loss * present).sum() / present.sum().clamp(min=1.0)
-
-
 def loss_of(logits: Tensor, truth: Tensor, spec: LossSpec) -> Tensor:
     """The whole loss of a batch, in single precision."""
     logits, classes = logits.float(), logits.shape[1]
@@ -66,6 +50,6 @@ def loss_of(logits: Tensor, truth: Tensor, spec: LossSpec) -> Tensor:
     if spec.dice or spec.binary_dice:
         said = logits.softmax(dim=1)
         wanted = F.one_hot(truth, classes).permute(0, 3, 1, 2).to(said.dtype)
-        total = total + spec.dice * soft_dice(said[:, 1:], wanted[:, 1:])
-        total = total + spec.binary_dice * soft_dice(1.0 - said[:, :1], 1.0 - wanted[:, :1])
+        total = total + spec.dice * soft_dice_of_classes(said[:, 1:], wanted[:, 1:])
+        total = total + spec.binary_dice * soft_dice_of_classes(1.0 - said[:, :1], 1.0 - wanted[:, :1])
     return total
