@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.metrics import average_precision, macro_f1, mean_accuracy, weighted_f1
-from training.knee.ablate import row
+from training.knee.ablate import Said, row
 from training.knee.dataset import Radiographs
 from training.knee.losses import distance_map
 from training.spine.ablate import PAPER
@@ -41,7 +41,7 @@ def test_a9_as_printed_is_a_loss_and_as_reported_a_dice_averaged_with_the_backgr
     images = np.zeros((1, 4, 4), dtype=np.uint8)
     one = np.ones(1, dtype=np.int64)
     data = Radiographs(("a",), one, one, images, truth[None], np.zeros((1, 32), dtype=np.uint8), "")
-    told = row("5", lambda image: answer.astype(np.float32), data, [0])
+    told = row("5", lambda image: Said(answer.astype(np.float32), None), data, [0])
     assert (told.dice, told.iou) == pytest.approx((0.8, 2 / 3))
     assert told.dice_with_background == pytest.approx((0.8 + 0.9091) / 2, abs=5e-5)
     assert 100.0 - 100.0 * told.dice == pytest.approx(20.0)

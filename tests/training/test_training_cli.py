@@ -87,11 +87,14 @@ def test_the_ablation_trains_its_rows_and_sets_them_beside_the_paper(
 ) -> None:
     data = collections.write(tmp_path / "set", images=960)
     assert cli.main(["ablate", "knee", "--data", str(data), "--out", str(tmp_path / "runs"), "--kind", "phantom"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line[0] for line in lines[2:]] == list("12345")
-    assert [line.split()[-1] for line in lines[2:]] == ["0.695", "0.773", "0.665", "0.789", "0.848"]
-    dices = [float(line.split()[-3]) for line in lines[2:]]
+    masks, classes = (table.splitlines() for table in capsys.readouterr().out.split("\n\n"))
+    assert [line[0] for line in masks[2:]] == list("12345")
+    assert [line.split()[-1] for line in masks[2:]] == ["0.695", "0.773", "0.665", "0.789", "0.848"]
+    dices = [float(line.split()[-3]) for line in masks[2:]]
     assert max(dices) > 0.1, "bright rectangles are learned by at least one of them"
+    assert [line[0] for line in classes[2:]] == list("12345")
+    assert [line.split()[-1] for line in classes[2:]] == ["branch", "0.946", "0.786", "0.944", "0.990"]
+    assert max(float(line.split()[-9]) for line in classes[3:]) > 0.5, "and told from images without one"
     assert cli.main(["ablate", "knee", "--data", str(data), "--kind", "phantom"]) == 2
     assert "--out" in capsys.readouterr().err
 

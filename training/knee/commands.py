@@ -155,7 +155,7 @@ def run_compare(args: argparse.Namespace) -> str:
 
 
 def run_ablate(args: argparse.Namespace) -> str:
-    """The paper's Tables 2 and 3 on our images."""
+    """The paper's Tables 2 to 4 on our images."""
     if args.out is None:
         raise RunFault("ablate knee trains three times: give the folder of these runs with --out.")
     torch.set_num_threads(args.threads)
