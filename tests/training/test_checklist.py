@@ -98,7 +98,7 @@ Found = tuple[float, int, list[int]]
 
 
 def test_map_is_what_its_definition_gives_in_plain_loops() -> None:
-    """§5.5 asks for MONAI's COCOMetric beside ours. MONAI is no part of this environment and no such test runs: the
+    """§5.5 asks for MONAI's COCOMetric beside ours. MONAI is no dependency of this project and no such test runs: the
     cross-check is the definition, written a second time without arrays and without anything that ours is made of."""
     rng = np.random.default_rng(5)
     for _ in range(20):
