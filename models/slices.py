@@ -1,19 +1,22 @@
 """A stack of slices on its way into a network and back: one preparation for training and for the node.
 
-Grey values are stretched by percentiles of the whole stack, the plane is resampled to the card's spacing (slices stay
-where they are), and a plane larger than the network's input is covered by tiles that overlap by half; a smaller one is
-padded with 0 on all sides alike. Answers of tiles are averaged with weights that fall to their borders.
+Grey values are scaled by the whole stack, as the card's `normalisation` says (`SCALINGS`), the plane is resampled to
+the card's spacing (slices stay where they are), and a plane larger than the network's input is covered by tiles that
+overlap by half; a smaller one is padded with 0 on all sides alike. Answers of tiles are averaged with weights that fall
+to their borders.
 
 Legend: volumes are `(slices, rows, columns)` float32, channels `(channels, slices, rows, columns)`; spacings are
 `(row_mm, column_mm)`. Nothing here reads DICOM (that is models/volume.py).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 
 from models.errors import GeometryError
 from models.pixels import axis_weights
@@ -23,6 +26,8 @@ Float = npt.NDArray[np.float32]
 LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.5
 BACKGROUND = 0.05
 """Voxels below this share of the high percentile are air, and are left out of the percentiles."""
+MEAN, PER_DEVIATION = 0.5, 1.0 / 6.0
+"""What the mean of the body becomes, and what each standard deviation adds: 0, air, is three of them below the mean."""
 ADC_RANGE = 3.0
 """1e-3 mm2/s: the ADC that becomes 1."""
 MAX_PLANE_PX = 4096
@@ -52,6 +57,41 @@ def normalise(volume: Float) -> Float:
     scaled = (volume - np.float32(low)) * np.float32(1.0 / (high - low))
     np.clip(scaled, 0.0, 1.0, out=scaled)
     return scaled
+
+
+def standardised(volume: Float) -> Float:
+    """The z-score of a stack over the body, as nnU-Net has it for MR, moved so that 0 is what lies outside the body.
+
+    Isensee et al. 2021 (Nature Methods 18:203), online methods: each image less its mean, divided by its standard
+    deviation, both of the foreground; outside it 0. There the mean tissue and what pads an image are then both 0; here
+    the mean is 0.5 and a deviation 1/6, which a network's first layer cannot tell from z-scores, and 0 is air alone.
+    The body is what the percentiles of `normalise` are taken of, and what it encloses within a slice.
+
+    Parameters
+    ----------
+    volume
+        Any range, finite.
+
+    Returns
+    -------
+    float32 from 0 on, with no upper limit; all zeros where the body holds one value only.
+    """
+    top = float(np.percentile(volume, HIGH_PERCENTILE))
+    body = np.ones(volume.shape, dtype=np.bool_)
+    if top > 0:
+        plane = scipy.ndimage.generate_binary_structure(2, 1)[None]
+        body = scipy.ndimage.binary_fill_holes(volume > BACKGROUND * top, plane)
+    values = volume[body]
+    mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
+    made = np.zeros(volume.shape, dtype=np.float32)
+    if values.min() < values.max():
+        made[body] = np.maximum(MEAN + (values - mean) * (PER_DEVIATION / deviation), 0.0)
+    return made
+
+
+PERCENTILES, Z_SCORE = "volume-percentiles", "body-z-score"
+SCALINGS: Mapping[str, Callable[[Float], Float]] = MappingProxyType({PERCENTILES: normalise, Z_SCORE: standardised})
+"""By a card's `normalisation`: how the signal of a stack becomes grey values, in training and in the node."""
 
 
 def scaled_adc(adc: Float) -> Float:

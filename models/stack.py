@@ -32,7 +32,7 @@ from models.findings import (
 from models.masses import MAX_MASSES, Mass
 from models.nonsense import refuse_constant, refuse_stuck
 from models.session import Contract, Session, SessionOptions, open_session
-from models.slices import Float, has_tissue, normalise, plan, scaled_adc
+from models.slices import SCALINGS, Float, has_tissue, plan, scaled_adc
 from models.stack_card import ADC, HIGH, LOW, MORE, ROLE, StackCard
 from models.strangers import unassessed
 from models.volume import Volume
@@ -49,7 +49,7 @@ class Stack:
 
     source: Volume
     channels: Float
-    """`(channels, slices, rows, columns)` in 0..1 on the grid of the source."""
+    """`(channels, slices, rows, columns)` on the grid of the source, scaled as the card says; air is 0."""
     adc: AdcMap | None = None
     notes: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ def prepared(card: StackCard, volumes: Mapping[str, Volume], b_values: Mapping[s
         if name == ADC and adc is not None:
             channels.append(scaled_adc(adc.values))
         elif name in volumes:
-            channels.append(normalise(volumes[name].voxels))
+            channels.append(SCALINGS[card.preprocess.normalisation](volumes[name].voxels))
         else:
             raise GeometryError(f"{card.name} {card.version} needs {name}, which did not come. Send the series for it.")
     told = dict.fromkeys(note for each in volumes.values() for note in each.notes)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from models.cardhead import Card, Input, Limits, Preprocessing, Scaling
 from models.cardreader import Place
+from models.slices import PERCENTILES, SCALINGS
 
 LIMB, DIFFUSION = "limb-unet", "diffusion-unet"
 SYSTEMS = (LIMB, DIFFUSION)
 ROLE = "net"
-NORMALISATION = "volume-percentiles"
-"""The preparation of models/slices.py; a card that asks for another one is for another version."""
+NORMALISATION = PERCENTILES
+"""That of most cards; a card that asks for one that models/slices.py has not is for another version."""
 CLASSES = ("normal", "tumour")
 ADC = "adc"
 """The channel, and the need, that is an apparent diffusion coefficient."""
@@ -22,6 +23,8 @@ LOW, HIGH = "low", "high"
 MORE = "more"
 """The need of any further b-values: the ADC is then fitted through all of them."""
 PLANES = ("axial", "sagittal", "coronal")
+LEAST_SPACING_MM, MOST_SPACING_MM = 0.05, 10.0
+"""Of pixels in the plane."""
 MOST_STACKS = 16
 """Of one input of a model that looks at each series by itself."""
 
@@ -156,14 +159,13 @@ class StackCard(Card):
 
     def check(self, place: Place) -> None:
         """The rules of every card, and of these."""
-        if self.preprocess.normalisation != NORMALISATION:
-            raise place.refused(
-                "preprocess.normalisation", self.preprocess.normalisation, f'this version has "{NORMALISATION}"'
-            )
+        if self.preprocess.normalisation not in SCALINGS:
+            rule = f"this version has {', '.join(SCALINGS)}"
+            raise place.refused("preprocess.normalisation", self.preprocess.normalisation, rule)
         Card.check(self, place)
         self.input.check(place)
         self._check_channels(place)
-        place.within("preprocess.spacing_mm", self.preprocess.spacing_mm, 0.05, 10.0)
+        place.within("preprocess.spacing_mm", self.preprocess.spacing_mm, LEAST_SPACING_MM, MOST_SPACING_MM)
         place.within("preprocess.neighbours", self.preprocess.neighbours, 0, 8)
         place.within("thresholds.tumour", self.thresholds.tumour, 0.0, 1.0)
         place.within("thresholds.region_min_mm3", self.thresholds.region_min_mm3, 0.0, 1e6)

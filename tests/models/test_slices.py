@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.errors import GeometryError
-from models.slices import normalise, plan, scaled_adc
+from models.slices import SCALINGS, has_tissue, normalise, plan, scaled_adc, standardised
 
 RANDOM = np.random.default_rng(3)
 
@@ -30,6 +30,52 @@ def test_air_has_no_say_in_the_stretch():
 @pytest.mark.parametrize("value", [-3.0, 0.0, 7.0])
 def test_a_stack_of_one_value_is_black(value):
     assert not normalise(np.full((2, 4, 4), value, np.float32)).any()
+
+
+def test_a_z_score_is_of_the_body_alone_and_air_is_0():
+    """Tissue of 100, 200 and 300 in equal parts: mean 200, deviation 81.65, so z is -1.2247, 0, 1.2247."""
+    volume = np.zeros((3, 10, 30), np.float32)
+    volume[:, :, 15:] = np.repeat(np.array([100, 200, 300], np.float32), 5)
+    made = standardised(volume)
+    assert not made[:, :, :15].any()
+    assert made[1, 4, [15, 20, 25]] == pytest.approx([0.5 - 1.224745 / 6, 0.5, 0.5 + 1.224745 / 6], abs=1e-6)
+    assert made.dtype == np.float32
+
+
+def test_a_z_score_is_the_same_whatever_the_scanner_s_unit_and_padding():
+    volume = np.pad(RANDOM.uniform(200, 400, (3, 20, 20)).astype(np.float32), ((0, 0), (3, 3), (3, 3)))
+    wider = np.pad(volume * 7.0, ((0, 0), (0, 0), (0, 40)))
+    assert np.allclose(standardised(wider)[:, :, :26], standardised(volume), atol=1e-5)
+
+
+def test_dark_bone_within_a_limb_is_of_the_body_and_not_air():
+    volume = np.zeros((2, 20, 20), np.float32)
+    volume[:, 2:18, 2:18] = 400 + RANDOM.normal(0, 40, (2, 16, 16))
+    volume[:, 8:10, 8:10] = 2
+    made = standardised(volume)
+    inside = volume[:, 2:18, 2:18]
+    assert made[:, 8, 8] == pytest.approx(max(0.0, 0.5 + (2 - inside.mean()) / inside.std() / 6), abs=1e-4)
+    assert made[:, 2:18, 2:18].mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_z_score_has_no_upper_limit():
+    volume = np.full((1, 40, 40), 100, np.float32) + RANDOM.normal(0, 5, (1, 40, 40)).astype(np.float32)
+    volume[0, 4:6, 4:6] = 2000
+    assert standardised(volume).max() > 2.0
+
+
+@pytest.mark.parametrize("scale", SCALINGS.values(), ids=list(SCALINGS))
+@pytest.mark.parametrize("value", [-3.0, 0.0, 7.0])
+def test_whatever_the_scaling_a_stack_of_one_value_is_black(scale, value):
+    assert not scale(np.full((2, 4, 4), value, np.float32)).any()
+
+
+def test_air_and_padding_of_a_z_score_are_no_tissue():
+    volume = np.zeros((1, 40, 40), np.float32)
+    volume[:, :, 20:] = RANDOM.uniform(100, 300, (1, 40, 20))
+    made = plan((40, 40), (1.0, 1.0), 1.0, (64, 64)).resampled(standardised(volume))
+    assert has_tissue(made)
+    assert not has_tissue(made[:, :, :30])
 
 
 def test_an_adc_of_three_is_white():

@@ -11,6 +11,7 @@ from models.diffusion import log_linear
 from models.errors import ContractError, GeometryError
 from models.findings import Answer, MeasurementKind
 from models.session import Device, SessionOptions
+from models.slices import Z_SCORE, normalise, scaled_adc, standardised
 from models.volume import volume
 from tests.models import nets, stack_nets
 from tests.models.stacks import SPACING, body, enhanced, single_frames
@@ -101,6 +102,26 @@ def test_a_coarser_grid_keeps_the_place(tmp_path):
     assert dice(found.mask == 1, BALL) > 0.85
     place = [np.argwhere(each).mean(axis=0) for each in (found.mask == 1, BALL)]
     assert place[0] == pytest.approx(place[1], abs=0.5)
+
+
+def test_grey_values_are_scaled_as_the_card_says_and_an_adc_keeps_its_scale(tmp_path):
+    low, high = (volume(each) for each in diffusion_series())
+    asked = stack_nets.DIFFUSION.replace("volume-percentiles", Z_SCORE)
+    for text, scale in ((stack_nets.DIFFUSION, normalise), (asked, standardised)):
+        card = read_bundle(stack_nets.bundle(tmp_path / scale.__name__, text)).card
+        made = stack.prepared(card, {"low": low, "high": high}, {"low": 0.0, "high": 800.0})
+        assert np.array_equal(made.channels[0], scale(low.voxels))
+        assert np.array_equal(made.channels[1], scale(high.voxels))
+        assert np.array_equal(made.channels[2], scaled_adc(made.adc.values))
+
+
+def test_a_model_of_z_scores_finds_the_tumour_and_its_file_must_say_so(tmp_path):
+    text = stack_nets.LIMB.replace("volume-percentiles", Z_SCORE)
+    found = answer(opened(tmp_path / "limb", text, bright=0.75), {"t1": volume(single_frames(STORED))})
+    assert dice(found.mask == 1, BALL) > 0.9
+    other = (stack_nets.bundle(tmp_path / "other") / "net.onnx").read_bytes()
+    with pytest.raises(ContractError, match="normalisation"):
+        opened(tmp_path / "mixed", text, data=other)
 
 
 def test_calibration_and_thresholds_are_those_of_the_card(tmp_path):

@@ -121,7 +121,7 @@ def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_s
         ("limb", "small", "diffusion-adc", "its system is diffusion-unet, limb-unet is needed"),
         ("diffusion", "small-adc", "limb", "its system is limb-unet, diffusion-unet is needed"),
         ("diffusion", "small-dwi", "diffusion-adc", "its channels is adc, high is needed"),
-        ("diffusion", "strong", "diffusion", "its preset is small, strong is needed"),
+        ("diffusion", "strong", "diffusion", "its normalisation is volume-percentiles, body-z-score is needed"),
         ("hand", "small", "spine", "its system is spine-wff, hand-deep-ht is needed"),
         ("spine", "strong", "spine", "is needed"),
         ("knee", "strong", "knee", "is needed"),

@@ -7,6 +7,7 @@ both. Loss, batch and normalisation are not told, and are ours.
 
 from dataclasses import replace
 
+from models.slices import Z_SCORE
 from models.stack_card import ADC, HIGH, LOW
 from training.loop import Fall, Optimiser, Plan
 from training.stacks.recipe import STILL, Recipe, Views
@@ -55,7 +56,7 @@ def small(variant: str) -> Recipe:
 
 
 def strong(variant: str) -> Recipe:
-    """What today's best practice gives, for a GPU."""
+    """What today's best practice gives, for a GPU: as limb's, and an ADC keeps its physical scale."""
     widths, depths = (32, 64, 128, 256, 320), (2, 3, 4, 4, 4)
     return replace(
         small(variant),
@@ -64,6 +65,8 @@ def strong(variant: str) -> Recipe:
         plan=Plan(Optimiser.ADAMW, Fall.COSINE, 1e-3, 0.05, steps=20_000, minutes=None, observe_every=500, ema=0.999),
         window=128,
         batch=24,
+        normalisation=Z_SCORE,
+        takes_median=True,
     )
 
 

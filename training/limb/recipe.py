@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from models.slices import Z_SCORE
 from training.loop import Fall, Optimiser, Plan
 from training.stacks.recipe import STILL, Recipe, Views
 from training.unet import UNetSpec
@@ -30,7 +31,12 @@ STRONG = replace(
     plan=Plan(Optimiser.ADAMW, Fall.COSINE, 1e-3, 0.05, steps=20_000, minutes=None, observe_every=500, ema=0.999),
     window=192,
     batch=24,
+    normalisation=Z_SCORE,
+    takes_median=True,
 )
+"""Residual encoder, deep supervision of three levels, Dice + cross-entropy over the batch, AdamW and a cosine, averaged
+weights, two of three views around a tumour; pixels and grey values by the rules of nnU-Net (spacing.py,
+`models.slices.standardised`)."""
 PAPER = replace(
     SMALL,
     name="paper",

@@ -52,5 +52,8 @@ SYSTEM = System(
     region_min_mm3=500.0,
     words={"real": REAL, "phantom": PHANTOM},
     described=_described,
-    paper="none: a U-Net (Ronneberger et al. 2015) with the recipe of nnU-Net (Isensee et al. 2021) in small",
+    paper=(
+        "none: a U-Net (Ronneberger et al. 2015); the preset strong takes spacing, grey values, deep supervision and "
+        "loss from nnU-Net (Isensee et al. 2021), the preset small the last two"
+    ),
 )

@@ -48,7 +48,7 @@ class Drawer:
             index, centres[place] = self._place(who, rng)
             self._put(images[place], self._patients[who], index)
         seen = moved(images, centres, self._recipe, rng)
-        pixels = regraded(seen[:, :-1], self._recipe.views, self._recipe.is_signal, generator)
+        pixels = regraded(seen[:, :-1], self._recipe.views, self._recipe.is_signal, generator, self._recipe.brightest)
         return Batch(pixels.contiguous(memory_format=torch.channels_last), (seen[:, -1:] > 0.5).float())
 
     def _place(self, who: int, rng: np.random.Generator) -> tuple[int, tuple[float, float]]:
@@ -105,10 +105,17 @@ def moved(
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def regraded(images: Tensor, views: Views, is_signal: Sequence[bool], generator: torch.Generator) -> Tensor:
-    """Another scanner's greys: gamma, gain, coil field, noise; in 0..1, air without a field stays air.
+def regraded(
+    images: Tensor, views: Views, is_signal: Sequence[bool], generator: torch.Generator, brightest: float | None = 1.0
+) -> Tensor:
+    """Another scanner's greys: gamma, gain, coil field, noise; from 0 on, air without a field stays air.
 
     What is no signal (an ADC) gets the noise alone.
+
+    Parameters
+    ----------
+    brightest
+        The most that a signal may be, as the node scales it; None where z-scores have no limit. An ADC has 1.
     """
     count = len(images)
 
@@ -117,8 +124,12 @@ def regraded(images: Tensor, views: Views, is_signal: Sequence[bool], generator:
 
     coil = (2.0 * torch.rand((count, 1, 4, 4), generator=generator) - 1.0) * views.bias
     field = F.interpolate(coil, size=images.shape[-2:], mode="bicubic", align_corners=True).exp()
-    seen = images.clamp(0.0, 1.0) ** spread(views.gamma).exp() * (1.0 + spread(views.gain)) * field
+    seen = images.clamp(0.0, brightest) ** spread(views.gamma).exp() * (1.0 + spread(views.gain)) * field
     if not all(is_signal):
         seen = torch.where(torch.tensor(is_signal)[None, :, None, None], seen, images)
     strength = views.noise * torch.rand((count, 1, 1, 1), generator=generator)
-    return (seen + strength * torch.randn(images.shape, generator=generator)).clamp(0.0, 1.0)
+    noisy = seen + strength * torch.randn(images.shape, generator=generator)
+    if brightest is None:
+        limits = torch.where(torch.tensor(is_signal), torch.inf, 1.0)
+        return noisy.clamp(min=0.0).minimum(limits[None, :, None, None])
+    return noisy.clamp(0.0, brightest)

@@ -52,7 +52,7 @@ def write(
     told = {
         "name": card.name,
         "version": card.version,
-        "input": f"image float32 (b, {card.input_channels}, {rows}, {columns}), 0..1",
+        "input": f"image float32 (b, {card.input_channels}, {rows}, {columns}), {_range(recipe)}",
         "training_data": card.training_kind,
         "recipe_sha256": recipe.digest(),
     }
@@ -65,6 +65,10 @@ def write(
     card = replace(card, files={ROLE: FileEntry(FILE, hashlib.sha256(data).hexdigest())})
     card_writer.write(card, folder)
     return card
+
+
+def _range(recipe: Recipe) -> str:
+    return "0..1" if recipe.brightest is not None else "body 0.5 + z-score / 6, air 0"
 
 
 def seen(cases: Sequence[Case], card: StackCard) -> npt.NDArray[np.float32]:

@@ -20,7 +20,7 @@ from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of
-from training.stacks import bundle, calibrate, evaluate, fit
+from training.stacks import bundle, calibrate, evaluate, fit, spacing
 from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
@@ -29,6 +29,7 @@ from training.stacks.system import Facts, System, recipe_card
 from training.start import facts_of, start_of
 
 FOLDS = 5
+SPACING_RULE = "median in-plane spacing of the training patients, or that of the bundle that was begun with"
 Command = Callable[[argparse.Namespace], str]
 
 
@@ -48,7 +49,10 @@ def run_fit(system: System, args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = system.recipes[args.preset]
-    start = start_of(args.start, (recipe.name,), recipe_card(system, recipe).contract(ROLE))
+    asked = recipe_card(system, recipe).contract(ROLE)
+    if recipe.takes_median:
+        del asked[spacing.KEY]
+    start = start_of(args.start, (recipe.name,), asked)
     net = fit.train(system, system.read(args.data), recipe, args.out, args.minutes, start)
     return (
         f"Trained a network of {_parameters(net)} parameters into {args.out}. "
@@ -69,11 +73,12 @@ def cross_validated(
     system: System, cases: Sequence[Case], recipe: Recipe, out: Path, minutes: float | None, count: int
 ) -> str:
     """Dice of each fold, of the network alone: before a threshold or a smallest region is chosen."""
-    card = recipe_card(system, recipe)
 
     def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
         each = None if minutes is None else minutes / count
-        net = fit.train_on(system, Parts(others, held, held), recipe, out / f"fold-{number}", each)
+        run = out / f"fold-{number}"
+        net = fit.train_on(system, Parts(others, held, held), recipe, run, each)
+        card = recipe_card(system, spacing.kept(recipe, run))
         model = fit.model_of(net.eval(), card)
         pairs = [(case.mask, model.probability(stack_of(case, card)) > 0.5) for case in held]
         pixels = np.array([((mask & said).sum(), mask.sum(), said.sum()) for mask, said in pairs])
@@ -96,6 +101,7 @@ def export(
     system: System, run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, release: Release
 ) -> StackCard:
     """A bundle of a run."""
+    recipe = spacing.kept(recipe, run)
     net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
     progress = progress_of(run)
     facts: Facts = {
@@ -106,6 +112,7 @@ def export(
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
+        **({"spacing_rule": SPACING_RULE} if recipe.takes_median else {}),
         **facts_of(told, release.kind, release.start_share),
     }
     served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))

@@ -18,6 +18,7 @@ from models.stack_card import ROLE, StackCard
 from training.loop import fit
 from training.losses import deep
 from training.run import claim, keep, with_weights
+from training.stacks import spacing
 from training.stacks.batches import Batch, Drawer
 from training.stacks.case import Case, Parts, prepared_case, split, stack_of
 from training.stacks.recipe import Recipe
@@ -72,7 +73,8 @@ def train_on(
     start: Start | None = None,
 ) -> UNet:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes, claimed(start))
+    recipe = spacing.chosen(recipe, parts.train, folder, start)
+    claim(folder, recipe, minutes, claimed(start) | spacing.told(recipe))
     card = recipe_card(system, recipe)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)

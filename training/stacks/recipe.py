@@ -1,7 +1,8 @@
 """What a recipe of the systems limb and diffusion holds; their presets are in a file of their own each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from models.slices import PERCENTILES
 from models.stack_card import ADC
 from training.loop import Plan
 from training.run import digest_of
@@ -40,6 +41,7 @@ class Recipe:
     plan: Plan
     views: Views
     spacing_mm: float
+    """In-plane distance of pixels; see `takes_median`."""
     neighbours: int
     window: int
     """Rows and columns of a training view."""
@@ -54,9 +56,24 @@ class Recipe:
     image_dice: float = 0.0
     """What the soft Dice of each image with a tumour weighs beside that of the batch, in which small ones vanish."""
 
+    normalisation: str = PERCENTILES
+    """A key of `models.slices.SCALINGS`."""
+    takes_median: bool = False
+    """Whether `spacing_mm` is but the preset's guess, and a run takes the median of its training patients, as nnU-Net
+    does (see spacing.py)."""
+
     def digest(self) -> str:
-        """SHA-256 of the values above; those that came later do not count where they change nothing."""
-        return digest_of(self, later={"even_share": 0.0, "image_dice": 0.0})
+        """SHA-256 of the values above; those that came later do not count where they change nothing.
+
+        A spacing that the data give is no part of it: the preset is the same.
+        """
+        later = {"even_share": 0.0, "image_dice": 0.0, "normalisation": PERCENTILES, "takes_median": False}
+        return digest_of(replace(self, spacing_mm=0.0) if self.takes_median else self, later=later)
+
+    @property
+    def brightest(self) -> float | None:
+        """The most that a signal becomes by the normalisation; None where it has no limit."""
+        return 1.0 if self.normalisation == PERCENTILES else None
 
     @property
     def is_signal(self) -> tuple[bool, ...]:

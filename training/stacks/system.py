@@ -8,7 +8,6 @@ from pathlib import Path
 from models.cardhead import Stage
 from models.stack_card import (
     CLASSES,
-    NORMALISATION,
     NeedSpec,
     StackCalibration,
     StackCard,
@@ -80,7 +79,7 @@ def blank(system: System, recipe: Recipe, version: str, facts: Facts) -> StackCa
         licence=words.licence,
         input=StackInput(("MR",), system.body_parts, needs, system.takes_derived, yields_to=yields_to),
         preprocess=StackPreprocess(
-            (recipe.side, recipe.side), NORMALISATION, recipe.spacing_mm, recipe.neighbours, recipe.channels
+            (recipe.side, recipe.side), recipe.normalisation, recipe.spacing_mm, recipe.neighbours, recipe.channels
         ),
         files={},
         classes=CLASSES,
