@@ -111,7 +111,9 @@ def _stage(
     examined = look_at[::EXAMINED]
 
     def loss_of(trained: nn.Module, batch: Batch) -> Tensor:
-        return total(trained(batch.images), batch.targets, recipe.loss)
+        assert isinstance(trained, SegUNet)  # what went in is what is trained
+        outputs, coarse = trained.supervised(batch.images)
+        return total(outputs, batch.targets, recipe.loss, coarse)
 
     def observe(average: nn.Module, step: int, share: float) -> float:
         assert isinstance(average, SegUNet)  # what went in is what is averaged
@@ -121,7 +123,8 @@ def _stage(
         return score
 
     if isinstance(start, Start):
-        begin(net, start, STAGES[0], (drawer(step, 0.0).images for step in range(VIEWS)), folder)
+        views = (drawer(step, 0.0).images for step in range(VIEWS))
+        begin(net, start, STAGES[0], views, folder, drawn="coarse_heads.")
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, SegUNet)  # what went in is what is averaged
     return averaged

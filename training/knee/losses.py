@@ -4,6 +4,7 @@ Legend: masks `(rows, columns)` or `(batch, 1, rows, columns)`; level maps hold 
 (figure 10); networks give logits.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,13 +79,30 @@ class Targets:
     """(batch, rows/stride, columns/stride) int64."""
 
 
-def total(outputs: Outputs, targets: Targets, spec: LossSpec) -> Tensor:
-    """A4: the weighted sum of the three terms, in single precision."""
+def total(outputs: Outputs, targets: Targets, spec: LossSpec, coarse: Sequence[Tensor] = ()) -> Tensor:
+    """A4: the weighted sum of the three terms, in single precision.
+
+    Parameters
+    ----------
+    coarse
+        Mask logits of coarser decoder levels, finer first: the mask's term is then the mean of all levels, the mask's
+        own counting 1, these 1/2, 1/4 and so on (deep supervision as nnU-Net weighs it, Isensee et al. 2021).
+    """
     outputs = Outputs(*(each.float() for each in outputs))
     alpha_class, alpha_mask, alpha_distance = spec.alphas
     loss = alpha_class * F.cross_entropy(outputs.class_logits, targets.labels, label_smoothing=spec.smoothing)
-    loss = loss + alpha_mask * _mask_term(outputs.mask_logits, targets.mask, spec)
+    loss = loss + alpha_mask * _deep_mask_term((outputs.mask_logits, *coarse), targets.mask, spec)
     return loss + alpha_distance * _distance_term(outputs.distance_logits, targets.levels, spec)
+
+
+def _deep_mask_term(levels: Sequence[Tensor], mask: Tensor, spec: LossSpec) -> Tensor:
+    """The mask's term at each level, fine to coarse; a coarse pixel should say its share of tumour."""
+    weights = [0.5**place for place in range(len(levels))]
+    term = _mask_term(levels[0], mask, spec) * (weights[0] / sum(weights))
+    for weight, logits in zip(weights[1:], levels[1:], strict=True):
+        wanted = F.adaptive_avg_pool2d(mask, (logits.shape[-2], logits.shape[-1]))
+        term = term + _mask_term(logits.float(), wanted, spec) * (weight / sum(weights))
+    return term
 
 
 def _mask_term(logits: Tensor, mask: Tensor, spec: LossSpec) -> Tensor:

@@ -57,6 +57,8 @@ class NetSpec:
     evens: bool
     """Whether grey values are first taken relative to their surroundings (see `even`)."""
     dropout: float
+    deep_levels: int = 1
+    """Decoder levels whose mask is supervised; 1 is the last alone. What the others say only training looks at."""
 
 
 def even(image: Tensor) -> Tensor:
@@ -138,7 +140,10 @@ class SegUNet(nn.Module):
         self.steady = nn.BatchNorm1d(pooled, affine=False) if spec.pools_decoder else nn.Identity()
         self.dropout = nn.Dropout(spec.dropout)
         self.class_head = nn.Linear(pooled, len(CLASSES))
-        nn.init.constant_(self.mask_head.bias, -3.0)  # type: ignore[arg-type]  # tumours cover about 1 % of an image
+        coarse = spec.widths[1:-1][: spec.deep_levels - 1]
+        self.coarse_heads = nn.ModuleList(nn.Conv2d(width, spec.stem_stride**2, 1) for width in coarse)
+        for head in (self.mask_head, *self.coarse_heads):
+            nn.init.constant_(head.bias, -3.0)  # tumours cover about 1 % of an image
 
     @property
     def granularity(self) -> int:
@@ -175,6 +180,19 @@ class SegUNet(nn.Module):
         self.stem.copy_(weights.T.reshape(self.stem.shape).to(self.stem.dtype))
 
     def forward(self, image: Tensor) -> Outputs:
+        return self._answered(image)[0]
+
+    def supervised(self, image: Tensor) -> tuple[Outputs, tuple[Tensor, ...]]:
+        """The outputs, and mask logits of the coarser supervised levels, finer first, each `(batch, 1, ...)`.
+
+        The first of them has half the rows and columns of the image, the next a quarter, and so on.
+        """
+        outputs, levels = self._answered(image)
+        coarse = zip(self.coarse_heads, levels[-2::-1], strict=False)
+        return outputs, tuple(F.pixel_shuffle(head(level), self.spec.stem_stride) for head, level in coarse)
+
+    def _answered(self, image: Tensor) -> tuple[Outputs, list[Tensor]]:
+        """The outputs, and what each decoder level gives, coarse to fine."""
         x = F.conv2d(self._evened(image), self.stem, stride=self.spec.stem_stride)
         skips, indices = [], []
         for block in self.encoder[:-1]:
@@ -184,21 +202,18 @@ class SegUNet(nn.Module):
             indices.append(index)
         seen = torch.cat([moment for skip in skips for moment in _moments(skip)], dim=1)
         bottleneck = self.encoder[-1](x)
-        features = bottleneck
+        features, levels = bottleneck, []
         for up in self.decoder:
             features = up(features, indices.pop(), skips.pop())
+            levels.append(features)
         mask = self.mask_head(features)
         distance = self.distance_head(features)
         if self.spec.stem_stride > 1 and not self.training:
             distance = F.interpolate(
                 distance, scale_factor=float(self.spec.stem_stride), mode="bilinear", align_corners=False
             )
-        return Outputs(
-            self._classify(bottleneck, features, mask),
-            F.pixel_shuffle(mask, self.spec.stem_stride),
-            distance,
-            seen,
-        )
+        said = self._classify(bottleneck, features, mask)
+        return Outputs(said, F.pixel_shuffle(mask, self.spec.stem_stride), distance, seen), levels
 
     def _evened(self, image: Tensor) -> Tensor:
         return even(image) if self.spec.evens else image - 0.5

@@ -45,8 +45,8 @@ class Recipe:
         return (SMALL.name, TUNE.name) if self.net == SMALL.net else (self.name,)
 
     def digest(self) -> str:
-        """Of the values above, see training.run.digest_of."""
-        return digest_of(self)
+        """Of the values above, see training.run.digest_of; those that came later count where they change something."""
+        return digest_of(self, later={"deep_levels": 1})
 
 
 _LIGHT_VIEWS = AugmentSpec(
@@ -186,7 +186,13 @@ STRONG = Recipe(
     side=512,
     looks=512,
     net=replace(
-        SMALL.net, widths=(32, 64, 128, 256, 320), depths=(2, 3, 4, 4, 4), decoder_depth=2, stem_stride=2, whitens=False
+        SMALL.net,
+        widths=(32, 64, 128, 256, 320),
+        depths=(2, 3, 4, 4, 4),
+        decoder_depth=2,
+        stem_stride=2,
+        whitens=False,
+        deep_levels=3,
     ),
     loss=replace(SMALL.loss, alphas=(1.0, 1.0, 0.3)),
     global_stage=Stage(
@@ -215,9 +221,13 @@ STRONG = Recipe(
     ),
     patch_share=0.2,
 )
-"""For a GPU and images of full size: a deeper residual encoder at twice the resolution, Dice beside cross-entropy,
-AdamW and a cosine, averaged weights, half of the windows on a tumour. Its five distance levels supervise the decoder at
-a quarter of the input, where other nets have deep supervision. Never trained."""
+"""For a GPU and images of full size: a deeper residual encoder at twice the resolution, Dice beside cross-entropy, the
+mask supervised at three decoder levels, AdamW and a cosine, averaged weights, half of the windows on a tumour. Never
+trained.
+
+Of nnU-Net's rules two are met otherwise. Normalisation: grey values less their mean, by their deviation, but of the
+surroundings and not of the image (`evens`), since levels differ within a film. Resampling: every image to one number of
+pixels, since the collection says of none how large its pixels are."""
 
 PAPER = Recipe(
     name="paper",
