@@ -64,7 +64,9 @@ def train_on(
     examined = examined_slices(parts.validation, recipe)
 
     def loss_of(net: nn.Module, batch: Batch) -> Tensor:
-        return losses.loss_of(net(batch.image).mask_logits, batch.truth, recipe.loss)
+        assert isinstance(net, DeepLab)  # what went in is what is trained
+        outputs, beside = net.supervised(batch.image)
+        return losses.supervised_loss(outputs.mask_logits, beside, batch.truth, recipe.loss)
 
     def observe(average: nn.Module, step: int, share: float) -> float:
         matrix = confused(average, examined, recipe)
@@ -79,7 +81,7 @@ def train_on(
         return score
 
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)), folder)
+    begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)), folder, drawn="auxiliary.")
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, DeepLab)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

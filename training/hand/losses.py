@@ -27,6 +27,8 @@ class LossSpec:
     """Of the soft Dice, each kind apart; 0 as published."""
     binary_dice: float = 0.0
     """Of the soft Dice of tumour against background."""
+    auxiliary: float = 0.0
+    """Of the same loss of the auxiliary head, where the network has one; PSPNet's is 0.4."""
 
 
 def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Sequence[float], *, literal: bool = False) -> Tensor:
@@ -41,6 +43,12 @@ def weighted_cross_entropy(logits: Tensor, truth: Tensor, weights: Sequence[floa
     """
     each = torch.tensor(weights, dtype=logits.dtype, device=logits.device)
     return F.cross_entropy(logits, truth, each, reduction="sum" if literal else "mean")
+
+
+def supervised_loss(logits: Tensor, beside: Tensor | None, truth: Tensor, spec: LossSpec) -> Tensor:
+    """`loss_of` the answer, and of what an auxiliary head says beside it."""
+    loss = loss_of(logits, truth, spec)
+    return loss if beside is None else loss + spec.auxiliary * loss_of(beside, truth, spec)
 
 
 def loss_of(logits: Tensor, truth: Tensor, spec: LossSpec) -> Tensor:

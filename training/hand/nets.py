@@ -58,6 +58,8 @@ class NetSpec:
     prior: float = 0.0
     """Logit of background before anything was learned: most pixels are."""
     dropout: float = 0.0
+    auxiliary: int = 0
+    """Channels of a head at the end of the middle flow, which only training looks at; 0 as published, without one."""
 
 
 PAPER = NetSpec(
@@ -114,6 +116,11 @@ class DeepLab(nn.Module):
         if spec.prior:
             nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]  # it has one
             nn.init.constant_(self.head.bias[:fine], spec.prior)  # type: ignore[index]  # it has one
+        self.auxiliary: nn.Module | None = None
+        if spec.auxiliary:
+            self.auxiliary = nn.Sequential(
+                _conv(spec.entry[2], spec.auxiliary, 3), nn.Conv2d(spec.auxiliary, spec.classes, 1)
+            )
 
     def rooted(self, image: Tensor) -> Tensor:
         """What the encoder is given of `image`."""
@@ -121,7 +128,21 @@ class DeepLab(nn.Module):
 
     def forward(self, image: Tensor) -> Outputs:
         """Logits for `image`."""
-        half, quarter, deep = self.encoder(self.rooted(image))
+        half, quarter, middle = self.encoder.entered(self.rooted(image))
+        return self._decoded(image, half, quarter, middle)
+
+    def supervised(self, image: Tensor) -> tuple[Outputs, Tensor | None]:
+        """The same, and the logits of the auxiliary head on the size of `image`; None where there is no such head.
+
+        A head in the middle of a deep encoder, with a loss of its own, is the deep supervision of PSPNet (Zhao et al.
+        2017, arXiv:1612.01105, section 3.3).
+        """
+        half, quarter, middle = self.encoder.entered(self.rooted(image))
+        beside = None if self.auxiliary is None else _as_large(self.auxiliary(middle), image)
+        return self._decoded(image, half, quarter, middle), beside
+
+    def _decoded(self, image: Tensor, half: Tensor, quarter: Tensor, middle: Tensor) -> Outputs:
+        deep = self.encoder.left(middle)
         seen = self.refine(torch.cat([_as_large(self.aspp(deep), quarter), self.low(quarter)], dim=1))
         if self.spec.half_level:
             seen = self.refine_half(torch.cat([_as_large(seen, half), self.low_half(half)], dim=1))
@@ -150,10 +171,19 @@ class Xception(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at a half and a quarter of the input, and at the encoder's end."""
+        half, quarter, middle = self.entered(image)
+        return half, quarter, self.left(middle)
+
+    def entered(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at a half and a quarter of the input, and behind the middle flow."""
         half = self.stem(F.pixel_unshuffle(image, 2) if self.shuffles else image)
         quarter = self.quarter(half)
-        deep = self.middle(self.sixteenth(self.eighth(quarter)))
-        return half, quarter, self.end(self.out(deep))
+        return half, quarter, self.middle(self.sixteenth(self.eighth(quarter)))
+
+    def left(self, middle: Tensor) -> Tensor:
+        """Features at the encoder's end, from those behind the middle flow."""
+        deep: Tensor = self.end(self.out(middle))
+        return deep
 
 
 class Block(nn.Module):
