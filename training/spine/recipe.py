@@ -149,6 +149,7 @@ STRONG = Recipe(
         candidates=1000,
         proposals=256,
         smoothing=0.05,
+        judges_overlap=True,
     ),
     detector_batches=DetectorBatchSpec(
         images=16, empty=0.25, cutmix=0.5, scale=0.4, rotation_deg=8.0, shift=0.1, grey=1.0
@@ -173,7 +174,17 @@ STRONG = Recipe(
     classifier_smoothing=0.05,
     classifier_share=0.3,
 )
-"""For a GPU: half the depth, AdamW and a cosine, averaged weights, greys that vary more, a margin around the crop."""
+"""For a GPU: half the depth, AdamW and a cosine, averaged weights, greys that vary more, a margin around the crop.
+Never trained.
+
+Of what the strong presets of networks that outline have, a detector and a classifier have this. Residual encoder: both
+are ResNeXts. Deep supervision: one head asks the anchors of all five levels of the pyramid, each with boxes of its
+size; the classifier has one answer and no levels. Dice + cross-entropy: there are no masks, so overlap is judged where
+there is one, of boxes (generalised IoU), beside the cross-entropies of anchors, regions and sequences. AdamW, cosine
+and averaged weights: both. Foreground oversampling: three images of four show a lesion, up to half of the anchors and
+a quarter of the regions that are asked hold one; benign and malignant come alike. nnU-Net's rules are not taken: a
+slice comes as a whole to the size of the input, a box to that of the crop, so a spacing has no place; grey values are
+stretched by percentiles, of which training data keep 8 bits, so there are no z-scores."""
 
 PAPER = Recipe(
     name="paper",
