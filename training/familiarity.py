@@ -87,7 +87,7 @@ def moments(image: Tensor, maps: Sequence[Tensor]) -> Tensor:
     Parameters
     ----------
     image
-        `(batch, channels, rows, columns)` in 0..1, padded with 0.
+        `(batch, channels, rows, columns)` from 0 on, padded with 0.
     maps
         Each `(batch, channels, rows / k, columns / k)` for a whole k.
     """

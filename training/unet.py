@@ -67,7 +67,7 @@ def _conv(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class UNet(nn.Module):
-    """Image `(batch, channels, rows, columns)` in 0..1 to `MaskOutputs`."""
+    """Image `(batch, channels, rows, columns)`, air 0, to `MaskOutputs`."""
 
     def __init__(self, spec: UNetSpec) -> None:
         super().__init__()

@@ -19,12 +19,15 @@ from models.stack import load
 from models.stack_card import ADC
 from tests.training import volumes
 from training import cli
+from training.diffusion.dataset import case_of
 from training.diffusion.recipe import RECIPES as DIFFUSION
+from training.diffusion.system import SYSTEM as DIFFUSION_SYSTEM
 from training.errors import DataFault, RunFault
 from training.limb.recipe import RECIPES as LIMB
 from training.limb.system import SYSTEM
 from training.loop import Fall, Optimiser
 from training.losses import batch_dice_ce, deep
+from training.phantoms.diffusion import diffusion_patient
 from training.run import RUN, recipe_of, run_of
 from training.stacks import fit, spacing
 from training.stacks.batches import Drawer, regraded
@@ -206,3 +209,23 @@ def test_of_diffusion_the_adc_is_no_signal_and_is_left_at_its_scale():
     assert [DIFFUSION["strong"].is_signal[place] for place in (0, 3, 6)] == [True, True, False]
     assert DIFFUSION["strong-adc"].channels == (ADC,)
     assert not any(DIFFUSION["strong-adc"].is_signal)
+
+
+def test_a_strong_run_of_diffusion_sees_z_scores_beside_an_adc_at_the_median_spacing(tmp_path):
+    drawn = [diffusion_patient(seed, tumours=1, region="thigh", side=48, slices=6) for seed in range(4)]
+    cases = [case_of(patient) for patient in drawn]
+    tiny = replace(
+        DIFFUSION["strong"],
+        net=replace(TINY.net, channels=9),
+        plan=TINY.plan,
+        window=TINY.window,
+        side=TINY.side,
+        batch=TINY.batch,
+    )
+    fit.train(DIFFUSION_SYSTEM, cases, tiny, tmp_path)
+    recipe = spacing.kept(tiny, tmp_path)
+    assert recipe.spacing_mm == spacing.median_mm(split(cases).train) != tiny.spacing_mm
+    stack = stack_of(cases[0], recipe_card(DIFFUSION_SYSTEM, recipe))
+    for channel, name in enumerate(("low", "high")):
+        assert np.array_equal(stack.channels[channel], standardised(np.float32(cases[0].volumes[name])))
+    assert np.allclose(stack.channels[2], np.clip(stack.adc.values / 3.0, 0.0, 1.0), atol=1e-6)
