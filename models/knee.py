@@ -1,8 +1,9 @@
 """The knee system: global and patch network on one radiograph, fused to one answer (knee-seg-unet; MODELS.md §5.3).
 
-The global network sees the whole image squeezed to its input size. The patch network sees nine windows of half the
-side, overlapping by half, each at twice that resolution. Their tumour maps meet on a grid of twice the input size (A5),
-their classes as vectors (A6), and the fused classes are calibrated as the card says.
+The global network sees the whole image squeezed to its input size. The patch network sees overlapping windows: nine of
+half the side, each at twice that resolution, or such as slide over the image at its own resolution, as the card says
+(models/patches.py). Their tumour maps meet on a grid of twice the input size or on the image's own (A5), their classes
+as vectors (A6), and the fused classes are calibrated as the card says.
 
 Legend: images and maps `(rows, columns)`; classes `(3,)`: normal, benign, malignant; distance `(5, rows, columns)`.
 """
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models import patches, verdict
+from models import knee_patch, patches, verdict
 from models.card import Bundle, Card, contract_of, of_kind
 from models.errors import ContractError
 from models.findings import (
@@ -34,6 +35,7 @@ from models.fusion import calibrate, fuse_classes, fuse_masks
 from models.grid import likeliest_on, mask_on, spread_on
 from models.images import Radiograph
 from models.knee_card import SYSTEM, KneeCard
+from models.knee_patch import MAX_WINDOWS, Seen, Stages, sigmoid, softmax
 from models.nonsense import refuse_constant, refuse_stuck
 from models.pixels import normalise, resize
 from models.regions import MAX_REGIONS, Region, measurements, outline, paint, regions
@@ -43,8 +45,6 @@ ROLES = ("global", "patch")
 LEVELS = 5
 """Distance levels: background, tumour, and three rings from near to far (appendix A2)."""
 _REGION_GRID = 256 * 256
-AT_ONCE = 3
-"""Windows in one run of the patch network: all nine take 50 MB more, and hardly less time."""
 
 Float = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -72,9 +72,9 @@ class KneeAnswer:
     whole: Vector
     """The global network's classes."""
     windows: Vector
-    """`(windows, 3)`: the patch network's classes, in the order of `patches.windows`."""
+    """`(windows, 3)`: the patch network's classes, in the order of `patches.tiling`."""
     tumour: Float
-    """Fused probability of tumour (A5), on a grid of twice the input size that covers the whole image."""
+    """Fused probability of tumour (A5), on the grid of `patches.tiling`, which covers the whole image."""
     distance: Float
     """The global network's distance levels as probabilities, on the input size."""
     strangeness: float
@@ -145,9 +145,8 @@ class Knee:
     def examine(self, image: KneeImage, with_maps: bool = False) -> Examination:
         """Findings for one radiograph, with the maps they come from."""
         pixels = image.radiograph.pixels
-        least = self.card.input.min_side_px
-        if min(pixels.shape) < least:
-            note = f"Not assessed: the image has {pixels.shape[0]} x {pixels.shape[1]} pixels, the model needs {least}."
+        note = self._unfit(pixels.shape)
+        if note is not None:
             return Examination(_unassessed(image, note), None, {})
         timings: dict[str, float] = {}
         answer = self.infer(pixels, timings)
@@ -168,50 +167,64 @@ class Knee:
         timings_s
             Filled with the seconds of "preprocess", "inference" and "fusion" when given.
         """
-        marks = [time.perf_counter()]
-        size = self.card.preprocess.size
-        places = patches.windows(*pixels.shape)
-        whole_input, patch_inputs = _inputs(pixels, places, size)
-        marks.append(time.perf_counter())
-        whole, patch = self._whole.run(whole_input[None, None]), self._looked(patch_inputs)
-        marks.append(time.perf_counter())
-        for said, given in ((whole, whole_input), (patch, patch_inputs)):
-            refuse_constant(said["mask_logits"], given, f"{self.identity.name} {self.identity.version}")
-        answer = self._fused(whole, patch)
-        marks.append(time.perf_counter())
+        stages, size = Stages(), self.card.preprocess.size
+        name = f"{self.identity.name} {self.identity.version}"
+        with stages.of("preprocess"):
+            grey = normalise(pixels)
+            shown = resize(grey, size)
+        with stages.of("inference"):
+            whole = self._whole.run(shown[None, None])
+        refuse_constant(whole["mask_logits"], shown, name)
+        tiling = self._tiling(grey.shape)
+        seen = knee_patch.look(self._patch.run, grey, tiling, size, self.card.thresholds.mask, stages, name)
+        with stages.of("fusion"):
+            answer = self._fused(whole, seen, grey.shape)
         if timings_s is not None:
-            timings_s.update(zip(("preprocess", "inference", "fusion"), np.diff(marks).tolist(), strict=True))
+            timings_s.update(stages.seconds)
         return answer
 
-    def _looked(self, windows: Float) -> dict[str, Float]:
-        """What the patch network says of each window."""
-        rows = [self._patch.run(windows[place : place + AT_ONCE, None]) for place in range(0, len(windows), AT_ONCE)]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    def _tiling(self, shape: tuple[int, int]) -> patches.Tiling:
+        return patches.tiling(shape, self.card.preprocess.size, self.card.preprocess.window_px)
 
-    def _fused(self, whole: Mapping[str, Float], patch: Mapping[str, Float]) -> KneeAnswer:
+    def _unfit(self, shape: tuple[int, int]) -> str | None:
+        """Why an image of this shape is not assessed."""
+        least = self.card.input.min_side_px
+        if min(shape) < least:
+            return f"Not assessed: the image has {shape[0]} x {shape[1]} pixels, the model needs {least}."
+        count = len(self._tiling(shape).places)
+        if count > MAX_WINDOWS:
+            return (
+                f"Not assessed: the image has {shape[0]} x {shape[1]} pixels, which are {count} windows; the model "
+                f"looks at {MAX_WINDOWS} at most. Read it without the model."
+            )
+        return None
+
+    def _fused(self, whole: Mapping[str, Float], seen: Seen, shape: tuple[int, int]) -> KneeAnswer:
         thresholds = self.card.thresholds
-        rows, columns = self.card.preprocess.size
-        grid = (2 * rows, 2 * columns)
-        maps = _sigmoid(patch["mask_logits"][:, 0])
-        tumour = fuse_masks(
-            resize(_sigmoid(whole["mask_logits"][0, 0]), grid),
-            patches.merge(maps, grid),
-            thresholds.mask,
-            thresholds.beta,
-        )
-        classes, windows = _softmax(whole["class_logits"])[0], _softmax(patch["class_logits"])
-        least = thresholds.region_min_px * rows * columns / _REGION_GRID * 4  # a window shows a quarter of the image
-        holds_tumour = np.count_nonzero(maps >= thresholds.mask, axis=(1, 2)) >= max(1.0, least)
-        raw = self._fused_classes(classes, windows, holds_tumour)
+        grid: tuple[int, int] = seen.tumour.shape
+        of_whole = resize(sigmoid(whole["mask_logits"][0, 0]), grid)
+        tumour = fuse_masks(of_whole, seen.tumour, thresholds.mask, thresholds.beta)
+        classes = softmax(whole["class_logits"])[0]
+        raw = self._fused_classes(classes, seen.classes, seen.pixels >= self._least_seen(shape))
         return KneeAnswer(
             probabilities=self._calibrated(raw),
             raw=raw,
             whole=classes,
-            windows=windows,
+            windows=seen.classes,
             tumour=tumour,
-            distance=_softmax(whole["distance_logits"])[0].astype(np.float32),
+            distance=softmax(whole["distance_logits"])[0].astype(np.float32),
             strangeness=float(whole["strangeness"][0, 0]),
         )
+
+    def _least_seen(self, shape: tuple[int, int]) -> float:
+        """From so many tumour pixels of its map on, a window holds a tumour: as many as the smallest region has."""
+        rows, columns = self.card.preprocess.size
+        window_px = self.card.preprocess.window_px
+        if window_px is None:
+            least = self.card.thresholds.region_min_px * rows * columns / _REGION_GRID * 4  # a quarter of the image
+        else:
+            least = self._least_pixels(shape, None) * rows * columns / window_px**2
+        return max(1.0, least)
 
     def _fused_classes(self, whole: Vector, windows: Vector, chosen: npt.NDArray[np.bool_]) -> Vector:
         merged = patches.merge_classes(windows, chosen)
@@ -250,16 +263,18 @@ class Knee:
             notes=tuple(notes),
         )
 
-    def _least_pixels(self, shape: tuple[int, int], spacing: Spacing) -> float:
+    def _least_pixels(self, shape: tuple[int, int], spacing: Spacing | None) -> float:
         """The smallest region in source pixels: by surface where millimetres are known, else by share of the image."""
         thresholds = self.card.thresholds
-        if spacing.source is SpacingSource.UNKNOWN:
-            return max(1.0, thresholds.region_min_px * shape[0] * shape[1] / _REGION_GRID)
-        return max(1.0, thresholds.region_min_mm2 / (spacing.row_mm * spacing.column_mm))
+        if spacing is None or spacing.source is SpacingSource.UNKNOWN:
+            least = thresholds.region_min_px * shape[0] * shape[1] / _REGION_GRID
+        else:
+            least = thresholds.region_min_mm2 / (spacing.row_mm * spacing.column_mm)
+        return max(1.0, least, thresholds.region_min_source_px or 0.0)
 
     def _lesion(self, number: int, region: Region, image: KneeImage, answer: KneeAnswer) -> Lesion:
         """One region, with the classes of the image as seen through the windows that hold it."""
-        chosen = _holding(region, patches.windows(*image.radiograph.pixels.shape))
+        chosen = _holding(region, self._tiling(image.radiograph.pixels.shape).places)
         classes = self._calibrated(self._fused_classes(answer.whole, answer.windows, chosen))
         points = outline(region)
         return Lesion(
@@ -317,13 +332,6 @@ def contract(card: Card, role: str) -> Contract:
     return Contract(contract_of(card, role), "image", (1, rows, columns), outputs)
 
 
-def _inputs(pixels: Float, places: Sequence[patches.Window], size: tuple[int, int]) -> tuple[Float, Float]:
-    """The whole image, and each window, brought to the input size."""
-    grey = normalise(pixels)
-    windows = [resize(grey[top:bottom, left:right], size) for top, bottom, left, right in places]
-    return resize(grey, size), np.stack(windows)
-
-
 def _maps(radiograph: Radiograph, answer: KneeAnswer) -> Maps:
     """The fused tumour map and the distance levels on every pixel, 0 where a shutter hides it."""
     shape = radiograph.pixels.shape
@@ -369,14 +377,3 @@ def _unassessed(image: KneeImage, note: str) -> SourceFindings:
 
 def _tumour(probabilities: Mapping[Answer, float]) -> float:
     return probabilities.get(Answer.BENIGN, 0.0) + probabilities.get(Answer.MALIGNANT, 0.0)
-
-
-def _sigmoid(logits: Float) -> Float:
-    """Without overflow at either end."""
-    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
-
-
-def _softmax(logits: Float) -> Vector:
-    """Over axis 1."""
-    grown = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return np.asarray(grown / grown.sum(axis=1, keepdims=True))

@@ -20,7 +20,11 @@ class InputSpec(Input):
 
 @dataclass(frozen=True, slots=True)
 class Preprocess(Preprocessing):
-    """The whole image, squeezed to `size`."""
+    """The whole image, squeezed to `size`; and of the windows of the patch network, each."""
+
+    window_px: int | None = None
+    """The side in pixels of the image of windows that slide over it at its own resolution, as the paper's of 416 do;
+    None has nine windows of half the sides (models/patches.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Thresholds(Limits):
     """Benign and malignant: the least share of that class, of the two together, at which a tumour may be it."""
     unlike: float
     """An image stranger than this is not assessed (`strangeness` of the global file)."""
+    region_min_source_px: float | None = None
+    """Beside the two other limits: the smallest region in pixels of the image itself (appendix B.3: about 500)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,11 @@ class KneeCard(Card):
     thresholds: Thresholds
     calibration: Calibration
 
+    def contract(self, role: str) -> dict[str, str]:
+        """That of every card; a patch file for sliding windows says of which, as it has seen details of that size."""
+        stated, window_px = Card.contract(self, role), self.preprocess.window_px
+        return stated | {"window_px": str(window_px)} if role == "patch" and window_px is not None else stated
+
     def check(self, place: Place) -> None:
         """The rules of every card, and of this one."""
         if self.preprocess.normalisation != NORMALISATION:
@@ -75,3 +86,7 @@ class KneeCard(Card):
         place.within("thresholds.unlike", self.thresholds.unlike, 0.0, 1e9)
         place.within("thresholds.mask_alone", self.thresholds.mask_alone, self.thresholds.mask, 1.0)
         place.within("thresholds.normal_total", self.thresholds.normal_total, -1.0, 1.0)
+        if self.preprocess.window_px is not None:
+            place.within("preprocess.window_px", self.preprocess.window_px, 16, 4096)
+        if self.thresholds.region_min_source_px is not None:
+            place.within("thresholds.region_min_source_px", self.thresholds.region_min_source_px, 0.0, 1e6)

@@ -36,7 +36,17 @@ def normalise(image: Float) -> Float:
     -------
     `(rows, columns)` float32 in 0..1; all zeros for a constant image.
     """
-    low, high = _content_range(image)
+    return stretch(image, content_range(image))
+
+
+def stretch(image: Float, ends: tuple[float, float]) -> Float:
+    """Stretch an image, or a part of one, so that the two grey values become 0 and 1, and clip what is beyond them.
+
+    Returns
+    -------
+    float32 of the image's shape; all zeros where the ends are one value.
+    """
+    low, high = ends
     if high <= low:
         return np.zeros(image.shape, dtype=np.float32)
     scale = np.float32(1.0 / (high - low))
@@ -70,7 +80,8 @@ def resize(image: Float, shape: tuple[int, int]) -> Float:
     return np.ascontiguousarray(by_both.T)
 
 
-def _content_range(image: Float) -> tuple[float, float]:
+def content_range(image: Float) -> tuple[float, float]:
+    """The two percentiles of an image's content that `normalise` stretches to 0 and 1."""
     step_rows = max(1, image.shape[0] // SAMPLE_SIDE)
     step_columns = max(1, image.shape[1] // SAMPLE_SIDE)
     sample = image[step_rows // 2 :: step_rows, step_columns // 2 :: step_columns].ravel()

@@ -58,7 +58,7 @@ kind = "phantom"
 """
 
 
-def net(role, bright=0.8, steepness=40.0, logits=None, strangeness=1.0, **metadata):
+def net(role, bright=0.8, steepness=40.0, logits=None, strangeness=1.0, side=SIDE, **metadata):
     """A network that takes every pixel brighter than `bright` for tumour.
 
     Its class answer is fixed when `logits` are given; else normal falls and benign rises with the number of bright
@@ -87,7 +87,7 @@ def net(role, bright=0.8, steepness=40.0, logits=None, strangeness=1.0, **metada
         "nothing": np.float32(1e-7),  # so little that no test sees it: an output that depends on no image is refused
         "strange": np.float32(strangeness),
     }
-    return model(nodes, values, role, **metadata)
+    return model(nodes, values, role, side, **{"size": f"{side}x{side}"} | metadata)
 
 
 OUTPUTS = ("class_logits", "mask_logits", "distance_logits", "strangeness")

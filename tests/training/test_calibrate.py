@@ -6,7 +6,8 @@ import pytest
 from models.card import Calibration, Thresholds
 from models.findings import Answer
 from models.fusion import calibrate
-from training.knee.calibrate import Choice, fit_calibration, pick, with_rule, youden
+from models.session import Session
+from training.knee.calibrate import REMEMBERED, Choice, _Remembering, fit_calibration, pick, with_rule, youden
 from training.knee.evaluate import Case, figures
 
 
@@ -73,6 +74,29 @@ def test_the_mask_is_cut_where_outlines_fit_best_among_images_that_read_as_tumou
     assert made.thresholds.mask_alone == 0.8
     loud = [cases(0.6, 0.1, 1), cases(0.5, 0.1, 1)]
     assert pick([chosen(0.4), chosen(0.6)], loud).thresholds.mask_alone == 0.6
+
+
+@pytest.mark.parametrize(("batches", "runs"), [(3, 3), (REMEMBERED, REMEMBERED), (REMEMBERED + 1, None)])
+def test_the_windows_of_an_image_are_run_once_for_all_candidates(batches: int, runs: int | None) -> None:
+    """Beyond what is remembered they are run again, and the answers are the same."""
+    asked = []
+
+    class Counted(Session):
+        provider = "none"
+
+        def run(self, images):
+            asked.append(images)
+            return {"mask_logits": images + 1.0}
+
+        def __init__(self) -> None:
+            pass
+
+    remembering = _Remembering(Counted())
+    windows = [np.full((3, 1, 4, 4), number, dtype=np.float32) for number in range(batches)]
+    for _ in range(4):
+        for one in windows:
+            assert np.array_equal(remembering.run(one)["mask_logits"], one + 1.0)
+    assert len(asked) == (runs or 4 * batches)
 
 
 def test_figures_of_cases_worked_out_by_hand() -> None:

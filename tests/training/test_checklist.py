@@ -1,5 +1,7 @@
 """Hand-computed numbers of MODELS.md §5 for which no single file has its test: the papers' own slips, mostly."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,12 @@ from hypothesis import strategies as st
 from models.metrics import average_precision, macro_f1, mean_accuracy, weighted_f1
 from training.knee.ablate import Said, row
 from training.knee.dataset import Radiographs
+from training.knee.layouts import Layout
 from training.knee.losses import distance_map
 from training.spine.ablate import PAPER
 from training.spine.detection import Classified, by_class, mean_average_precision
+
+NONE = Layout("", (), lambda name: np.zeros((1, 1), dtype=np.float32))
 
 
 def test_the_folds_of_hand_deep_ht_s_script_overlap() -> None:
@@ -40,8 +45,8 @@ def test_a9_as_printed_is_a_loss_and_as_reported_a_dice_averaged_with_the_backgr
     truth[1:3, 1:3], answer[1:3, 1:4] = 1, 1
     images = np.zeros((1, 4, 4), dtype=np.uint8)
     one = np.ones(1, dtype=np.int64)
-    data = Radiographs(("a",), one, one, images, truth[None], np.zeros((1, 32), dtype=np.uint8), "")
-    told = row("5", lambda image: Said(answer.astype(np.float32), None), data, [0])
+    data = Radiographs(("a",), one, one, images, truth[None], np.zeros((1, 32), dtype=np.uint8), Path(), NONE)
+    told = row("5", lambda index: Said(answer.astype(np.float32), None), data, [0])
     assert (told.dice, told.iou) == pytest.approx((0.8, 2 / 3))
     assert told.dice_with_background == pytest.approx((0.8 + 0.9091) / 2, abs=5e-5)
     assert 100.0 - 100.0 * told.dice == pytest.approx(20.0)

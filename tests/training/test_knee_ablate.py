@@ -1,6 +1,7 @@
 """The tables of the knee's ablation, with numbers worked out by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from models.fusion import fuse_classes, fuse_masks
 from training.knee import ablate
 from training.knee.ablate import NORMAL_TOTAL, PAPER, PAPER_CLASSES, Said
 from training.knee.dataset import Radiographs
+from training.knee.layouts import Layout
 from training.knee.nets import NetSpec, SegUNet
 from training.knee.recipe import SMALL
 
 SIDE = 32
+NONE = Layout("", (), lambda name: np.zeros((1, 1), dtype=np.float32))
 
 
 def radiographs(labels: list[int], masks: np.ndarray) -> Radiographs:
@@ -22,7 +25,7 @@ def radiographs(labels: list[int], masks: np.ndarray) -> Radiographs:
     images[:, 0, 0] = np.arange(len(labels))
     one = np.array(labels, dtype=np.int64)
     return Radiographs(
-        tuple(map(str, labels)), one, one, images, masks, np.zeros((len(labels), 32), dtype=np.uint8), ""
+        tuple(map(str, labels)), one, one, images, masks, np.zeros((len(labels), 32), dtype=np.uint8), Path(), NONE
     )
 
 
@@ -36,9 +39,8 @@ def test_masks_are_of_the_tumours_and_classes_of_all_images() -> None:
     found[1:3, 1:4] = 0.5
     classes = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6]])
 
-    def way(image: np.ndarray) -> Said:
-        number = round(float(image[0, 0]) * 255)
-        return Said(found, classes[told[number]])
+    def way(index: int) -> Said:
+        return Said(found, classes[told[index]])
 
     data = radiographs([0, 0, 0, 1, 1, 2], masks)
     row = ablate.row("5 Seg-Unet + ClasSegDis Patch + Global", way, data, range(6))
@@ -51,7 +53,7 @@ def test_masks_are_of_the_tumours_and_classes_of_all_images() -> None:
     assert row.classes.macro_f1 == pytest.approx(sum(f1s) / 3)
     assert row.classes.weighted_f1 == pytest.approx((3 * f1s[0] + 2 * f1s[1] + f1s[2]) / 6)
 
-    without = ablate.row("1 Seg-Unet", lambda image: way(image)._replace(classes=None), data, range(6))
+    without = ablate.row("1 Seg-Unet", lambda index: way(index)._replace(classes=None), data, range(6))
     assert without.classes is None
     assert without.iou == row.iou
     lines = ablate.table([without, row], "test", "phantom").splitlines()
@@ -74,10 +76,11 @@ def test_the_fused_row_is_a5_and_a6_of_the_other_two() -> None:
         dropout=0.0,
     )  # fmt: skip
     recipe = replace(SMALL, side=SIDE, net=spec)
-    ways = ablate.both({"global": SegUNet(spec), "patch": SegUNet(spec)}, recipe)
-    image = np.random.default_rng(1).random((SIDE, SIDE), dtype=np.float32)
-    patch, whole, fused = (ways[name](image) for name in sorted(ways))
-    assert fused.tumour.shape == image.shape
+    data = radiographs([0], np.zeros((1, SIDE, SIDE), dtype=np.uint8))
+    data.images[0] = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE))
+    ways = ablate.both({"global": SegUNet(spec), "patch": SegUNet(spec)}, recipe, data)
+    patch, whole, fused = (ways[name](0) for name in sorted(ways))
+    assert fused.tumour.shape == (SIDE, SIDE)
     assert [said.classes.sum() for said in (patch, whole, fused)] == pytest.approx([1.0] * 3)
     assert fused.classes == pytest.approx(fuse_classes(whole.classes, patch.classes, NORMAL_TOTAL))
     assert np.array_equal(fused.tumour, fuse_masks(whole.tumour, patch.tumour))

@@ -89,6 +89,16 @@ def test_the_mask_is_the_polygon_squeezed_with_its_image(folder: Path) -> None:
     assert (rows.mean() + 0.5, columns.mean() + 0.5) == pytest.approx((25.0, 26.67), abs=0.1)
 
 
+def test_an_image_is_read_at_its_own_resolution_when_it_is_asked_for(folder: Path) -> None:
+    """The circle of 12 pixels has its 452 pixels there, whatever the size that the collection was squeezed to."""
+    data = read(folder, side=16)
+    pixels, mask = data.original(0)
+    assert np.array_equal(pixels, grey(folder, "IMG000001"))
+    assert mask.shape == pixels.shape == (96, 72)
+    assert mask.sum() == pytest.approx(452.4, rel=0.02)
+    assert not data.original(8)[1].any(), "a normal image"
+
+
 def test_a_workbook_says_what_its_csv_says(folder: Path) -> None:
     before = read(folder, side=32)
     lines = [[int(cell) if cell.isdigit() else cell for cell in line] for line in _lines(folder / "dataset.csv")]

@@ -6,19 +6,21 @@ import pytest
 import torch
 
 from models.card import read_bundle
+from training.card_writer import toml
 from training.cli import SHIPPED
 from training.diffusion.recipe import RECIPES as DIFFUSION
 from training.hand.recipe import RECIPES as HAND
+from training.knee.bundle import blank
 from training.knee.losses import Unit
 from training.knee.nets import SegUNet
-from training.knee.recipe import PAPER, RECIPES, SMALL, STRONG
+from training.knee.recipe import PAPER, RECIPES, SMALL, STRONG, TUNE
 from training.limb.recipe import RECIPES as LIMBS
 from training.limb.recipe import SMALL as LIMB
 from training.loop import Fall, Optimiser
 from training.spine.recipe import RECIPES as SPINE
 
 KEPT = {
-    "knee": (RECIPES, {"small": "d2a415cb5b05", "tune": "a027bf3f8e5a", "paper": "df118aa66059"}),
+    "knee": (RECIPES, {"small": "d2a415cb5b05", "tune": "a027bf3f8e5a", "paper": "293090e23d71"}),
     "hand": (HAND, {"small": "9af63040ef6a", "paper": "b6ca292f7927", "paper-step": "57dba6d65946"}),
     "spine": (SPINE, {"small": "d2e408afe430", "paper": "2dff161bf340"}),
     "limb": (LIMBS, {"small": "aa6b49493b6e", "paper": "f3de31614b8b"}),
@@ -50,6 +52,43 @@ def test_the_global_model_is_trained_by_adam_at_1e_3() -> None:
 def test_the_patch_model_is_trained_by_sgd_at_4e_4() -> None:
     plan = PAPER.patch_stage.plan
     assert (plan.optimiser, plan.rate, plan.fall, plan.stop_after) == (Optimiser.SGD, 4e-4, Fall.PLATEAU, 20)
+
+
+def test_patches_are_416_pixels_of_the_original_image_and_balanced() -> None:
+    """§2.3, and appendix B.3: half of the windows of tumour images lie on the tumour, and none is of a squeezed one."""
+    batches = PAPER.patch_stage.batches
+    assert PAPER.window_px == batches.window_px == 416
+    assert [phase.windows for phase in batches.phases] == [1.0]
+    assert batches.tumour_windows == 0.5
+    assert batches.least_tumour_px == 500
+    assert PAPER.global_stage.batches.window_px is None
+
+
+def test_regions_below_500_pixels_of_the_original_image_are_dropped_and_t_is_0_2() -> None:
+    """Appendix B.3, and MODELS.md §5.3, decisions 2 and 8: the limit is in pixels, for the data say no spacing."""
+    assert (PAPER.region_min_source_px, PAPER.normal_total) == (500.0, 0.2)
+    card = blank(PAPER, "1.0.0", {"kind": "real"})
+    assert (card.preprocess.size, card.preprocess.window_px) == ((416, 416), 416)
+    limits = card.thresholds
+    assert (limits.region_min_source_px, limits.region_min_px, limits.region_min_mm2) == (500.0, 0.0, 0.0)
+    assert limits.normal_total == 0.2
+    assert limits.beta == pytest.approx(2 / 3)
+    assert card.contract("patch")["window_px"] == "416"
+    assert "256" not in card.limitations
+
+
+@pytest.mark.parametrize("recipe", [SMALL, TUNE, STRONG], ids=lambda recipe: recipe.name)
+def test_the_cards_of_the_other_presets_are_what_they_were(recipe) -> None:
+    card = blank(recipe, "1.0.0", {"kind": "real"})
+    limits = card.thresholds
+    assert (limits.region_min_px, limits.region_min_mm2, limits.normal_total) == (20.0, 25.0, 1.0)
+    assert card.preprocess.window_px is limits.region_min_source_px is None
+    assert "window_px" not in toml(card)
+    assert card.limitations == read_bundle(SHIPPED / "knee").card.limitations
+
+
+def test_the_digest_of_the_shipped_knee_is_that_of_its_recipe() -> None:
+    assert read_bundle(SHIPPED / "knee").card.training["recipe_sha256"] == TUNE.digest()
 
 
 def test_the_three_losses_weigh_the_same_and_are_those_of_the_paper() -> None:

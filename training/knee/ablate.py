@@ -16,6 +16,7 @@ import torch
 
 from models import patches
 from models.fusion import fuse_classes, fuse_masks
+from models.knee_patch import Stages, look, sigmoid, softmax
 from models.metrics import (
     Spread,
     accuracy,
@@ -27,7 +28,7 @@ from models.metrics import (
     mean_accuracy,
     weighted_f1,
 )
-from models.pixels import resize
+from models.pixels import normalise, resize
 from training.knee import fit
 from training.knee.dataset import Radiographs
 from training.knee.nets import CLASSES, SegUNet
@@ -67,13 +68,13 @@ class Said(NamedTuple):
     """What is said of one image."""
 
     tumour: Float
-    """`(rows, columns)`: the probability of tumour, on the grid of the image."""
+    """`(rows, columns)`: the probability of tumour, on the grid of the mask in the collection."""
     classes: Vector | None
     """`(3,)`, sums to 1; None of a network whose class branch did not train."""
 
 
-Way = Callable[[Float], Said]
-"""From an image in 0..1 to what is said of it."""
+Way = Callable[[int], Said]
+"""From an image's place in the collection to what is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,38 +116,36 @@ def ablate(data: Radiographs, recipe: Recipe, folder: Path, part: str, minutes: 
         alphas = (of_class, of_mask, of_distance)
         cut = replace(recipe, loss=replace(recipe.loss, alphas=alphas))
         net = fit.train_global(data, cut, folder / f"model-{name[0]}", minutes)
-        ways[name] = whole(net, recipe, has_classes=of_class > 0.0)
-    ways |= both(fit.train(data, recipe, folder / "model-5", minutes), recipe)
+        ways[name] = whole(net, recipe, data, has_classes=of_class > 0.0)
+    ways |= both(fit.train(data, recipe, folder / "model-5", minutes), recipe, data)
     return [row(name, way, data, chosen) for name, way in sorted(ways.items())]
 
 
-def whole(net: SegUNet, recipe: Recipe, *, has_classes: bool = True) -> Way:
+def whole(net: SegUNet, recipe: Recipe, data: Radiographs, *, has_classes: bool = True) -> Way:
     """What the global network says."""
     served = Served(net, ServeSpec((recipe.looks,), mirrored=False)).eval()
 
-    def said(image: Float) -> Said:
-        maps, classes = _answers(served, image[None])
-        return Said(maps[0], classes[0] if has_classes else None)
+    def of_whole(index: int) -> Said:
+        said = _said(served, _squeezed(data, index)[None, None])
+        return Said(sigmoid(said["mask_logits"][0, 0]), softmax(said["class_logits"])[0] if has_classes else None)
 
-    return said
+    return of_whole
 
 
-def both(nets: Mapping[str, SegUNet], recipe: Recipe) -> dict[str, Way]:
+def both(nets: Mapping[str, SegUNet], recipe: Recipe, data: Radiographs) -> dict[str, Way]:
     """What rows 3 to 5 say: the patch network, the global one, and both by A5 and A6."""
     served = Served(nets["patch"], ServeSpec((recipe.side,), mirrored=False)).eval()
-    of_whole = whole(nets["global"], recipe)
+    of_whole, size = whole(nets["global"], recipe, data), (recipe.side, recipe.side)
 
-    def of_patches(image: Float) -> Said:
-        size = (recipe.side, recipe.side)
-        places = patches.windows(*image.shape)
-        windows = [resize(image[top:bottom, left:right], size) for top, bottom, left, right in places]
-        maps, classes = _answers(served, np.stack(windows))
-        holds_tumour = np.asarray((maps >= THRESHOLD).any(axis=(1, 2)))
-        tumour = resize(patches.merge(maps, (2 * size[0], 2 * size[1])), image.shape)
-        return Said(tumour, patches.merge_classes(classes, holds_tumour))
+    def of_patches(index: int) -> Said:
+        is_squeezed = recipe.window_px is None
+        image = _squeezed(data, index) if is_squeezed else normalise(data.original(index)[0])
+        tiling = patches.tiling(image.shape, size, recipe.window_px)
+        seen = look(lambda windows: _said(served, windows), image, tiling, size, THRESHOLD, Stages(), data.names[index])
+        return Said(resize(seen.tumour, data.masks.shape[1:]), patches.merge_classes(seen.classes, seen.pixels > 0))
 
-    def fused(image: Float) -> Said:
-        one, other = of_whole(image), of_patches(image)
+    def fused(index: int) -> Said:
+        one, other = of_whole(index), of_patches(index)
         assert one.classes is not None  # both networks have
         assert other.classes is not None  # the class branch
         classes = fuse_classes(one.classes, other.classes, NORMAL_TOTAL)
@@ -163,7 +162,7 @@ def row(name: str, way: Way, data: Radiographs, indices: Sequence[int]) -> Row:
     """One row, from the images at `indices`."""
     overlaps, answers = [], []
     for index in indices:
-        said = way(data.images[index].astype(np.float32) / 255.0)
+        said = way(index)
         if said.classes is not None:
             answers.append(int(said.classes.argmax()))
         if data.labels[index]:
@@ -211,9 +210,12 @@ def table(rows: Sequence[Row], part: str, kind: str) -> str:
     return "\n".join(lines)
 
 
+def _squeezed(data: Radiographs, index: int) -> Float:
+    return np.asarray(data.images[index].astype(np.float32) / 255.0)
+
+
 @torch.no_grad()
-def _answers(served: Served, images: Float) -> tuple[Float, Vector]:
-    """Probabilities of tumour `(n, rows, columns)` and of the classes `(n, 3)`."""
-    said = served(torch.from_numpy(np.ascontiguousarray(images))[:, None])
-    classes = torch.softmax(said.class_logits.double(), dim=1).numpy()
-    return np.asarray(torch.sigmoid(said.mask_logits[:, 0]).numpy(), dtype=np.float32), np.asarray(classes)
+def _said(served: Served, images: Float) -> dict[str, Float]:
+    """What a network says of `(n, 1, rows, columns)`, as the node's session gives it."""
+    said = served(torch.from_numpy(np.ascontiguousarray(images)))
+    return {"class_logits": said.class_logits.numpy(), "mask_logits": said.mask_logits.numpy()}

@@ -6,7 +6,7 @@ scale and resolution are drawn widely, and the net must not lean on them.
 Legend: `(batch, 1, rows, columns)` float32 in 0..1; masks alike, 0 or 1. Every draw comes from the generator passed in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,10 @@ class AugmentSpec:
     """Chance of low resolution, and of noise."""
     clutter: float
     """Chance of marks, of borders, and of a hole."""
+
+
+STILL = AugmentSpec(*[0.0] * len(fields(AugmentSpec)))
+"""Views that do not stray."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ a function of (seed, step), so a resumed run draws the same.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ import torch
 from training.knee.augment import AugmentSpec, Frame, view, whole
 from training.knee.dataset import Radiographs
 from training.knee.losses import LossSpec, Targets, distance_levels
+from training.knee.windows import Surroundings, surroundings
+
+READERS = 4
+"""Images that are read at once: one of 15 million pixels takes 150 MB while it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,11 @@ class BatchSpec:
     tumour_windows: float
     """The share of windows of a tumour image that are drawn around its tumour."""
     least_tumour_px: int
-    """A window with fewer tumour pixels than this, on a 256 grid, is called normal (appendix B.3)."""
+    """A window with fewer tumour pixels than this, on a 256 grid, is called normal (appendix B.3); of the image itself
+    where `window_px` is given."""
+    window_px: int | None = None
+    """The side of a window in pixels of the image itself, which is read at its own resolution (§2.3); None draws
+    windows of `half_sides` from the squeezed images."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,15 +96,31 @@ class Drawer:
         self, indices: npt.NDArray[np.int64], phase: Phase, half_side: float | None, rng: np.random.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Views, classes and masks of images seen whole (`half_side` None) or through windows."""
-        images = torch.from_numpy(self._data.images[indices]).float().div_(255.0)[:, None]
-        masks = torch.from_numpy(self._data.masks[indices]).float()[:, None]
-        frame = whole(len(indices)) if half_side is None else self._windows(indices, half_side, rng)
+        if half_side is not None and self._spec.window_px is not None:
+            images, masks, frame = self._surroundings(indices, self._spec.window_px, rng)
+        else:
+            images = torch.from_numpy(self._data.images[indices]).float().div_(255.0)[:, None]
+            masks = torch.from_numpy(self._data.masks[indices]).float()[:, None]
+            frame = whole(len(indices)) if half_side is None else self._windows(indices, half_side, rng)
         pixels, seen = view(images, masks, frame, phase.side, phase.views, rng)
         labels = torch.from_numpy(self._data.labels[indices].copy())
         if half_side is not None:
-            least = self._spec.least_tumour_px * (phase.side / 256) ** 2
+            least = self._spec.least_tumour_px * (phase.side / (self._spec.window_px or 256)) ** 2
             labels[seen.sum(dim=(1, 2, 3)) < least] = 0
         return pixels, labels, seen
+
+    def _surroundings(
+        self, indices: npt.NDArray[np.int64], window_px: int, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, Frame]:
+        """Windows of the images themselves with what lies around them; each image draws from a generator of its own."""
+
+        def drawn(index: int, own: np.random.Generator) -> Surroundings:
+            return surroundings(self._data, index, window_px, self._spec.tumour_windows, own)
+
+        with ThreadPoolExecutor(READERS) as pool:
+            read = list(pool.map(drawn, indices.tolist(), rng.spawn(len(indices))))
+        images, masks = (torch.from_numpy(np.stack(each))[:, None] for each in zip(*read, strict=True))
+        return images, masks, Frame(np.zeros((len(indices), 2)), 0.5)
 
     def _indices(self, step: int) -> npt.NDArray[np.int64]:
         drawn = []

@@ -42,13 +42,22 @@ INTENDED_USE = (
     "says how likely the image shows none, a benign or a malignant one. It decides nothing."
 )
 LIMITATIONS = (
-    "Trained on one public collection, BTXRD, in a copy shrunk to 256 x 256 without its proportions; the body part "
+    "Trained on one public collection, BTXRD, {copy}; the body part "
     "of its tumour images is not given, so how it does at the knee alone is not known. Hip and pelvis were among the "
     "images, and are not claimed. Small tumours are seldom outlined: see tumours_found. Where A6 applies, normal is "
-    "given exactly 0. The patch network has seen no detail finer than that copy. Never tested on another hospital's "
+    "given exactly 0. The patch network has seen {detail}. Never tested on another hospital's "
     "images. Fractures, implants, infections and growing bones were not studied apart. Not for the spine, skull or "
     "chest, not for other modalities, and not for any clinical decision."
 )
+SQUEEZED = {
+    "copy": "in a copy shrunk to 256 x 256 without its proportions",
+    "detail": "no detail finer than that copy",
+}
+SLIDING = {
+    "copy": "in the copy that [training] names",
+    "detail": "the images' own pixels, of unknown size, and depends on how fine they are",
+}
+"""What is said of a network whose windows are of so many pixels of the image."""
 PHANTOM_LIMITATIONS = (
     "Trained on phantoms, radiographs drawn from formulas. It shows that the way from image to report works; what it "
     "says of a patient's image means nothing."
@@ -102,27 +111,32 @@ def blank(recipe: Recipe, version: str, facts: Facts) -> KneeCard:
         stage=Stage.RESEARCH,
         created=datetime.datetime.now(datetime.UTC).date().isoformat(),
         intended_use=INTENDED_USE,
-        limitations=LIMITATIONS if is_real else PHANTOM_LIMITATIONS,
+        limitations=_limitations(recipe) if is_real else PHANTOM_LIMITATIONS,
         licence=LICENCE if is_real else PHANTOM_LICENCE,
         input=InputSpec(modalities=("CR", "DX"), body_parts=BODY_PARTS, min_side_px=recipe.side // 2),
-        preprocess=Preprocess(size=(recipe.side, recipe.side), normalisation=NORMALISATION),
+        preprocess=Preprocess((recipe.side, recipe.side), NORMALISATION, recipe.window_px),
         files={},
         classes=CLASSES,
         thresholds=Thresholds(
             mask=0.5,
             mask_alone=0.5,
-            region_min_px=20.0,
-            region_min_mm2=25.0,
-            normal_total=1.0,
+            region_min_px=20.0 if recipe.region_min_source_px is None else 0.0,
+            region_min_mm2=25.0 if recipe.region_min_source_px is None else 0.0,
+            normal_total=recipe.normal_total,
             beta=round(BETA, 7),
             tumour=0.5,
             certain=(0.5, 0.5),
             unlike=1e9,
+            region_min_source_px=recipe.region_min_source_px,
         ),
         calibration=Calibration(temperature=1.0, bias=(0.0, 0.0, 0.0)),
         measured={},
         training={**facts, "recipe_sha256": recipe.digest(), "preset": recipe.name, "paper": PAPER},
     )
+
+
+def _limitations(recipe: Recipe) -> str:
+    return LIMITATIONS.format(**(SQUEEZED if recipe.window_px is None else SLIDING))
 
 
 def record(

@@ -1,5 +1,7 @@
 """Reads BTXRD, shrunk or of full size (layouts.py): labelled radiographs with masks, as two uint8 arrays in memory.
 
+All images at their own resolution would take some ten gigabytes: `Radiographs.original` reads one when it is asked for.
+
 Legend: `images` `(n, rows, columns)` uint8, 0..255 being 0..1 after `models.pixels.normalise`; `masks` alike, 0 or 1.
 """
 
@@ -10,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pixels import normalise, resize
-from training.knee.layouts import grey, layout_of
+from training.knee.layouts import Grey, Layout, grey, layout_of
 from training.knee.nets import CLASSES
 from training.split import HASH_SIDE, Split, block_of, difference_hash, folds, split
 
@@ -27,13 +29,32 @@ class Radiographs:
     images: npt.NDArray[np.uint8]
     masks: npt.NDArray[np.uint8]
     hashes: npt.NDArray[np.uint8]
-    words: str
-    """Which copy of the collection it is."""
+    folder: Path
+    layout: Layout
+
+    @property
+    def words(self) -> str:
+        """Which copy of the collection it is."""
+        return self.layout.words
 
     @property
     def blocks(self) -> npt.NDArray[np.int64]:
         """The block of each image: what is resampled for an interval, and split by."""
         return np.array([block_of(int(number)) for number in self.numbers], dtype=np.int64)
+
+    def original(self, index: int) -> tuple[Grey, npt.NDArray[np.bool_]]:
+        """An image of its own size as it lies in the collection, 0..255, and its mask of the same size.
+
+        Raises
+        ------
+        DataFault
+            One of the two cannot be read.
+        """
+        name = self.names[index]
+        pixels = grey(self.folder, name)
+        if not self.labels[index]:
+            return pixels, np.zeros(pixels.shape, dtype=np.bool_)
+        return pixels, _cut(self.layout.mask(name), pixels.shape)
 
     def split(self) -> Split:
         """Train, validation and test, by blocks."""
@@ -55,8 +76,13 @@ def read(folder: Path, side: int = 256) -> Radiographs:
         images[index] = np.rint(resize(normalise(grey(folder, name)), (side, side)) * 255.0)
         hashes[index] = difference_hash(resize(images[index].astype(np.float32), (HASH_SIDE, HASH_SIDE + 1)))
         if label:
-            mask = resize(layout.mask(name), (side, side))
-            masks[index] = mask > 0.5 * mask.max()
+            masks[index] = _cut(layout.mask(name), (side, side))
     labels = np.array([label for _, label in rows], dtype=np.int64)
     numbers = np.array([int("".join(filter(str.isdigit, name))) for name, _ in rows], dtype=np.int64)
-    return Radiographs(tuple(name for name, _ in rows), numbers, labels, images, masks, hashes, layout.words)
+    return Radiographs(tuple(name for name, _ in rows), numbers, labels, images, masks, hashes, folder, layout)
+
+
+def _cut(mask: Grey, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """A mask brought to a shape: above half of its highest value."""
+    spread = resize(mask, shape)
+    return np.asarray(spread > 0.5 * spread.max())

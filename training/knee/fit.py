@@ -1,7 +1,8 @@
 """Trains the two networks of the knee system: the global one, then the patch one from its weights (§2.3)."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.metrics import roc_auc
-from training.knee.batches import Batch, Drawer
+from training.knee.augment import STILL
+from training.knee.batches import Batch, BatchSpec, Drawer
 from training.knee.dataset import Radiographs
 from training.knee.losses import total
 from training.knee.nets import SegUNet
 from training.knee.recipe import Recipe, Stage
-from training.knee.scores import answers
+from training.knee.scores import Seen, answers, seen
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
 from training.run import claim, keep, with_weights
@@ -90,6 +91,24 @@ def spent(folder: Path) -> dict[str, list[int]]:
     return {"seconds": [round(state.seconds) for state in states], "steps": [state.step for state in states]}
 
 
+def _examiner(data: Radiographs, look_at: Sequence[int], recipe: Recipe, spec: BatchSpec) -> Callable[[SegUNet], Seen]:
+    """How a network is judged on validation images while it trains.
+
+    On whole ones; where it learns windows of the images' own pixels, on such windows, the same each time.
+    """
+    if spec.window_px is None:
+        examined = list(look_at[::EXAMINED])
+        labels, look = data.labels[examined], ServeSpec((recipe.looks,), mirrored=False)
+        return lambda net: Seen(*answers(Served(net, look), data, examined), labels)
+    there = set(data.labels[list(look_at)].tolist())
+    normal, benign, malignant = (count if label in there else 0 for label, count in enumerate(spec.composition))
+    phase = replace(spec.phases[-1], start=0.0, views=STILL)
+    still = replace(spec, phases=(phase,), composition=(normal, benign, malignant))
+    drawer = Drawer(data, look_at, still, recipe.loss, seed=0)
+    count = math.ceil(len(look_at) / EXAMINED / sum(spec.composition))
+    return lambda net: seen(net, (drawer(number, 1.0) for number in range(count)))
+
+
 def _stage(
     data: Radiographs,
     train_on: Sequence[int],
@@ -108,7 +127,7 @@ def _stage(
     elif start is None and recipe.net.whitens:
         net.whiten(torch.from_numpy(data.images[list(train_on)[::WHITENED]]).float().div_(255.0)[:, None])
     drawer = Drawer(data, train_on, stage.batches, recipe.loss, plan.seed)
-    examined = look_at[::EXAMINED]
+    examine = _examiner(data, look_at, recipe, stage.batches)
 
     def loss_of(trained: nn.Module, batch: Batch) -> Tensor:
         assert isinstance(trained, SegUNet)  # what went in is what is trained
@@ -117,10 +136,10 @@ def _stage(
 
     def observe(average: nn.Module, step: int, share: float) -> float:
         assert isinstance(average, SegUNet)  # what went in is what is averaged
-        classes, dices = answers(Served(average, ServeSpec((recipe.looks,), mirrored=False)), data, examined)
-        score = roc_auc(1.0 - classes[:, 0], data.labels[list(examined)] > 0)
-        log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, 100 * share, score, np.nanmean(dices))
-        return score
+        found = examine(average)
+        told = 100 * share, found.auc, np.nanmean(found.dices)
+        log.info("Step %d, %.0f %%: validation AUC %.3f, Dice %.3f.", step, *told)
+        return found.auc
 
     if isinstance(start, Start):
         views = (drawer(step, 0.0).images for step in range(VIEWS))

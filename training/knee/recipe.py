@@ -1,8 +1,11 @@
 """The recipes of the knee system: what the paper states, what is done today, and what a CPU can train.
 
 knee-seg-unet §2.3: 416 x 416; global model Adam 1e-3, patch model SGD 4e-4 from the global weights, both reduced on a
-plateau and stopped early after 20 epochs; rotation, flip, crop; loss weights 1, 1, 1 (A4). The paper gives no widths
-and no batch size; U-Net's halved widths and 8 are ours.
+plateau and stopped early after 20 epochs; rotation, flip, crop; loss weights 1, 1, 1 (A4). Patches are 416 x 416 pixels
+of the original image (§2.3), regions below about 500 of these pixels are dropped (appendix B.3). The paper gives no
+widths and no batch size; U-Net's halved widths and 8 are ours. So are T = 0.2 of A6 (MODELS.md §5.3, decision 2) and
+the tumour pixels from which a patch is no normal one: as many as the smallest region has. BTXRD says no spacing, so
+that the limit stays one of pixels (decision 8).
 """
 
 from dataclasses import dataclass, replace
@@ -38,6 +41,15 @@ class Recipe:
     patch_stage: Stage
     patch_share: float
     """The patch model's share of a budget in minutes."""
+    region_min_source_px: float | None = None
+    """The smallest region of an answer in pixels of the image itself; None has the limits of bundle.py."""
+    normal_total: float = 1.0
+    """T of A6 before a calibration chooses it; 1 switches the rule off."""
+
+    @property
+    def window_px(self) -> int | None:
+        """The side of the patch network's windows in pixels of the image itself, in training and in service."""
+        return self.patch_stage.batches.window_px
 
     @property
     def begins_with(self) -> tuple[str, ...]:
@@ -46,7 +58,8 @@ class Recipe:
 
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of; those that came later count where they change something."""
-        return digest_of(self, later={"deep_levels": 1})
+        later = {"deep_levels": 1, "window_px": None, "region_min_source_px": None, "normal_total": 1.0}
+        return digest_of(self, later=later)
 
 
 _LIGHT_VIEWS = AugmentSpec(
@@ -263,6 +276,7 @@ PAPER = Recipe(
             phases=(Phase(0.0, 416, _PLAIN_VIEWS, windows=1.0),),
             tumour_windows=0.5,
             least_tumour_px=500,
+            window_px=416,
         ),
         Plan(
             Optimiser.SGD,
@@ -278,6 +292,8 @@ PAPER = Recipe(
         ),
     ),
     patch_share=0.2,
+    region_min_source_px=500.0,
+    normal_total=0.2,
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SMALL, TUNE, STRONG, PAPER)}
