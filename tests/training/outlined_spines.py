@@ -1,28 +1,26 @@
-"""A phantom spine whose boxes became segments."""
+"""A phantom spine that shows its tumours in every series, each in one piece, as DICOM with the truth beside."""
 
 from pathlib import Path
 
 import numpy as np
 
 from training.phantoms import spine_dicom
-from training.phantoms.dicom import save
-from training.phantoms.spine import Kind, SpinePatient, spine_patient
-from training.phantoms.truth_seg import segmentation
+from training.phantoms.spine import Kind, Series, SpinePatient, spine_patient
+from training.stacks.case import numbered
 
 
 def write(folder: Path) -> SpinePatient:
-    """A patient with a metastasis in every series, as DICOM with a segmentation of each."""
+    """A patient with a malignant tumour, and a segmentation of each series."""
     patient = next(
         made
         for made in (spine_patient(seed, kind=Kind.MALIGNANT, side=96) for seed in range(40))
-        if all(series.boxes for series in made.series)
+        if all(_is_whole(series) for series in made.series)
     )
-    study = spine_dicom.write(patient, folder)
-    for number, (slices, series) in enumerate(zip(spine_dicom.datasets(patient), patient.series, strict=True), start=1):
-        lesions = np.zeros(series.pixels.shape, dtype=np.uint8)
-        for box in series.boxes:
-            edges = slice(int(box.top), int(box.bottom)), slice(int(box.left), int(box.right))
-            lesions[box.slice][edges] = box.lesion
-        labels = [f"metastasis {place}" for place in range(1, int(lesions.max()) + 1)]
-        save(segmentation(slices, lesions, labels), study / "truth" / f"{number:02d}.dcm")
+    spine_dicom.write(patient, folder)
     return patient
+
+
+def _is_whole(series: Series) -> bool:
+    """Whether each tumour is connected, as what a structure set outlines must be to count as one."""
+    each = [series.lesions == number for number in np.unique(series.lesions[series.lesions > 0])]
+    return bool(each) and all(np.array_equal(numbered(mask), mask) for mask in each)

@@ -96,7 +96,7 @@ def test_two_studies_of_one_hand_are_one_case(folder):
 
 @pytest.fixture(scope="module")
 def spine_folder(tmp_path_factory):
-    """A patient whose boxes became segments: two of a spine with a metastasis."""
+    """A phantom as the command writes it: a spine with a malignant tumour."""
     home = tmp_path_factory.mktemp("spines")
     return home, outlined_spines.write(home)
 
@@ -105,12 +105,12 @@ def test_spines_come_back_with_boxes_class_and_age(spine_folder):
     home, patient = spine_folder
     (case,) = commands.patients(home)
     assert (case.kind, case.age) == (2, float(int(patient.age)))
-    assert "metastasis 1" in case.detail
+    assert f"malignant {patient.tumours[0]} 1" in case.detail
     assert sorted(scan.weighting for scan in case.scans) == sorted(each.told.weight.value for each in patient.series)
     for series in patient.series:
         (scan,) = [each for each in case.scans if each.weighting == series.told.weight.value][:1]
-        wanted = sorted((int(b.left), int(b.top), int(b.right), int(b.bottom)) for b in series.boxes)
-        assert sorted(map(tuple, scan.boxes.astype(int).tolist())) == wanted
+        edges, _, _ = spines.boxes_of(series.lesions)
+        assert sorted(map(tuple, scan.boxes.tolist())) == sorted(map(tuple, edges.tolist()))
         assert scan.band.middle.shape == (scan.stack.shape[1],)
         assert scan.band.middle.min() >= scan.boxes[:, 0].min()
 

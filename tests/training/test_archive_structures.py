@@ -107,7 +107,7 @@ def test_a_region_that_names_no_kind_is_told_with_its_study(hand, tmp_path):
 
 @pytest.fixture
 def spine(tmp_path):
-    """A metastasis as segments, in every series that shows it."""
+    """A malignant tumour as segments, in every series."""
     outlined_spines.write(tmp_path)
     return tmp_path
 

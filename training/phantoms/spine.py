@@ -74,6 +74,8 @@ class Series:
     """The column of the vertebral bodies by row, in pixels."""
     reach: float
     """How far the spine reaches to both sides of it, in pixels."""
+    lesions: npt.NDArray[np.uint8]
+    """As the pixels: 0, else the number of the lesion, on the slices that have a box of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _series(made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.ra
         boxes,
         ((spread - shift[1]) * scale).astype(np.float32),
         float((0.5 * made.spine.depth + made.spine.canal) / step * scale),
+        _lesions(made.truth, boxes, scale, (float(shift[0]), float(shift[1]))),
     )
 
 
@@ -228,8 +231,7 @@ def _coil(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
 def _boxes(truth: npt.NDArray[np.uint8], scale: float, shift: tuple[float, float], step: float) -> tuple[Box, ...]:
     found, side = [], truth.shape[1]
     for lesion in range(1, int(truth.max()) + 1):
-        thin = truth == lesion
-        share = thin.reshape(-1, THIN, side, side).mean(axis=1, dtype=np.float32) >= 0.5
+        share = _thick(truth, lesion)
         for place in np.flatnonzero(share.sum(axis=(1, 2)) * step * step >= LEAST_MM2):
             rows, columns = np.flatnonzero(share[place].any(axis=1)), np.flatnonzero(share[place].any(axis=0))
             edges = np.array(
@@ -239,3 +241,32 @@ def _boxes(truth: npt.NDArray[np.uint8], scale: float, shift: tuple[float, float
             if right - left >= 2.0 and bottom - top >= 2.0:
                 found.append(Box(int(place), lesion, left, top, right, bottom))
     return tuple(found)
+
+
+def _thick(truth: npt.NDArray[np.uint8], lesion: int) -> npt.NDArray[np.bool_]:
+    """Where a lesion fills at least half of a slice of an image, on the rows and columns of the map."""
+    rows, columns = truth.shape[1:]
+    thin = (truth == lesion).reshape(-1, THIN, rows, columns)
+    return np.asarray(thin.mean(axis=1, dtype=np.float32) >= 0.5)
+
+
+def _lesions(
+    truth: npt.NDArray[np.uint8], boxes: tuple[Box, ...], scale: float, shift: tuple[float, float]
+) -> npt.NDArray[np.uint8]:
+    """The lesions on the pixels of an image, each the nearest of the map; only where a box says that one is.
+
+    A spur that is thinner than a pixel may fall between them, and what is left is then smaller than the box.
+    """
+    source = truth.shape[1]
+    side = round(source * scale)
+    made = np.zeros((len(truth) // THIN, side, side), dtype=np.uint8)
+    rows, columns = (np.floor((np.arange(side) + 0.5) / scale + move).astype(np.int64) for move in shift)
+    inside = [(places >= 0) & (places < source) for places in (rows, columns)]
+    window = np.ix_(np.clip(rows, 0, source - 1), np.clip(columns, 0, source - 1))
+    for lesion in sorted({box.lesion for box in boxes}):
+        share = _thick(truth, lesion)
+        for box in boxes:
+            if box.lesion == lesion:
+                mine = share[box.slice][window] & inside[0][:, None] & inside[1]
+                made[box.slice][mine] = lesion
+    return made

@@ -1,6 +1,7 @@
 """Phantom spines as DICOM: slices go from the patient's right to the left, rows downwards, columns backwards.
 
-PS3.3 C.7.6.2. The truth lies beside: `truth.json`, boxes by SOP Instance UID.
+PS3.3 C.7.6.2. The truth lies beside: `truth.json`, boxes by SOP Instance UID, and for each series that shows a tumour a
+DICOM Segmentation in `truth`, whose labels say benign or malignant, and the kind.
 """
 
 import json
@@ -11,7 +12,8 @@ from pydicom.dataset import Dataset
 
 from training.phantoms.dicom import save
 from training.phantoms.mr_dicom import Examination, add_place, image, image_uid
-from training.phantoms.spine import Series, SpinePatient
+from training.phantoms.spine import Kind, Series, SpinePatient
+from training.phantoms.truth_seg import FOLDER, add_normal, segmentation
 
 BODY_PARTS = {"cervical": "CSPINE", "thoracic": "TSPINE", "lumbar": "LSPINE"}
 """Body Part Examined (0018,0015), PS3.16 CID 4031."""
@@ -38,11 +40,24 @@ def truth(patient: SpinePatient) -> dict[str, object]:
 def write(patient: SpinePatient, folder: Path) -> Path:
     """Write a patient's study and its truth into a folder of their own."""
     home = folder / f"spine-{patient.seed:05d}-{patient.kind.value}"
+    if patient.kind is Kind.NORMAL:
+        add_normal(home)
     for number, slices in enumerate(datasets(patient), start=1):
+        if patient.series[number - 1].boxes:
+            save(_outlined(patient, patient.series[number - 1], slices), home / FOLDER / f"{number:02d}.dcm")
         for place, ds in enumerate(slices, start=1):
             save(ds, home / f"{number:02d}-{patient.series[number - 1].told.weight.value}" / f"{place:03d}.dcm")
     (home / "truth.json").write_text(json.dumps(truth(patient), indent=1), encoding="utf-8")
     return home
+
+
+def _outlined(patient: SpinePatient, series: Series, slices: list[Dataset]) -> Dataset:
+    """The tumours that a series shows; one that lies beside its field of view is no segment."""
+    shown = [int(number) for number in np.unique(series.lesions[series.lesions > 0])]
+    numbers = np.zeros(256, dtype=np.uint8)
+    numbers[shown] = np.arange(1, len(shown) + 1)
+    labels = [f"{patient.kind.value} {patient.tumours[number - 1]} {number}" for number in shown]
+    return segmentation(slices, numbers[series.lesions], labels)
 
 
 def _examination(patient: SpinePatient) -> Examination:
