@@ -1,7 +1,8 @@
-"""Who trains, who calibrates, who tests: a split by blocks of neighbouring ids, without near duplicates across it.
+"""Who trains, who calibrates, who tests: a split by patient, or by blocks of neighbouring ids where none is named.
 
 Neighbouring ids are often two views of one patient, so whole blocks go to one side and images at the edges of the test
-blocks are left out. Deterministic: the draw is a hash, so no state and no library version changes it.
+blocks are left out. Images that name their patient go where the patient goes, and none is left out for its place. Near
+duplicates never lie on two sides. Deterministic: the draw is a hash, so no state and no library version changes it.
 """
 
 import hashlib
@@ -21,6 +22,10 @@ On btxrd256 this finds the 16 pairs that are the same picture (correlation above
 usual 64-bit hash called thousands of different limbs equal."""
 
 
+Whose = int | str
+"""Of an image its number, from 1, where nobody knows more; else the patient it is of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Indices into the data set; disjoint. `dropped` are in none of the three."""
@@ -37,52 +42,53 @@ def block_of(number: int) -> int:
 
 
 def split(
-    numbers: Sequence[int],
+    whose: Sequence[Whose],
     strata: Sequence[str],
     hashes: npt.NDArray[np.uint8],
     shares: tuple[float, float] = (0.18, 0.12),
 ) -> Split:
-    """Divide images by blocks.
+    """Divide images by blocks of numbers, or by patients.
 
     Parameters
     ----------
-    numbers
-        The image number of each image, from 1.
+    whose
+        The number of each image, from 1, or its patient.
     strata
         The class of each image; a block counts for its most frequent class, and every class gives its share of blocks.
+        So does a patient.
     hashes
         `(n, 32)`: the `difference_hash` of each image.
     shares
         The shares of the blocks that test and that validate.
     """
-    roles = _roles(numbers, strata, shares)
+    roles = _roles(whose, strata, shares)
     sides: dict[str, list[int]] = {"train": [], "validation": [], "test": [], "dropped": []}
-    for index, number in enumerate(numbers):
-        role = roles[block_of(number)]
-        sides["dropped" if role == "test" and _at_edge(number) else role].append(index)
+    for index, one in enumerate(whose):
+        role = roles[_group(one)]
+        sides["dropped" if role == "test" and _at_edge(one) else role].append(index)
     _drop_duplicates(sides, "test", ("validation", "train"), hashes)
     _drop_duplicates(sides, "validation", ("train",), hashes)
     return Split(*(tuple(sorted(sides[name])) for name in ("train", "validation", "test", "dropped")))
 
 
 def folds(
-    numbers: Sequence[int], strata: Sequence[str], hashes: npt.NDArray[np.uint8], count: int
+    whose: Sequence[Whose], strata: Sequence[str], hashes: npt.NDArray[np.uint8], count: int
 ) -> tuple[Split, ...]:
-    """The turns of a cross-validation: every block tests once, and trains in the others; nobody validates.
+    """The turns of a cross-validation: every block or patient tests once, and trains in the others; nobody validates.
 
     Edges of blocks and near duplicates are left out as in `split`: those at the edge of a block are never tested with,
     and what is near to an image of a test block is not trained on in that turn.
     """
-    homes: dict[int, int] = {}
-    for blocks in _ordered(numbers, strata).values():
-        for block in blocks:
-            homes[block] = len(homes) % count
+    homes: dict[str, int] = {}
+    for groups in _ordered(whose, strata).values():
+        for group in groups:
+            homes[group] = len(homes) % count
     made = []
     for fold in range(count):
         sides: dict[str, list[int]] = {"train": [], "test": [], "dropped": []}
-        for index, number in enumerate(numbers):
-            tests = homes[block_of(number)] == fold
-            sides["dropped" if tests and _at_edge(number) else "test" if tests else "train"].append(index)
+        for index, one in enumerate(whose):
+            tests = homes[_group(one)] == fold
+            sides["dropped" if tests and _at_edge(one) else "test" if tests else "train"].append(index)
         _drop_duplicates(sides, "test", ("train",), hashes)
         made.append(Split(tuple(sides["train"]), (), tuple(sides["test"]), tuple(sorted(sides["dropped"]))))
     return tuple(made)
@@ -93,32 +99,39 @@ def difference_hash(thumbnail: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]
     return np.packbits((thumbnail[:, 1:] > thumbnail[:, :-1]).ravel())
 
 
-def _at_edge(number: int) -> bool:
-    place = (number - 1) % BLOCK
+def _group(one: Whose) -> str:
+    """What goes to one side as a whole; the words that its place in the draw is a hash of."""
+    return f"patient {one}" if isinstance(one, str) else f"block {block_of(one)}"
+
+
+def _at_edge(one: Whose) -> bool:
+    if isinstance(one, str):
+        return False
+    place = (one - 1) % BLOCK
     return place < EDGE or place >= BLOCK - EDGE
 
 
-def _ordered(numbers: Sequence[int], strata: Sequence[str]) -> Mapping[str, list[int]]:
-    """The blocks of each class, in the order of a hash."""
-    members: dict[int, list[str]] = {}
-    for number, stratum in zip(numbers, strata, strict=True):
-        members.setdefault(block_of(number), []).append(stratum)
-    by_stratum: dict[str, list[int]] = {}
-    for block, kinds in members.items():
-        by_stratum.setdefault(max(sorted(set(kinds)), key=kinds.count), []).append(block)
+def _ordered(whose: Sequence[Whose], strata: Sequence[str]) -> Mapping[str, list[str]]:
+    """The groups of each class, in the order of a hash."""
+    members: dict[str, list[str]] = {}
+    for one, stratum in zip(whose, strata, strict=True):
+        members.setdefault(_group(one), []).append(stratum)
+    by_stratum: dict[str, list[str]] = {}
+    for group, kinds in members.items():
+        by_stratum.setdefault(max(sorted(set(kinds)), key=kinds.count), []).append(group)
     return {
-        stratum: sorted(blocks, key=lambda block: hashlib.sha256(f"block {block}".encode()).digest())
-        for stratum, blocks in by_stratum.items()
+        stratum: sorted(groups, key=lambda group: hashlib.sha256(group.encode()).digest())
+        for stratum, groups in by_stratum.items()
     }
 
 
-def _roles(numbers: Sequence[int], strata: Sequence[str], shares: tuple[float, float]) -> Mapping[int, str]:
-    roles: dict[int, str] = {}
-    for ordered in _ordered(numbers, strata).values():
+def _roles(whose: Sequence[Whose], strata: Sequence[str], shares: tuple[float, float]) -> Mapping[str, str]:
+    roles: dict[str, str] = {}
+    for ordered in _ordered(whose, strata).values():
         tests = round(shares[0] * len(ordered))
         validations = round(shares[1] * len(ordered))
-        for place, block in enumerate(ordered):
-            roles[block] = "test" if place < tests else "validation" if place < tests + validations else "train"
+        for place, group in enumerate(ordered):
+            roles[group] = "test" if place < tests else "validation" if place < tests + validations else "train"
     return roles
 
 

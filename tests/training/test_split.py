@@ -25,6 +25,34 @@ def test_no_block_lies_in_two_parts() -> None:
     assert not blocks[0] & blocks[1] | blocks[0] & blocks[2] | blocks[1] & blocks[2]
 
 
+def of_patients(images: int = 600) -> tuple[list[str], list[str], np.ndarray]:
+    """Neighbours are of different patients: three images of each lie far apart."""
+    _, _, hashes = collection(images)
+    whose = [f"P{index % (images // 3)}" for index in range(images)]
+    strata = [("normal", "benign", "malignant")[int(name[1:]) % 3] for name in whose]
+    return whose, strata, hashes
+
+
+def test_no_named_patient_lies_in_two_parts_and_no_place_leaves_one_out() -> None:
+    whose, strata, hashes = of_patients()
+    division = split(whose, strata, hashes)
+    parts = [{whose[index] for index in part} for part in (division.train, division.validation, division.test)]
+    assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
+    assert division.dropped == ()
+    assert sum(map(len, parts)) == 200
+    for part, share in zip(parts, (0.70, 0.12, 0.18), strict=True):
+        assert len(part) / 200 == pytest.approx(share, abs=0.01)
+    for turn in folds(whose, strata, hashes, 5):
+        assert not {whose[index] for index in turn.train} & {whose[index] for index in turn.test}
+
+
+def test_a_near_duplicate_under_another_name_is_not_trained_on() -> None:
+    whose, strata, hashes = of_patients()
+    before = split(whose, strata, hashes)
+    hashes[before.train[0]] = hashes[before.test[0]]
+    assert before.train[0] in split(whose, strata, hashes).dropped
+
+
 def test_every_class_gives_its_share_of_blocks() -> None:
     numbers, strata, hashes = collection()
     division = split(numbers, strata, hashes)
