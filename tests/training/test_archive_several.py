@@ -7,6 +7,7 @@ import pytest
 from tests.training import outlined_spines
 from training.archive.folder import load
 from training.archive.stacks import weighting
+from training.archive.verdicts import kind_of
 from training.errors import DataFault
 from training.hand import archive as hands
 from training.hand.commands import patients
@@ -126,16 +127,14 @@ def test_a_lesion_has_one_number_in_all_series(spine_folder):
 
 
 def test_what_is_benign_and_what_malignant_must_be_said():
-    assert [spines.kind_of([each]) for each in ("Haemangioma L2", "benign", "Metastasis", "malignant tumour")] == [
-        1,
-        1,
-        2,
-        2,
-    ]
+    words = ("Haemangioma L2", "benign", "Metastasis", "malignant tumour", "Osteochondroma", "chondrosarcoma")
+    assert [kind_of([each]) for each in words] == [1, 1, 2, 2, 1, 2]
+    assert kind_of(["malignant giant cell tumour", "tumour 2"]) == 2, "a word for it goes before the kind"
     with pytest.raises(DataFault, match="neither benign nor malignant"):
-        spines.kind_of(["tumour 1", "tumour 2"])
-    with pytest.raises(DataFault, match="both benign and malignant"):
-        spines.kind_of(["schwannoma", "metastasis"])
+        kind_of(["tumour 1", "tumour 2"])
+    for both in (["schwannoma", "metastasis"], ["benign 1", "malignant 2"], ["benign or malignant"]):
+        with pytest.raises(DataFault, match="both benign and malignant"):
+            kind_of(both)
 
 
 def test_boxes_are_the_rectangles_around_the_voxels_of_a_slice():

@@ -1,12 +1,11 @@
 """Labelled DICOM studies of spines: sagittal MR series with a segmentation (SEG) or a structure set (RTSTRUCT).
 
 A lesion's box is the rectangle around its voxels in each slice. Whether tumours are benign or malignant the labels must
-say, in these words or by the kind of tumour. Series without a label are left out, for nobody looked; a study named in
+say (training/archive/verdicts.py). Series without a label are left out, for nobody looked; a study named in
 normals.txt shows no tumour in any.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from pydicom.dataset import Dataset
 from training.archive.cases import patients
 from training.archive.folder import Study
 from training.archive.stacks import Labelled, labelled, square_mm, weighting
+from training.archive.verdicts import kind_of
 from training.errors import DataFault
 from training.spine.cutmix import Band
 from training.spine.dataset import KINDS, Case, Scan
 
-MALIGNANT = re.compile(r"malign|metast|myeloma|plasm[ao]cytoma|lymphoma|sarcoma|chordoma|carcinoma")
-BENIGN = re.compile(r"benign|h(a)?emangioma|schwannoma|neurilemmoma|neurofibroma|meningioma|osteoid|osteoblastoma|cyst")
 SAME_MM = 15.0
 """Lesions of two series whose middles lie nearer than this are one."""
 
@@ -37,24 +35,6 @@ def read_studies(folder: Path) -> tuple[Case, ...]:
     DataFault
     """
     return patients(folder, _case, lambda held, more: replace(held, scans=(*held.scans, *more.scans)), KINDS)
-
-
-def kind_of(said: Sequence[str]) -> int:
-    """Benign or malignant, as all labels say.
-
-    Raises
-    ------
-    DataFault
-        They say neither, or both.
-    """
-    words = " ".join(said).lower()
-    found = [bool(pattern.search(words)) for pattern in (BENIGN, MALIGNANT)]
-    if sum(found) != 1:
-        raise DataFault(
-            f"Its labels say {'both benign and malignant' if all(found) else 'neither benign nor malignant'}. Write "
-            "which it is into the label of the segment (0062,0005), or into the name of the region (3006,0026)."
-        )
-    return 1 + found.index(True)
 
 
 def age_of(ds: Dataset) -> float | None:
