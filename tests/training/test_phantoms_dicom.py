@@ -117,6 +117,36 @@ def test_the_command_writes_dicom_with_masks(tmp_path):
     assert set(np.unique(mask)) <= {0, 255}
 
 
+@pytest.mark.parametrize("system", list(System))
+def test_the_command_writes_the_truth_of_each_tumour_as_a_segment_of_the_image(tmp_path, system):
+    _run("--out", tmp_path, "--seed", 30, "--count", 6, "--rows", 151, "--columns", 127, "--system", system.value)
+    counts = []
+    for path in sorted((tmp_path / "truth").glob("*.dcm")):
+        truth, image = pydicom.dcmread(path), pydicom.dcmread(tmp_path / path.name)
+        mask = np.asarray(Image.open(tmp_path / f"{path.stem}.mask.png")) > 0
+        frames = truth.pixel_array.reshape(-1, 151, 127)
+        assert np.array_equal(frames.sum(axis=0), mask), "segments do not overlap"
+        answer = path.stem.rpartition("-")[2]
+        assert len(frames) == len(truth.SegmentSequence) == truth.NumberOfFrames
+        assert all(segment.SegmentLabel.startswith(f"{answer} ") for segment in truth.SegmentSequence)
+        for group in truth.PerFrameFunctionalGroupsSequence:
+            source = group.DerivationImageSequence[0].SourceImageSequence[0]
+            assert source.ReferencedSOPInstanceUID == image.SOPInstanceUID
+        assert (truth.StudyInstanceUID, truth.PatientID) == (image.StudyInstanceUID, image.PatientID)
+        assert "FrameOfReferenceUID" not in image
+        counts.append(len(frames))
+        if shutil.which("dciodvfy"):
+            assert _errors(path) == []
+    assert len(counts) >= 3
+    assert max(counts) > 1, "one image shows several"
+
+
+def test_a_normal_knee_is_named_and_not_segmented(tmp_path):
+    _run("--out", tmp_path, "--rows", 96, "--columns", 80, "--answer", "normal", "--count", 2)
+    assert (tmp_path / "normals.txt").read_text() == "knee-00001-normal\nknee-00002-normal\n"
+    assert not (tmp_path / "truth").exists()
+
+
 def test_the_command_writes_pictures_for_training(tmp_path):
     _run("--out", tmp_path, "--count", 4, "--rows", 96, "--columns", 80, "--layout", "pictures")
     rows = list(csv.DictReader((tmp_path / "labels.csv").read_text().splitlines()))

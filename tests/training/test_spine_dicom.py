@@ -1,6 +1,8 @@
 """Phantom spines as DICOM: what the node reads of them, and that the way back to the pixels is exact."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pydicom
@@ -82,6 +84,18 @@ def test_the_truth_is_a_segmentation_that_reads_back_as_it_was_drawn(tmp_path):
     assert {case.name.rpartition("-")[2]: KINDS[case.kind] for case in patients(folder)} == {
         kind: kind for kind in drawn
     }
+
+
+@pytest.mark.skipif(not shutil.which("dciodvfy"), reason="dciodvfy (dicom3tools) is not installed")
+def test_dciodvfy_finds_no_error_in_the_truth(tmp_path, patient):
+    paths = sorted((write(patient, tmp_path) / "truth").glob("*.dcm"))
+    assert len(paths) == sum(bool(series.boxes) for series in patient.series) > 0
+    for path in paths:
+        asked = ["dciodvfy", "-new", str(path)]
+        checked = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+        said = (checked.stdout + checked.stderr).splitlines()
+        assert said, "not even its kind"
+        assert not [line for line in said if line.startswith("Error")]
 
 
 def test_boxes_are_around_what_is_outlined():

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from models.findings import Answer
 from training.diffusion import dataset as diffusion_dataset
 from training.hand import dataset as hand_dataset
-from training.phantoms import diffusion, diffusion_dicom, hand_dicom, spine, spine_dicom
+from training.phantoms import diffusion, diffusion_dicom, hand_dicom, spine, spine_dicom, truth_seg
 from training.phantoms.anatomy import View
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
@@ -54,8 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layout",
         choices=("dicom", "pictures", "arrays"),
         default="dicom",
-        help="dicom: files and their truth; pictures: images/, masks/ and labels.csv, 8 bit, for training (knee); "
-        "arrays: NAME.npz, for training (hand, spine, diffusion)",
+        help="dicom: files and their truth as segmentations; pictures: images/, masks/ and labels.csv, 8 bit, for "
+        "training (knee); arrays: NAME.npz, for training (hand, spine, diffusion)",
     )
     parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
 
@@ -111,8 +112,21 @@ def _write_knee(args: argparse.Namespace, seed: int) -> None:
         phantom, _header(args, f"knee {seed} {args.system} {args.rows}x{args.columns} {args.answer} {args.view}")
     )
     name = f"knee-{seed:05d}-{phantom.answer}"
+    _save_truth(phantom, ds, args.out, name)
     save(compressed(ds, args.syntax), args.out / f"{name}.dcm")
     _save_mask(phantom, args.out / f"{name}.mask.png")
+
+
+def _save_truth(phantom: Phantom, ds: Dataset, folder: Path, name: str) -> None:
+    """As an archive keeps it: a segmentation that says benign or malignant, or a name among the normals."""
+    lesions, labels = truth_seg.numbered(
+        phantom.mask, lambda number: f"{phantom.answer} {phantom.lesions[number - 1].kind} {number}"
+    )
+    if labels:
+        truth = truth_seg.segmentation_of_radiograph(ds, lesions, labels, phantom.spacing_mm)
+        save(truth, folder / truth_seg.FOLDER / f"{name}.dcm")
+    elif phantom.answer is Answer.NORMAL:
+        truth_seg.add_normal(folder / name)
 
 
 def _write_chest(args: argparse.Namespace, seed: int) -> None:

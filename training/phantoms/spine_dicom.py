@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from training.phantoms.dicom import save
 from training.phantoms.mr_dicom import Examination, add_place, image, image_uid
 from training.phantoms.spine import Kind, Series, SpinePatient
-from training.phantoms.truth_seg import FOLDER, add_normal, segmentation
+from training.phantoms.truth_seg import FOLDER, add_normal, numbered, segmentation
 
 BODY_PARTS = {"cervical": "CSPINE", "thoracic": "TSPINE", "lumbar": "LSPINE"}
 """Body Part Examined (0018,0015), PS3.16 CID 4031."""
@@ -53,11 +53,10 @@ def write(patient: SpinePatient, folder: Path) -> Path:
 
 def _outlined(patient: SpinePatient, series: Series, slices: list[Dataset]) -> Dataset:
     """The tumours that a series shows; one that lies beside its field of view is no segment."""
-    shown = [int(number) for number in np.unique(series.lesions[series.lesions > 0])]
-    numbers = np.zeros(256, dtype=np.uint8)
-    numbers[shown] = np.arange(1, len(shown) + 1)
-    labels = [f"{patient.kind.value} {patient.tumours[number - 1]} {number}" for number in shown]
-    return segmentation(slices, numbers[series.lesions], labels)
+    lesions, labels = numbered(
+        series.lesions, lambda number: f"{patient.kind.value} {patient.tumours[number - 1]} {number}"
+    )
+    return segmentation(slices, lesions, labels)
 
 
 def _examination(patient: SpinePatient) -> Examination:

@@ -4,7 +4,7 @@ It says what a reader's segmentation says, and lies where they keep it, so that 
 without highdicom, which only the node's reports use: this is the smallest valid object, for phantoms alone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, SegmentationStorage
 
+from models.findings import ImageRef
 from models.planes import Plane, planes_of
 from training.archive.folder import NORMALS
 from training.phantoms.dicom import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, uid
@@ -43,7 +44,7 @@ _SOURCE = {
 def add_normal(home: Path) -> None:
     """Say beside a study's folder that it shows no tumour: a segmentation of nothing does not exist."""
     path = home.parent / NORMALS
-    names = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     path.write_text("\n".join(dict.fromkeys([*names, home.name])) + "\n", encoding="utf-8")
 
 
@@ -59,12 +60,43 @@ def segmentation(images: Sequence[Dataset], lesions: npt.NDArray[np.uint8], labe
     labels
         Of the tumours, in their order.
     """
+    slices = [(ds, plane) for ds in images for plane in planes_of(ds, int(ds.get("NumberOfFrames", 1)), None, [])]
+    return _segmentation(images, slices, lesions, labels)
+
+
+def segmentation_of_radiograph(
+    image: Dataset, lesions: npt.NDArray[np.uint8], labels: Sequence[str], spacing_mm: float
+) -> Dataset:
+    """The tumours of an image that has no place in space, on a nominal plane in a frame of reference of its own.
+
+    PS3.3 A.51.3 asks for none, and viewers do (as node/report/frames.py says): it begins in the first pixel.
+
+    Parameters
+    ----------
+    lesions, labels
+        `(rows, columns)`, and as in `segmentation`.
+    """
+    row, column, _ = np.eye(3)
+    plane = Plane(
+        ImageRef(str(image.SOPInstanceUID)), 0, row, column, np.zeros(3), (spacing_mm, spacing_mm), 1.0, (1.0, 0.0)
+    )
+    ds = _segmentation([image], [(image, plane)], lesions[None], labels)
+    ds.PatientOrientation = image.PatientOrientation
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = uid("nominal plane", str(image.SOPInstanceUID)), ""
+    return ds
+
+
+def _segmentation(
+    images: Sequence[Dataset],
+    slices: Sequence[tuple[Dataset, Plane]],
+    lesions: npt.NDArray[np.uint8],
+    labels: Sequence[str],
+) -> Dataset:
     frames = [
-        (number, place)
+        (number, int(place))
         for number in range(1, len(labels) + 1)
         for place in np.flatnonzero((lesions == number).any((1, 2)))
     ]
-    slices = [(ds, plane) for ds in images for plane in planes_of(ds, int(ds.get("NumberOfFrames", 1)), None, [])]
     ds = _header(images, labels)
     shown = sorted({place for _, place in frames})
     ds.NumberOfFrames = len(frames)
@@ -77,6 +109,14 @@ def segmentation(images: Sequence[Dataset], lesions: npt.NDArray[np.uint8], labe
     ds.PixelData = packed + b"\0" * (len(packed) % 2)
     ds["PixelData"].VR = "OB"
     return ds
+
+
+def numbered(lesions: npt.NDArray[np.uint8], label_of: Callable[[int], str]) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """The tumours that are shown, from 1 without a gap as segments are (PS3.3 C.8.20.4), and what they are called."""
+    shown = [int(number) for number in np.unique(lesions[lesions > 0])]
+    table = np.zeros(256, dtype=np.uint8)
+    table[shown] = np.arange(1, len(shown) + 1)
+    return table[lesions], [label_of(number) for number in shown]
 
 
 def _header(images: Sequence[Dataset], labels: Sequence[str]) -> Dataset:
