@@ -9,7 +9,8 @@ osteon-train phantoms --out DIR --count 10
 The same for every system. What DIR may hold, each system's own sources say, and a folder that holds none of it is told
 what was looked for (training/sources.py):
 
-knee        labels.csv, images/, masks/ (btxrd256); or dataset.xlsx or .csv, images/, Annotations/ (the public BTXRD)
+knee        labels.csv, images/, masks/ (btxrd256); or dataset.xlsx or .csv, images/, Annotations/ (the public BTXRD);
+            or DICOM radiographs (CR, DX) with SEGs or RTSTRUCTs that say benign or malignant
 limb        nifti/NAME_t1.nii.gz with NAME_mask.nii.gz; or DICOM studies of T1 with a SEG or an RTSTRUCT
 diffusion   NAME.npz (phantoms --part diffusion --layout arrays); or DICOM studies of DWI with a SEG or an RTSTRUCT
 hand        NAME.npz; or folders of pictures with labelme's files beside millimetres.json; or DICOM studies of MR with
@@ -202,7 +203,7 @@ def _command(
         required=True,
         metavar="DIR",
         help="folder of the data, in any layout that the system reads: btxrd256 or the public BTXRD (knee), nifti/ "
-        "(limb), DICOM with SEG or RTSTRUCT (all but knee), NAME.npz (diffusion, hand, spine), labelme (hand)",
+        "(limb), DICOM with SEG or RTSTRUCT (all), NAME.npz (diffusion, hand, spine), labelme (hand)",
     )
     parser.add_argument(
         "--threads", type=int, default=1, help="threads of one network (default 1: right on a busy CPU)"

@@ -1,4 +1,4 @@
-"""A folder of DICOM files, at any depth, as studies: their MR images by series, and the objects that label them."""
+"""A folder of DICOM files, at any depth, as studies: their images by series, and the objects that label them."""
 
 import logging
 import warnings
@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, EnhancedMRImageStorage, MRImageStorage, RTStructureSetStorage, SegmentationStorage
+from pydicom.uid import (
+    UID,
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    EnhancedMRImageStorage,
+    MRImageStorage,
+    RTStructureSetStorage,
+    SegmentationStorage,
+)
 
 from models.encoded import READING_FAULTS
 from training.errors import DataFault
@@ -18,10 +26,26 @@ log = logging.getLogger(__name__)
 NORMALS = "normals.txt"
 """Beside the studies: the names of those that show no tumour, one on a line. Without a label nobody looked."""
 _TAGS = ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID")
-_IMAGES = (MRImageStorage, EnhancedMRImageStorage)
 LABEL_MAP = UID("1.2.840.10008.5.1.4.1.1.66.7")
 """Label Map Segmentation Storage (PS3.4 B.5), which pydicom does not know yet."""
 _SEGMENTATIONS = (SegmentationStorage, LABEL_MAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Which images a system looks at."""
+
+    words: str
+    classes: tuple[UID, ...]
+    """*SOP Class UID* (0008,0016)."""
+    are_single: bool = False
+    """Whether each file is looked at by itself: where it lies right in the folder it then names its study."""
+
+
+MR = Images("MR images", (MRImageStorage, EnhancedMRImageStorage))
+RADIOGRAPHS = Images(
+    "radiographs (CR, DX)", (ComputedRadiographyImageStorage, DigitalXRayImageStorageForPresentation), are_single=True
+)
 
 
 @dataclass(slots=True)
@@ -29,11 +53,11 @@ class Study:
     """The files of one study."""
 
     name: str
-    """That of the folder it lies in, of those in the folder that was named; different for each study."""
+    """That of the folder its first image lies in, of those in the folder that was named; different for each study."""
     patient: str = ""
     """*Patient ID* (0010,0020), else the name: what splits go by. It is never written anywhere."""
     images: dict[str, list[Path]] = field(default_factory=dict)
-    """MR images by *Series Instance UID* (0020,000E)."""
+    """Images by *Series Instance UID* (0020,000E)."""
     segmentations: list[Path] = field(default_factory=list)
     structures: list[Path] = field(default_factory=list)
     is_normal: bool = False
@@ -50,7 +74,7 @@ def holds_dicom(folder: Path) -> bool:
     return any(_is_dicom(path) for path in folder.rglob("*") if path.is_file())
 
 
-def studies(folder: Path) -> tuple[Study, ...]:
+def studies(folder: Path, images: Images = MR) -> tuple[Study, ...]:
     """The labelled studies, by name; those without a label are counted in the log and left out.
 
     Raises
@@ -62,13 +86,13 @@ def studies(folder: Path) -> tuple[Study, ...]:
     for path in sorted(folder.rglob("*")):
         header = _header(path)
         if header is not None:
-            _add(found, folder, path, header)
+            _add(found, folder, path, header, images)
     made = {study.name: study for study in found.values() if study.images}
     _mark_normals(folder, made)
     labelled = tuple(made[name] for name in sorted(made) if made[name].is_labelled)
     if not labelled:
         raise DataFault(
-            f"{folder} holds {len(made)} studies of MR images, none with a segmentation (SEG) or a structure set "
+            f"{folder} holds {len(made)} studies of {images.words}, none with a segmentation (SEG) or a structure set "
             f"(RTSTRUCT) of its study, none named in {NORMALS}. Put the labels beside the images."
         )
     if len(labelled) < len(made):
@@ -78,8 +102,8 @@ def studies(folder: Path) -> tuple[Study, ...]:
     return labelled
 
 
-def load(path: Path) -> Dataset:
-    """A file with everything in it.
+def load(path: Path, *, with_pixels: bool = True) -> Dataset:
+    """A file with everything in it, or with all but its pixels.
 
     Raises
     ------
@@ -88,7 +112,7 @@ def load(path: Path) -> Dataset:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what a sender wrote too long is no reason not to read it
-            return pydicom.dcmread(path)
+            return pydicom.dcmread(path, stop_before_pixels=not with_pixels)
     except READING_FAULTS as exc:
         raise DataFault(f"{path} cannot be read: {type(exc).__name__}. Fetch it again.") from exc
 
@@ -114,12 +138,11 @@ def _header(path: Path) -> Dataset | None:
         return None
 
 
-def _add(found: dict[str, Study], folder: Path, path: Path, header: Dataset) -> None:
+def _add(found: dict[str, Study], folder: Path, path: Path, header: Dataset, images: Images) -> None:
     uid, kind = str(header.get("StudyInstanceUID", "")), str(header.get("SOPClassUID", ""))
-    if uid not in found:
-        found[uid] = Study(_name(folder, path, {study.name for study in found.values()}))
-    study = found[uid]
-    if kind in _IMAGES:
+    study = found.setdefault(uid, Study(""))
+    if kind in images.classes:
+        study.name = study.name or _name(folder, path, {study.name for study in found.values()}, images)
         study.images.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(path)
         study.patient = study.patient or str(header.get("PatientID", "") or "").strip() or study.name
     elif kind in _SEGMENTATIONS:
@@ -128,9 +151,9 @@ def _add(found: dict[str, Study], folder: Path, path: Path, header: Dataset) -> 
         study.structures.append(path)
 
 
-def _name(folder: Path, path: Path, taken: set[str]) -> str:
+def _name(folder: Path, path: Path, taken: set[str], images: Images) -> str:
     parts = path.relative_to(folder).parts
-    name = parts[0] if len(parts) > 1 else folder.name
+    name = parts[0] if len(parts) > 1 else path.stem if images.are_single else folder.name
     if name not in taken:
         return name
     return next(made for number in range(2, len(taken) + 3) if (made := f"{name}-{number}") not in taken)
@@ -140,7 +163,7 @@ def _mark_normals(folder: Path, made: Mapping[str, Study]) -> None:
     path = folder / NORMALS
     if not path.is_file():
         return
-    for name in path.read_text(encoding="utf-8").split():
+    for name in filter(None, map(str.strip, path.read_text(encoding="utf-8").splitlines())):
         if name not in made:
             raise DataFault(f"{path} names {name}, and there is no such study. Correct it, or strike it.")
         if made[name].is_labelled:

@@ -28,10 +28,11 @@ SAME_MM = 0.05
 _TUMOUR = re.compile(r"gtv|tumou?r|lesion|mass|sarcoma", re.IGNORECASE)
 _KINDS = re.compile(
     r"malign|benign|metast|myeloma|plasm[ao]cytoma|lymphoma|chordoma|carcinoma|h(?:a)?emangioma|angioma|schwannoma|"
-    r"neurilemmoma|neurinoma|neurofibroma|meningioma|osteoid|osteoblastoma|lipoma|ganglion|giant[-_ ]*cell|gct|cyst",
+    r"neurilemmoma|neurinoma|neurofibroma|meningioma|osteoid|osteoblastoma|lipoma|ganglion|giant[-_ ]*cell|gct|cyst|"
+    r"chondroma|exostosis|osteoma\b|fibroma|ewing|adamantinoma",
     re.IGNORECASE,
 )
-"""Kinds by which those are called that the systems for hand and spine learn to tell."""
+"""Kinds by which those are called that the systems for hand, knee and spine learn to tell."""
 _ELSE = re.compile(r"o?edema", re.IGNORECASE)
 
 
@@ -61,14 +62,7 @@ def contours(ds: Dataset) -> list[Points]:
     DataFault
         None of several regions is called a tumour.
     """
-    wanted = _wanted(ds)
-    return [
-        np.array([float(value) for value in each.ContourData], dtype=np.float64).reshape(-1, 3)
-        for item in ds.ROIContourSequence
-        if int(item.ReferencedROINumber) in wanted
-        for each in item.get("ContourSequence") or []
-        if each.ContourGeometricType == CLOSED
-    ]
+    return [points_of(line) for _, lines in regions(ds) for line in lines]
 
 
 def names(ds: Dataset) -> tuple[str, ...]:
@@ -79,9 +73,30 @@ def names(ds: Dataset) -> tuple[str, ...]:
     DataFault
         As `contours`.
     """
+    return tuple(said for said, _ in regions(ds))
+
+
+def regions(ds: Dataset) -> list[tuple[str, list[Dataset]]]:
+    """Of each region of the tumour what is said of it, and its closed contours.
+
+    Raises
+    ------
+    DataFault
+        As `contours`.
+    """
     wanted = _wanted(ds)
     told = {int(item.ROINumber): str(item.get("ROIDescription", "") or "") for item in ds.StructureSetROISequence}
-    return tuple("; ".join(filter(None, (name, told[number]))) for number, name in wanted.items())
+    lines: dict[int, list[Dataset]] = {number: [] for number in wanted}
+    for item in ds.ROIContourSequence:
+        drawn = item.get("ContourSequence") or []
+        mine = lines.get(int(item.ReferencedROINumber), [])
+        mine += [line for line in drawn if line.ContourGeometricType == CLOSED]
+    return [("; ".join(filter(None, (name, told[number]))), lines[number]) for number, name in wanted.items()]
+
+
+def points_of(line: Dataset) -> Points:
+    """The points of a contour as they are written."""
+    return np.array([float(value) for value in line.ContourData], dtype=np.float64).reshape(-1, 3)
 
 
 def _wanted(ds: Dataset) -> dict[int, str]:

@@ -36,22 +36,36 @@ def lesions(ds: Dataset, grid: Grid) -> Lesions:
     DataFault
         No frame can be told from the data set, or frames lie on other voxels than those of the stack.
     """
+    pixels = frames_of(ds, grid.shape[1:])
     try:
-        planes = planes_of(ds, int(ds.get("NumberOfFrames", 1) or 1), None, [])
-        pixels = _labelled(ds, len(planes)) if _is_map(ds) else _segmented(ds, len(planes))
+        planes = planes_of(ds, len(pixels), None, [])
     except GeometryError as exc:
         raise DataFault(f"The segmentation says not where its frames lie: {exc}") from exc
     except READING_FAULTS as exc:
         raise DataFault(f"The segmentation cannot be read: {exc}. Write it again.") from exc
-    if pixels.shape[1:] != grid.shape[1:]:
-        raise DataFault(
-            f"The segmentation has frames of {pixels.shape[1:]} pixels, the images {grid.shape[1:]}. Resample it."
-        )
     made = np.zeros(grid.shape, dtype=np.uint8)
     for plane, frame in zip(planes, pixels, strict=True):
         if frame.any():
             made[slice_of(plane, grid)][frame > 0] = frame[frame > 0]
     return made
+
+
+def frames_of(ds: Dataset, shape: tuple[int, ...]) -> Lesions:
+    """The number of the lesion of every pixel of every frame `(frames, rows, columns)`, wherever the frames lie.
+
+    Raises
+    ------
+    DataFault
+        It cannot be read, or its frames are not of the `shape` of the images, rows and columns.
+    """
+    try:
+        count = int(ds.get("NumberOfFrames", 1) or 1)
+        pixels = _labelled(ds, count) if _is_map(ds) else _segmented(ds, count)
+    except READING_FAULTS as exc:
+        raise DataFault(f"The segmentation cannot be read: {exc}. Write it again.") from exc
+    if pixels.shape[1:] != shape:
+        raise DataFault(f"The segmentation has frames of {pixels.shape[1:]} pixels, the images {shape}. Resample it.")
+    return pixels
 
 
 def names(ds: Dataset) -> tuple[str, ...]:

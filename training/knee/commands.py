@@ -54,7 +54,7 @@ def run_fit(args: argparse.Namespace) -> str:
 
 
 def run_folds(args: argparse.Namespace) -> str:
-    """Cross-validate by blocks of ids; each fold is a run of its own below RUN."""
+    """Cross-validate by patients, or blocks of ids where none is told; each fold is a run of its own below RUN."""
     torch.set_num_threads(args.threads)
     recipe = RECIPES[args.preset]
     return cross_validated(read(args.data, recipe.side), recipe, args.out, args.minutes, args.count or FOLDS)
@@ -130,8 +130,8 @@ def run_evaluate(args: argparse.Namespace) -> str:
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
         **measured_on("knee", "radiographs", args.part, sound.card.training, args.kind),
-        "interval": "95 %, bootstrap over blocks: [value, low, high]",
-        **evaluate.figures(cases, sound.card.thresholds.tumour),
+        "interval": f"95 %, bootstrap over {data.groups}: [value, low, high]",
+        **evaluate.figures(cases, sound.card.thresholds.tumour, data.groups),
         **evaluate.strangers(knee, data, args.data, indices),
     }
     if args.write:
@@ -186,6 +186,11 @@ def _data(args: argparse.Namespace) -> Radiographs:
 def _described(data: Radiographs, kind: str) -> str:
     if kind == "phantom":
         return f"{len(data.names)} phantom radiographs of osteon-train phantoms"
+    if data.patients:
+        return (
+            f"{len(data.names)} radiographs (CR, DX) of {len(set(data.patients))} patients, labelled in {data.words}: "
+            f"{_counted(data, range(len(data.names)))}"
+        )
     return (
         f"BTXRD (Yao et al., Scientific Data 2025) as {data.words}: {len(data.names)} radiographs of limbs and "
         f"pelvis, {_counted(data, range(len(data.names)))}"
@@ -196,6 +201,11 @@ def _split_words(data: Radiographs) -> str:
     division = data.split()
     parts = {"training": division.train, "validation": division.validation, "test": division.test}
     told = "; ".join(f"{name} {len(part)} ({_counted(data, part)})" for name, part in parts.items())
+    if data.patients:
+        return (
+            f"By patient, drawn by SHA-256 within the most frequent class of a patient: {told}. "
+            f"{len(division.dropped)} left out: near duplicates across parts."
+        )
     return (
         f"By blocks of {BLOCK} consecutive ids, drawn by SHA-256 within the most frequent class of a block: {told}. "
         f"{len(division.dropped)} left out: {EDGE} ids at each edge of a test block, and near duplicates across parts."

@@ -1,10 +1,11 @@
-"""Reads BTXRD, shrunk or of full size (layouts.py): labelled radiographs with masks, as two uint8 arrays in memory.
+"""Reads labelled radiographs with masks, of whichever layout (layouts.py), as two uint8 arrays in memory.
 
 All images at their own resolution would take some ten gigabytes: `Radiographs.original` reads one when it is asked for.
 
 Legend: `images` `(n, rows, columns)` uint8, 0..255 being 0..1 after `models.pixels.normalise`; `masks` alike, 0 or 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.pixels import normalise, resize
+from training.errors import DataFault
 from training.knee.layouts import Grey, Layout, grey, layout_of
 from training.knee.nets import CLASSES
-from training.split import HASH_SIDE, Split, block_of, difference_hash, folds, split
+from training.split import HASH_SIDE, Split, Whose, block_of, difference_hash, folds, split
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +25,7 @@ class Radiographs:
 
     names: tuple[str, ...]
     numbers: npt.NDArray[np.int64]
-    """The number in an image's name; neighbours are often one patient."""
+    """The number in an image's name; neighbours are often one patient. Where patients are told: its place, from 1."""
     labels: npt.NDArray[np.int64]
     """Index into `CLASSES`."""
     images: npt.NDArray[np.uint8]
@@ -38,8 +40,20 @@ class Radiographs:
         return self.layout.words
 
     @property
+    def patients(self) -> tuple[str, ...]:
+        """Whose each image is, where that is told."""
+        return self.layout.patients
+
+    @property
+    def groups(self) -> str:
+        """What `blocks` tells apart, in a word."""
+        return "patients" if self.patients else "blocks"
+
+    @property
     def blocks(self) -> npt.NDArray[np.int64]:
-        """The block of each image: what is resampled for an interval, and split by."""
+        """The block or the patient of each image: what is resampled for an interval, and split by."""
+        if self.patients:
+            return np.unique(np.array(self.patients), return_inverse=True)[1].astype(np.int64)
         return np.array([block_of(int(number)) for number in self.numbers], dtype=np.int64)
 
     def original(self, index: int) -> tuple[Grey, npt.NDArray[np.bool_]]:
@@ -57,12 +71,28 @@ class Radiographs:
         return pixels, _cut(self.layout.mask(name), pixels.shape)
 
     def split(self) -> Split:
-        """Train, validation and test, by blocks."""
-        return split(self.numbers.tolist(), [CLASSES[label] for label in self.labels], self.hashes)
+        """Train, validation and test, by patients where they are told, else by blocks.
+
+        Raises
+        ------
+        DataFault
+            Patients are told, and too few for one in each part.
+        """
+        made = split(self._whose, [CLASSES[label] for label in self.labels], self.hashes)
+        if self.patients and not (made.train and made.validation and made.test):
+            raise DataFault(
+                f"{len(set(self.patients))} patients are too few to train, validate and test: some class needs five "
+                "or more. Add patients, or measure on all of them with --part all."
+            )
+        return made
 
     def folds(self, count: int) -> tuple[Split, ...]:
-        """Of each fold of a cross-validation by blocks who trains and who tests."""
-        return folds(self.numbers.tolist(), [CLASSES[label] for label in self.labels], self.hashes, count)
+        """Of each fold of a cross-validation, by patients or blocks, who trains and who tests."""
+        return folds(self._whose, [CLASSES[label] for label in self.labels], self.hashes, count)
+
+    @property
+    def _whose(self) -> Sequence[Whose]:
+        return self.patients or self.numbers.tolist()
 
 
 def read(folder: Path, side: int = 256) -> Radiographs:
@@ -78,8 +108,10 @@ def read(folder: Path, side: int = 256) -> Radiographs:
         if label:
             masks[index] = _cut(layout.mask(name), (side, side))
     labels = np.array([label for _, label in rows], dtype=np.int64)
-    numbers = np.array([int("".join(filter(str.isdigit, name))) for name, _ in rows], dtype=np.int64)
-    return Radiographs(tuple(name for name, _ in rows), numbers, labels, images, masks, hashes, folder, layout)
+    names = tuple(name for name, _ in rows)
+    told = range(1, len(names) + 1) if layout.patients else [int("".join(filter(str.isdigit, name))) for name in names]
+    numbers = np.array(told, dtype=np.int64)
+    return Radiographs(names, numbers, labels, images, masks, hashes, folder, layout)
 
 
 def _cut(mask: Grey, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

@@ -160,13 +160,15 @@ def measures(cases: Sequence[Case], tumour: float) -> Measures:
     }
 
 
-def figures(cases: Sequence[Case], tumour: float) -> Figures:
-    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over blocks).
+def figures(cases: Sequence[Case], tumour: float, group: str = "blocks") -> Figures:
+    """The figures of a card, those with an interval as [value, low, high] (95 %, bootstrap over groups).
 
     Parameters
     ----------
     tumour
         The decision threshold of the card, on the calibrated probability of any tumour.
+    group
+        What `Case.block` tells apart: blocks of ids, each of many patients, or patients.
     """
     labels, blocks = np.array([case.label for case in cases]), np.array([case.block for case in cases])
     said = np.array([case.probabilities for case in cases])
@@ -174,7 +176,7 @@ def figures(cases: Sequence[Case], tumour: float) -> Figures:
     made: Figures = {
         "images": len(cases),
         "normal_benign_malignant": [int(number) for number in np.bincount(labels, minlength=len(CLASSES))],
-        "blocks": len(np.unique(blocks)),
+        group: len(np.unique(blocks)),
         **intervals(measures(cases, tumour)),
         "mean_accuracy_sample_sd": round(mean_accuracy(matrix).sample / 100, 4),
         "confusion_rows_are_truth": [int(number) for number in matrix.ravel()],
@@ -182,7 +184,8 @@ def figures(cases: Sequence[Case], tumour: float) -> Figures:
         "ece_after": round(expected_calibration_error(said, labels), 4),
     }
     made.update(_answers(cases))
-    made.update(_by_block(1.0 - said[:, 0], labels > 0, blocks))
+    if group == "blocks":  # of one patient alone an area under the curve says nothing
+        made.update(_by_block(1.0 - said[:, 0], labels > 0, blocks))
     return made
 
 

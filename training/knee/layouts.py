@@ -1,9 +1,10 @@
-"""The two layouts of BTXRD: the shrunk one with masks as pictures, and the public one of full size with polygons.
+"""The layouts that are read: BTXRD, shrunk with masks as pictures or of full size with polygons; and labelled DICOM.
 
 btxrd256: `labels.csv` (image_id, cls), `images/NAME.jpg` or `.png`, `masks/NAME.png`.
 Public (Yao et al., Scientific Data 2025): `dataset.xlsx`, or the same as `dataset.csv`, with image_id (a file's name),
 tumor, benign and malignant as 0 or 1; `images/NAME.jpeg` or `.jpg`; `Annotations/NAME.json` of labelme for each tumour,
 whose polygons are the outlines; its rectangles, the same lesions again, count only where no polygon was drawn.
+DICOM: training/knee/archive.py.
 """
 
 import json
@@ -16,7 +17,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from models.polygons import filled
+from training.archive.folder import holds_dicom
 from training.errors import DataFault
+from training.knee import archive
 from training.knee.nets import CLASSES
 from training.sheets import table
 from training.sources import Source, read
@@ -35,13 +38,15 @@ class Layout:
     words: str
     """For a card."""
     rows: tuple[tuple[str, int], ...]
-    """Name and class of each image, in the order of the table."""
+    """Name and class of each image, in the order of the table; of DICOM the name is the path within the folder."""
     mask: Callable[[str], Grey]
     """The tumours of an image `(rows, columns)`, of any size that has its shape: above half of the highest value."""
+    patients: tuple[str, ...] = ()
+    """Whose each image is, where that is told: of DICOM. It is never written anywhere."""
 
 
 def layout_of(folder: Path) -> Layout:
-    """Which of the two it is.
+    """Which of them it is.
 
     Raises
     ------
@@ -52,7 +57,9 @@ def layout_of(folder: Path) -> Layout:
 
 
 def grey(folder: Path, name: str) -> Grey:
-    """One image as it lies in the collection: `(rows, columns)`, 0..255, of its own size."""
+    """One image as it lies in the collection: `(rows, columns)`, of its own size; 0..255 where it is a picture."""
+    if (folder / name).is_file():
+        return archive.pixels(folder / name)
     paths = [folder / "images" / f"{name}{ending}" for ending in ENDINGS]
     return picture(next((path for path in paths if path.is_file()), paths[0]))
 
@@ -87,6 +94,16 @@ def _public(folder: Path) -> Layout:
     path = next(folder / name for name in SHEETS if (folder / name).is_file())
     rows = tuple((Path(row.get("image_id", "")).stem, _class(row, path)) for row in table(path))
     return Layout("the public collection in full size", rows, lambda name: outlined(folder / "Annotations", name))
+
+
+def _dicom(folder: Path) -> Layout:
+    images = {image.path.relative_to(folder).as_posix(): image for image in archive.read_images(folder)}
+    return Layout(
+        "DICOM",
+        tuple((name, image.kind) for name, image in images.items()),
+        lambda name: images[name].mask(),
+        tuple(image.patient for image in images.values()),
+    )
 
 
 def _class(row: Mapping[str, str], path: Path) -> int:
@@ -141,4 +158,5 @@ SOURCES = (
         lambda folder: any((folder / name).is_file() for name in SHEETS),
         _public,
     ),
+    Source("DICOM files of radiographs (CR, DX), each with a SEG or an RTSTRUCT", holds_dicom, _dicom),
 )
