@@ -15,7 +15,7 @@ from training.phantoms.dicom import CHEST, Header, image_dataset, knee_dataset, 
 from training.phantoms.knee import knee_phantom
 from training.phantoms.lesions import Kind
 
-VERSION = "3"
+VERSION = "4"
 """Raised when the samples change, so that those of an earlier run are made anew."""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.diffusion import two_point
+from tests.training.shortcuts import accuracy
 from training.phantoms.diffusion import diffusion_patient
 from training.phantoms.diffusion_anatomy import REGIONS, canvas_of, draw, draw_distractors, draw_tumour
 from training.phantoms.diffusion_tissue import TISSUES, Label, Tissue, TumourKind, protocol, signal, tumour_tissues
@@ -109,16 +110,6 @@ def _features(made):
     return [*shares, float(np.hypot(*at[1:])), float(abs(at[0]))]
 
 
-def _logistic(features, truth, ridge=1.0):
-    weights = np.zeros(features.shape[1])
-    for _ in range(25):
-        said = 1 / (1 + np.exp(-features @ weights))
-        slope = features.T @ (said - truth) + ridge * weights
-        curve = (features * (said * (1 - said))[:, None]).T @ features + ridge * np.eye(len(weights))
-        weights -= np.linalg.solve(curve, slope)
-    return weights
-
-
 def test_ten_trivial_features_do_not_tell_who_has_a_tumour():
     """There are no classes of tumours; the shortcut to guard against is the study that has one."""
     drawn = [patient(7000 + seed, tumours=seed % 2) for seed in range(120)]
@@ -126,12 +117,6 @@ def test_ten_trivial_features_do_not_tell_who_has_a_tumour():
     assert len(made) > 100
     features = np.array([_features(each) for each in made])
     assert features.shape[1] == 10
-    features = (features - features.mean(axis=0)) / features.std(axis=0)
-    features = np.column_stack([features, np.ones(len(made))])
-    truth = np.array([bool(each.adc) for each in made])
-    right = []
-    for fold in range(5):
-        held = np.arange(len(made)) % 10 // 2 == fold
-        right += list((features[held] @ _logistic(features[~held], truth[~held]) > 0) == truth[held])
-    print(np.mean(right))
-    assert np.mean(right) < 0.75
+    reached = accuracy(features, np.array([bool(each.adc) for each in made]))
+    print(f"accuracy on ten trivial features: {reached:.2f}, chance is 0.5")
+    assert reached < 0.75

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from models.findings import Answer
+from tests.training.shortcuts import accuracy
 from training.phantoms.anatomy import View, draw_knee
 from training.phantoms.bodies import thickness
 from training.phantoms.chest import chest_phantom
@@ -99,6 +100,44 @@ def test_size_and_place_of_a_lesion_do_not_tell_its_answer():
 def _area_under_curve(values, told):
     above = (values[told][:, None] > values[~told]).mean()
     return above + 0.5 * (values[told][:, None] == values[~told]).mean()
+
+
+@pytest.fixture(scope="module")
+def shown():
+    """Benign and malignant in turn."""
+    drawn = (
+        knee_phantom(5000 + seed, answer=(Answer.BENIGN, Answer.MALIGNANT)[seed % 2], rows=150, columns=125)
+        for seed in range(120)
+    )
+    return [phantom for phantom in drawn if phantom.mask.any()]
+
+
+def test_ten_trivial_features_do_not_tell_the_class(shown):
+    """MODELS.md §4.4, test (a), as for the MR phantoms."""
+    assert len(shown) > 110
+    features = np.array([_trivial(phantom) for phantom in shown])
+    reached = accuracy(features, np.array([phantom.answer is Answer.MALIGNANT for phantom in shown]))
+    print(f"accuracy on ten trivial features: {reached:.2f}, chance is 0.5")
+    assert features.shape[1] == 10
+    assert reached < 0.75
+
+
+def _trivial(phantom):
+    """What needs no eye: mean grey, size, place and number of the largest outline, grey and pixel of the image."""
+    sizes, grey = np.bincount(phantom.mask.ravel())[1:], phantom.pixels / 2**phantom.bits
+    rows, columns = ndimage.find_objects(phantom.mask)[int(sizes.argmax())]
+    wide, tall = ((each.stop - each.start) * phantom.spacing_mm for each in (columns, rows))
+    size = [grey[rows, columns].mean() / grey.mean(), wide, tall, wide * tall]
+    place = [rows.start / grey.shape[0], columns.start / grey.shape[1], np.count_nonzero(sizes)]
+    return [*size, *place, grey.mean(), grey.std() / grey.mean(), phantom.spacing_mm]
+
+
+def test_what_is_outlined_is_as_large_in_malignant_lesions_as_in_benign_ones(shown):
+    """Reaction and mass beside the bone belong to a malignant one, whose seat within the bone is the smaller."""
+    told = np.array([phantom.answer is Answer.MALIGNANT for phantom in shown])
+    for name, place in (("width", 1), ("height", 2), ("area", 3)):
+        area = _area_under_curve(np.array([_trivial(phantom)[place] for phantom in shown]), told)
+        assert 0.33 < area < 0.67, f"{name} of the outline alone separates benign from malignant: AUC {area:.2f}"
 
 
 def test_a_full_size_radiograph_takes_a_second_or_two():

@@ -4,7 +4,7 @@ Kind, margin, periosteal reaction and matrix decide the answer; size and place a
 network can tell benign from malignant by where a lesion lies or how large it is (a test measures that).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -40,6 +40,11 @@ ANSWERS: dict[Kind, Answer] = {
     Kind.PERMEATIVE: Answer.MALIGNANT,
     Kind.OSTEOBLASTIC: Answer.MALIGNANT,
 }
+
+
+SEATS: dict[Kind, tuple[float, float]] = {Kind.PERMEATIVE: (0.62, 0.85), Kind.OSTEOBLASTIC: (0.58, 0.80)}
+"""Share of the drawn size across and along the bone that these kinds have within it: with their reaction and their mass
+beside the bone they are then outlined as large as the others, for size must not tell the answer (MODELS.md §4.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,15 @@ def add_lesion(
     here = Thickness(at.u[cut], at.v[cut], at.outer[cut], at.inner[cut])
     part = Layers(layers.cortex[cut], layers.spongy[cut], layers.mineral[cut], layers.mass[cut])
     edge = (outline[1] if lesion.side > 0 else outline[0])[cut]
-    mask[cut] = _PAINTERS[lesion.kind](rng, lesion, here, part, edge)
+    mask[cut] = _PAINTERS[lesion.kind](rng, _seat(lesion), here, part, edge)
     return mask
+
+
+def _seat(lesion: Lesion) -> Lesion:
+    """What of a lesion lies in the bone, as near to its edge as the whole was drawn."""
+    across, along = SEATS.get(lesion.kind, (1.0, 1.0))
+    u = lesion.u + lesion.side * (1 - across) * lesion.half_u
+    return replace(lesion, u=u, half_u=across * lesion.half_u, half_v=along * lesion.half_v)
 
 
 def _radius(rng: np.random.Generator, lesion: Lesion, at: Thickness, lobulation: float) -> Floats:
@@ -269,7 +281,7 @@ def _mass(
 ) -> npt.NDArray[np.bool_]:
     """A soft-tissue mass beside the break; its shadow is faint, and only its ossified part counts as lesion."""
     out = _beyond(lesion, at, edge)
-    thick = rng.uniform(6, 18)
+    thick = SEATS[lesion.kind][0] * rng.uniform(6, 18)
     radius = np.hypot(out / np.float32(thick), (at.v - np.float32(lesion.v)) / np.float32(1.1 * lesion.half_v))
     chord = _chord(radius.astype(np.float32)) * (out > 0)
     layers.mass += np.float32(1.6 * thick) * chord
