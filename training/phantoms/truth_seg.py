@@ -45,6 +45,7 @@ def add_normal(home: Path) -> None:
     """Say beside a study's folder that it shows no tumour: a segmentation of nothing does not exist."""
     path = home.parent / NORMALS
     names = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(dict.fromkeys([*names, home.name])) + "\n", encoding="utf-8")
 
 
