@@ -122,3 +122,7 @@ def test_figures_of_cases_worked_out_by_hand() -> None:
     assert made["answered_benign"] == [1, 1, 0]
     low, high = made["tumour_auc"][1:]
     assert 0.0 <= low <= 0.75 <= high <= 1.0
+    assert made["blocks"] == len(made["tumour_auc_of_each"]) + 2 == 4
+    by_patient = figures(cases, 0.5, "patients")
+    assert by_patient["patients"] == 4
+    assert set(made) - set(by_patient) == {"blocks", "blocks_with_tumours", "tumour_auc_of_each"}

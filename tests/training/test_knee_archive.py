@@ -1,5 +1,6 @@
 """Labelled DICOM radiographs: from phantom to reader and back, patients kept together, and every fault by its name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from models.findings import Answer
 from models.images import radiograph
 from models.pixels import normalise, resize
 from models.volume import Grid
+from node.report.kind import Kind
+from node.report.profile import Profile, SegmentationType
+from tests.node.report.made_cases import radiograph as reported
 from tests.training.test_archive_structures import runs
 from tests.training.test_rtstruct import structure_set
 from training import cli
 from training.errors import DataFault
+from training.knee import commands
 from training.knee.dataset import read
 from training.knee.layouts import grey, layout_of
 from training.phantoms.dicom import Header, System, image_dataset, knee_dataset, save
@@ -159,6 +164,13 @@ def test_no_patient_is_in_two_parts_or_tests_where_he_trains(several):
         assert len(set(data.blocks[patients == patient])) == 1
 
 
+def test_a_card_tells_patients_and_not_blocks_of_ids(several):
+    data = read(several, 32)
+    assert commands._described(data, "real").startswith(f"{len(data.names)} radiographs (CR, DX) of 60 patients, ")
+    assert commands._split_words(data).startswith("By patient, drawn by SHA-256")
+    assert not any(patient in commands._described(data, "real") for patient in data.patients)
+
+
 def test_too_few_patients_for_three_parts_are_told(tmp_path):
     put(tmp_path, 3, Answer.BENIGN, patient="A", study="a", label="benign")
     data = read(tmp_path, 32)
@@ -183,6 +195,17 @@ def test_an_outline_is_the_mask_of_its_segmentation(tmp_path, refers):
     assert layout.rows == (("a/1.dcm", 2),)
     assert wanted.any()
     assert np.array_equal(layout.mask("a/1.dcm"), wanted)
+
+
+@pytest.mark.parametrize("encoding", [SegmentationType.BINARY, SegmentationType.FRACTIONAL, SegmentationType.LABELMAP])
+def test_what_the_node_sends_is_a_label_too(tmp_path, encoding):
+    """As a reader who agrees keeps it; 304 x 216 pixels fill whole bytes, so that both lesions share an object."""
+    case = reported(shape=(304, 216), lesions=2).asking(profile=replace(Profile(), segmentation=encoding))
+    save(case.sources[0].datasets[0], tmp_path / "a" / "1.dcm")
+    save(case.one(Kind.SEG), tmp_path / "a" / "ai.dcm")
+    layout = layout_of(tmp_path)
+    assert layout.rows == (("a/1.dcm", 2),)
+    assert np.array_equal(layout.mask("a/1.dcm") > 0, case.findings.sources[0].mask[0] > 0)
 
 
 def test_an_outline_is_in_the_millimetres_that_viewers_believe_first(tmp_path):
