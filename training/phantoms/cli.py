@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from models.findings import Answer
 from training.diffusion import dataset as diffusion_dataset
 from training.hand import dataset as hand_dataset
-from training.phantoms import diffusion, diffusion_dicom, hand_dicom, spine, spine_dicom, truth_seg
+from training.phantoms import diffusion, diffusion_dicom, hand_dicom, limb, limb_dicom, spine, spine_dicom, truth_seg
 from training.phantoms.anatomy import View
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
@@ -33,7 +33,7 @@ from training.progress import over
 from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
-PARTS = ("knee", "chest", "hand", "spine", "diffusion")
+PARTS = ("knee", "chest", "hand", "spine", "diffusion", "limb")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--answer", choices=sorted(ANSWERS), help="only this answer; drawn at random otherwise")
     parser.add_argument("--view", choices=[v.value for v in View], help="only this view; drawn at random otherwise")
     parser.add_argument(
-        "--part", choices=PARTS, default="knee", help="knee, hand, spine or diffusion (MR), chest for a decline"
+        "--part", choices=PARTS, default="knee", help="knee, hand, spine, diffusion or limb (MR), chest for a decline"
     )
     parser.add_argument("--rows", type=int, default=2400)
     parser.add_argument("--columns", type=int, default=2000)
@@ -74,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         _each(args, _write_spine)
     elif args.part == "diffusion":
         _each(args, _write_diffusion)
+    elif args.part == "limb":
+        _each(args, _write_limb)
     elif args.part == "chest":
         _each(args, _write_chest)
     elif args.layout == "pictures":
@@ -157,6 +159,14 @@ def _write_diffusion(args: argparse.Namespace, seed: int) -> None:
         diffusion_dataset.write(diffusion_dataset.case_of(patient), args.out)
     else:
         diffusion_dicom.write(patient, args.out)
+
+
+def _write_limb(args: argparse.Namespace, seed: int) -> None:
+    if args.layout == "arrays":
+        raise SystemExit("phantoms: limb has no arrays: fit limb reads what --layout dicom writes.")
+    if args.answer not in (None, Answer.NORMAL.value):
+        raise SystemExit("phantoms: limb has tumours, none benign or malignant; --answer normal draws none.")
+    limb_dicom.write(limb.limb_patient(seed, tumours=0 if args.answer else None), args.out)
 
 
 def _wrap(args: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ from training.phantoms.diffusion_tissue import (
     signal,
     tumour_tissues,
 )
-from training.phantoms.scanner import resampling
+from training.phantoms.scanner import resampling, shown
 from training.phantoms.spine_anatomy import smooth
 
 Floats = npt.NDArray[np.float32]
@@ -40,8 +40,6 @@ SLICES = 35
 FINE = 2
 """Rows and columns of the map per row and column of the image."""
 DIRECTIONS = 3
-LEAST_VOXELS = 12
-"""A tumour of which the image shows fewer voxels is not drawn at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +183,6 @@ def _truth(
     truth: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], tissues: dict[Label, Tissue], matrix: Floats
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, ...]]:
     """Which voxels of the image are tumour by half or more, and the mean ADC of each tumour."""
-    side = len(matrix)
-    lesions = np.zeros((len(truth), side, side), dtype=np.uint8)
     diffusion = np.array([tissues[Label(label)].adc for label in range(len(Label))])
-    means: list[float] = []
-    for number in range(1, int(truth.max()) + 1):
-        mine = truth == number
-        shown = np.zeros(lesions.shape, dtype=np.bool_)
-        there = np.flatnonzero(mine.any(axis=(1, 2)))
-        shown[there] = matrix @ mine[there].astype(np.float32) @ matrix.T >= 0.5
-        shown &= lesions == 0
-        if shown.sum() >= LEAST_VOXELS:
-            means.append(float(diffusion[labels[mine]].mean()))
-            lesions[shown] = len(means)
-    return lesions, tuple(means)
+    lesions, kept = shown(truth, matrix)
+    return lesions, tuple(float(diffusion[labels[truth == number]].mean()) for number in kept)

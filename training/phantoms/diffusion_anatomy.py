@@ -245,10 +245,13 @@ def draw_distractors(canvas: Canvas, region: str, rng: np.random.Generator) -> t
     return tuple(drawn)
 
 
-def draw_tumour(canvas: Canvas, rng: np.random.Generator) -> Mask | None:
-    """A tumour with its parts, often with oedema around it; its voxels, or None where there was no room."""
-    in_bone = rng.random() < 0.25
-    spot = spot_in(canvas, (Label.RED_MARROW, Label.FATTY_MARROW) if in_bone else (Label.MUSCLE,), rng)
+def draw_tumour(canvas: Canvas, rng: np.random.Generator, in_bone: float = 0.25) -> Mask | None:
+    """A tumour with its parts, often with oedema around it; its voxels, or None where there was no room.
+
+    `in_bone` is the chance that it is one of bone.
+    """
+    is_in_bone = rng.random() < in_bone
+    spot = spot_in(canvas, (Label.RED_MARROW, Label.FATTY_MARROW) if is_in_bone else (Label.MUSCLE,), rng)
     spot = spot or spot_in(canvas, (Label.MUSCLE,), rng)
     if spot is None:
         return None
@@ -256,7 +259,7 @@ def draw_tumour(canvas: Canvas, rng: np.random.Generator) -> Mask | None:
     long = size * rng.uniform(0.9, 1.7)
     radii = (long, size * rng.uniform(0.75, 1.15), size * rng.uniform(0.75, 1.15))
     turn = rng.uniform(0, 3.1)
-    held = (Label.AIR,) if in_bone else _HELD
+    held = (Label.AIR,) if is_in_bone else _HELD
     if rng.random() < 0.5:
         wider = (radii[0] + 14, radii[1] + rng.uniform(4, 14), radii[2] + rng.uniform(4, 14))
         rim = canvas.ellipsoid(spot, wider, turn, 0.3)

@@ -5,6 +5,9 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
+LEAST_VOXELS = 12
+"""A tumour of which the image shows fewer voxels is not drawn at all."""
+
 
 def resampling(source: int, target: int, shift: float, blur: float) -> Floats:
     """The matrix `(target, source)` that looks at one axis through the scanner's point spread, moved by `shift`."""
@@ -25,3 +28,28 @@ def noisy(image: Floats, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
     imaginary = sigma * rng.standard_normal(image.shape, dtype=np.float32)
     magnitude = np.sqrt(real * real + imaginary * imaginary)
     return np.asarray(np.clip(magnitude * (rng.uniform(200, 2000) / level), 0, 65535), dtype=np.uint16)
+
+
+def shown(truth: npt.NDArray[np.uint8], matrix: Floats) -> tuple[npt.NDArray[np.uint8], tuple[int, ...]]:
+    """Which voxels of the image are tumour by half or more, and which tumours of the map those are.
+
+    Parameters
+    ----------
+    truth
+        `(slices, source, source)`: 0, else the number of a tumour of the map.
+    matrix
+        `(target, source)`, of rows and of columns (`resampling`).
+    """
+    side = len(matrix)
+    lesions = np.zeros((len(truth), side, side), dtype=np.uint8)
+    kept: list[int] = []
+    for number in range(1, int(truth.max()) + 1):
+        mine = truth == number
+        seen = np.zeros(lesions.shape, dtype=np.bool_)
+        there = np.flatnonzero(mine.any(axis=(1, 2)))
+        seen[there] = matrix @ mine[there].astype(np.float32) @ matrix.T >= 0.5
+        seen &= lesions == 0
+        if seen.sum() >= LEAST_VOXELS:
+            kept.append(number)
+            lesions[seen] = len(kept)
+    return lesions, tuple(kept)
