@@ -47,30 +47,38 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, optimiser: Op
     assert equal(through, resumed)
 
 
-KILLED = """
+RUN = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from tests.training.test_loop import PLAN, batch_of, loss_of, net
 from training.loop import fit
 
-def deadly(step, share):
-    if step == 7:
+def drawn(step, share):
+    if step == int(sys.argv[2]):
         os.kill(os.getpid(), signal.SIGKILL)
     return batch_of(step, share)
 
-fit(net(), deadly, loss_of, replace(PLAN, save_every_s=0.0), Path(sys.argv[1]))
+fit(net(), drawn, loss_of, replace(PLAN, save_every_s=0.0), Path(sys.argv[1]))
 """
+NEVER = -1
+
+
+def trained(folder: Path, killed_at: int) -> int:
+    """Train in a process of its own; how it ended."""
+    return subprocess.run([sys.executable, "-c", RUN, str(folder), str(killed_at)], cwd=PROJECT, check=False).returncode
 
 
 def test_a_run_that_was_killed_goes_on_and_equals_one_that_was_not(tmp_path: Path) -> None:
-    plan = replace(PLAN, save_every_s=0.0)
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "cut")], cwd=PROJECT, check=False)
-    assert ended.returncode == -signal.SIGKILL
-    assert progress_of(tmp_path / "cut").step == 7
-    resumed = fit(net(), batch_of, loss_of, plan, tmp_path / "cut")
-    assert progress_of(tmp_path / "cut").step == 12
-    assert equal(fit(net(), batch_of, loss_of, plan, tmp_path / "through"), resumed)
+    cut, through = tmp_path / "cut", tmp_path / "through"
+    assert trained(cut, 7) == -signal.SIGKILL
+    assert progress_of(cut).step == 7
+    assert trained(cut, NEVER) == 0
+    assert trained(through, NEVER) == 0
+    states = [torch.load(folder / CHECKPOINT, weights_only=True) for folder in (cut, through)]
+    assert [state["progress"]["step"] for state in states] == [12, 12]
+    for name, value in states[0]["average"].items():
+        assert torch.equal(value, states[1]["average"][name]), name
 
 
 @pytest.mark.parametrize("has_it", [True, False], ids=["with bfloat16", "without"])
