@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from training.errors import DataFault
 
+NOT = re.compile(r"\b(?:non|not|no)[-_ ]*(?:benign|malign)|\?")
+"""What is denied or doubted is no verdict."""
 SAID = (re.compile(r"benign"), re.compile(r"malign"))
 """Benign and malignant in so many words; what else a label says then does not count."""
 MEANT = (
@@ -23,8 +25,13 @@ def kind_of(said: Sequence[str]) -> int:
     Raises
     ------
     DataFault
-        They say neither, or both.
+        They say neither, or both, or deny or doubt one.
     """
+    if any(NOT.search(words.lower()) for words in said):
+        raise DataFault(
+            "A label denies or doubts what the tumour is (non-malignant, benign?). Write benign or malignant into the "
+            "label of the segment (0062,0005), or into the name of the region (3006,0026), or strike the label."
+        )
     found = [any(of_one[place] for of_one in map(_verdicts, said)) for place in range(2)]
     if sum(found) != 1:
         raise DataFault(
