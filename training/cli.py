@@ -104,6 +104,13 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")
     fit.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        help="of batches, views and random weights (default 1); a training that begins with a bundle sees what that "
+        "one saw, in its order, unless it has another seed",
+    )
+    fit.add_argument(
         "--start",
         type=Path,
         metavar="BUNDLE",

@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
@@ -20,6 +20,10 @@ from training.errors import RunFault
 RUN = "run.json"
 BEGUN = "start.pt"
 """The weights that a run began with, where a bundle gave them."""
+
+SEED = "seed"
+FIRST_SEED = 1
+"""Of a recipe as it is written: see `seeded`."""
 
 LATER: Mapping[str, object] = MappingProxyType({"bfloat16": False})
 """Fields of every recipe's plan that came later, as `later` of `digest_of`."""
@@ -57,6 +61,37 @@ def digest_of(recipe: Any, later: Mapping[str, object] = MappingProxyType({})) -
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def seeded(recipe: R, seed: int) -> R:
+    """The recipe with other draws: each network's seed is further on by as much as `seed` is from the first, 1.
+
+    A training that goes on from a bundle sees the very views that made it, in their order, unless it has another seed.
+
+    Raises
+    ------
+    RunFault
+        The seed is below the first.
+    """
+    if seed < FIRST_SEED:
+        raise RunFault(f"A seed of {seed} is none. Give a whole number from {FIRST_SEED} on.")
+    moved: R = _moved(recipe, seed - FIRST_SEED)
+    return moved
+
+
+def _moved(part: Any, by: int) -> Any:
+    if not is_dataclass(part) or isinstance(part, type) or not by:
+        return part
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    return replace(part, **{name: each + by if name == SEED else _moved(each, by) for name, each in values.items()})
+
+
+def _seeds(part: Any) -> list[int]:
+    """Of the networks of a recipe, in the order in which they are trained."""
+    if not is_dataclass(part):
+        return []
+    values = [(field.name, getattr(part, field.name)) for field in fields(part)]
+    return [seed for name, each in values for seed in ([each] if name == SEED else _seeds(each))]
+
+
 def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | None = None) -> None:
     """Make the folder that of this recipe and budget, and of what it begins with (see start.py).
 
@@ -67,6 +102,8 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted: Told = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes, **(start or {})}
+    first = next(iter(_seeds(recipe)), FIRST_SEED)
+    wanted |= {SEED: first} if first != FIRST_SEED else {}
     path = folder / RUN
     if path.is_file() and run_of(folder) != wanted:
         raise RunFault(
@@ -108,18 +145,25 @@ def recipe_of(told: Told, recipes: Mapping[str, R]) -> R:
         The preset is another one by now: its network, or what the card would say of it, is not that of the run.
     """
     name = str(told["preset"])
-    if name not in recipes or told.get("recipe_sha256") != recipes[name].digest():
+    recipe = seeded(recipes[name], seed_of(told)) if name in recipes else None
+    if recipe is None or told.get("recipe_sha256") != recipe.digest():
         raise RunFault(
             f"The run was trained by a preset {name} that this version of Osteon has not, or has changed. Export it "
             "with the version that trained it, or train again."
         )
-    return recipes[name]
+    return recipe
+
+
+def seed_of(told: Told) -> int:
+    """The seed that `fit` was given."""
+    return int(told.get(SEED) or FIRST_SEED)
 
 
 def options_of(told: Told) -> str:
     """What `fit` was told beside preset and folders, as it was written."""
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
-    return minutes + (" --start BUNDLE" if "start" in told else "")
+    seed = f" --seed {seed_of(told)}" if SEED in told else ""
+    return minutes + seed + (" --start BUNDLE" if "start" in told else "")
 
 
 def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0.0) -> N:

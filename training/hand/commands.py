@@ -30,7 +30,7 @@ from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, recipe_of, run_of
+from training.run import options_of, recipe_of, run_of, seeded
 from training.start import facts_of, start_of
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ SOURCES = (
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    recipe = RECIPES[args.preset]
+    recipe = seeded(RECIPES[args.preset], args.seed)
     start = start_of(args.start, (recipe.name,), bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(ROLE))
     net = fit.train(patients(args.data), recipe, args.out, args.minutes, start)
     return (

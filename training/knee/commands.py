@@ -28,7 +28,7 @@ from training.measures import Measures, compared
 from training.parts import calibrated_on, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
-from training.run import folded, options_of, recipe_of, run_of
+from training.run import folded, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split
 from training.start import facts_of, start_of
 
@@ -42,7 +42,7 @@ REAL_INPUTS = 4
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    recipe = RECIPES[args.preset]
+    recipe = seeded(RECIPES[args.preset], args.seed)
     asked = bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(fit.STAGES[0])
     start = start_of(args.start, recipe.begins_with, asked)
     nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)

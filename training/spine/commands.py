@@ -23,7 +23,7 @@ from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, recipe_of, run_of
+from training.run import options_of, recipe_of, run_of, seeded
 from training.spine import ablate, archive, bundle, calibrate, evaluate, fit
 from training.spine.classifier_batches import chosen, cut
 from training.spine.dataset import FOLDS, KINDS, Case, folds, read, split
@@ -54,7 +54,7 @@ SOURCES = (
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    recipe = RECIPES[args.preset]
+    recipe = seeded(RECIPES[args.preset], args.seed)
     start = start_of(args.start, (recipe.name,), {"system": SYSTEM, "size": "x".join(map(str, recipe.detector.size))})
     nets = fit.train(patients(args.data), recipe, args.out, args.minutes, start)
     parameters = [sum(value.numel() for value in net.parameters()) for net in (nets.detector, nets.classifier)]

@@ -19,7 +19,7 @@ from training.measures import Measures, compared
 from training.parts import VALIDATION, calibrated_on, measured_on, part_of
 from training.release import Release, release_of
 from training.report import Told, publish
-from training.run import options_of, recipe_of, run_of
+from training.run import options_of, recipe_of, run_of, seeded
 from training.stacks import bundle, calibrate, evaluate, fit, spacing
 from training.stacks.case import Case, Parts, folds, split, stack_of
 from training.stacks.recipe import Recipe
@@ -48,7 +48,7 @@ def commands_of(system: System) -> Mapping[str, Command]:
 def run_fit(system: System, args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
-    recipe = system.recipes[args.preset]
+    recipe = seeded(system.recipes[args.preset], args.seed)
     asked = recipe_card(system, recipe).contract(ROLE)
     if recipe.takes_median:
         del asked[spacing.KEY]
