@@ -26,7 +26,7 @@ osteon-train ablate spine --bundle BUNDLE --data DIR --kind real
 osteon-train ablate knee --out RUN --data DIR --kind real
 osteon-train figures --readme README.md
 
-On several GPUs, or several processes: torchrun --nproc-per-node 4 -m training.cli fit knee ...
+On several GPUs, or several processes: torchrun --nproc-per-node 4 -m -- training.cli fit knee ...
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Where a run computes: one process or several (torchrun), on the CPU or each on a GPU of its own.
 
-`torchrun --nproc-per-node 4 -m training.cli fit ...` starts four processes that each draw every batch, keep their share
-of it, and average their gradients; so the batches, the steps and the result are those of one process, except that
-batch norm sees a share. Only the first process looks at validation data and writes.
+`torchrun --nproc-per-node 4 -m -- training.cli fit ...` starts four processes that each draw every batch, keep their
+share of it, and average their gradients; so the batches, the steps and the result are those of one process, except that
+batch norm sees a share. Only the first process looks at validation data and writes. Without the `--`, torchrun takes
+`--start` for an option of its own that was cut short, and refuses.
 """
 
 import copy

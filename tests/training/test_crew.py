@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from tests.training import crew_run
+from training import cli
 from training.crew import Crew, join
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,25 @@ def test_two_processes_have_the_losses_of_one(tmp_path: Path) -> None:
     assert together["norm"][-1] < 0.5 * together["norm"][0]
     weights = [torch.load(folder / "plain.pt", weights_only=True) for folder in (one, two)]
     assert all(torch.allclose(weights[0][key], weights[1][key], atol=1e-5) for key in weights[0])
+
+
+def test_the_way_that_the_help_names_takes_every_option_of_fit(tmp_path: Path) -> None:
+    """torchrun reads options that look like its own, as --start does, unless `--` stands before the module."""
+    (line,) = (line for line in str(cli.__doc__).splitlines() if "torchrun" in line)
+    asked = line.partition("torchrun ")[2].removesuffix(" ...").replace("4", "1").split()
+    options = ["--data", str(tmp_path), "--out", str(tmp_path / "run"), "--start", str(tmp_path / "none")]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--master-port", str(free_port()), *asked, *options],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"{tmp_path / 'none'}" in done.stderr, "what fit says of a bundle that is none"
+    assert "ambiguous" not in done.stderr
 
 
 class Truth(NamedTuple):

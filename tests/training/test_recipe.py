@@ -1,6 +1,7 @@
 """The paper preset equals what knee-seg-unet §2.3 and appendix B publish; a digest names a recipe."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from models.card import read_bundle
 from training.card_writer import toml
 from training.cli import SHIPPED
 from training.diffusion.recipe import RECIPES as DIFFUSION
+from training.errors import RunFault
 from training.hand.recipe import RECIPES as HAND
 from training.knee.bundle import blank
 from training.knee.losses import Unit
@@ -17,6 +19,7 @@ from training.knee.recipe import PAPER, RECIPES, SMALL, STRONG, TUNE
 from training.limb.recipe import RECIPES as LIMBS
 from training.limb.recipe import SMALL as LIMB
 from training.loop import Fall, Optimiser
+from training.run import claim, options_of, recipe_of, run_of, seeded
 from training.spine.recipe import RECIPES as SPINE
 
 KEPT = {
@@ -88,7 +91,36 @@ def test_the_cards_of_the_other_presets_are_what_they_were(recipe) -> None:
 
 
 def test_the_digest_of_the_shipped_knee_is_that_of_its_recipe() -> None:
-    assert read_bundle(SHIPPED / "knee").card.training["recipe_sha256"] == TUNE.digest()
+    told = read_bundle(SHIPPED / "knee").card.training
+    _, _, after = str(told["command"]).partition("--seed ")
+    assert told["recipe_sha256"] == seeded(TUNE, int(after.split()[0]) if after else 1).digest()
+
+
+def test_the_first_seed_is_the_recipe_itself_and_another_moves_every_network_s() -> None:
+    assert seeded(TUNE, 1) is TUNE
+    moved = seeded(TUNE, 5)
+    assert (moved.global_stage.plan.seed, moved.patch_stage.plan.seed) == (5, 6)
+    assert seeded(SPINE["small"], 3).classifier_plan.seed == SPINE["small"].classifier_plan.seed + 2
+    assert replace(moved, global_stage=TUNE.global_stage, patch_stage=TUNE.patch_stage) == TUNE, "nothing else"
+    with pytest.raises(RunFault, match="A seed of 0 is none"):
+        seeded(TUNE, 0)
+
+
+def test_a_run_remembers_its_seed(tmp_path: Path) -> None:
+    claim(tmp_path, seeded(TUNE, 5), 90.0)
+    told = run_of(tmp_path)
+    assert recipe_of(told, RECIPES) == seeded(TUNE, 5)
+    assert options_of(told) == " --minutes 90.0 --seed 5"
+    with pytest.raises(RunFault, match="of another recipe"):
+        claim(tmp_path, TUNE, 90.0)
+    with pytest.raises(RunFault, match="has changed"):
+        recipe_of({**told, "seed": 4}, RECIPES)
+
+
+def test_a_run_of_the_first_seed_says_nothing_of_it(tmp_path: Path) -> None:
+    claim(tmp_path, TUNE, None)
+    assert "seed" not in run_of(tmp_path)
+    assert options_of(run_of(tmp_path)) == ""
 
 
 def test_the_three_losses_weigh_the_same_and_are_those_of_the_paper() -> None:

@@ -15,6 +15,7 @@ from training.diffusion import dataset as diffusion_dataset
 from training.hand import dataset as hand_dataset
 from training.phantoms import diffusion, diffusion_dicom, hand_dicom, limb, limb_dicom, spine, spine_dicom, truth_seg
 from training.phantoms.anatomy import View
+from training.phantoms.artefacts import Artefact, drawn
 from training.phantoms.chest import chest_phantom
 from training.phantoms.dicom import (
     CHEST,
@@ -33,6 +34,8 @@ from training.progress import over
 from training.spine import dataset
 
 ANSWERS = {a.value: a for a in (Answer.NORMAL, Answer.BENIGN, Answer.MALIGNANT)}
+SCANNED = ("hand", "spine", "diffusion", "limb")
+ANY = "any"
 PARTS = ("knee", "chest", "hand", "spine", "diffusion", "limb")
 
 
@@ -58,6 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="dicom: files and their truth as segmentations; pictures: images/, masks/ and labels.csv, 8 bit, for "
         "training (knee); arrays: NAME.npz, for training (hand, spine, diffusion)",
     )
+    parser.add_argument(
+        "--artefact",
+        choices=[*Artefact, ANY],
+        help="what went wrong in the scanner, of the very patients that the seeds give without it (hand, spine, "
+        "diffusion, limb)",
+    )
+    parser.add_argument(
+        "--artefact-share", type=float, default=1.0, metavar="SHARE", help="of the patients that have one (default 1)"
+    )
     parser.add_argument("--wrap", type=Path, nargs="+", metavar="PICTURE", help="wrap these PNG or JPEG files instead")
 
 
@@ -65,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
     """Write what the options ask for; the exit code."""
     if args.count < 1 or args.rows < 64 or args.columns < 64:
         raise SystemExit("phantoms: --count must be at least 1, --rows and --columns at least 64.")
+    if args.artefact and (args.wrap or args.part not in SCANNED):
+        raise SystemExit(f"phantoms: --artefact is of MR: give it with --part {', '.join(SCANNED)}.")
+    if not 0.0 <= args.artefact_share <= 1.0:
+        raise SystemExit(f"phantoms: --artefact-share {args.artefact_share:g} is none. Give one from 0 to 1.")
     args.out.mkdir(parents=True, exist_ok=True)
     if args.wrap:
         _wrap(args)
@@ -86,11 +102,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_hand(args: argparse.Namespace, seed: int) -> None:
-    patient = hand_patient(seed)
+    patient = hand_patient(seed, artefact=_artefact(args, seed))
     if args.layout == "arrays":
         hand_dataset.write(hand_dataset.case_of(patient), args.out)
     else:
         hand_dicom.write(patient, args.out)
+
+
+def _artefact(args: argparse.Namespace, seed: int) -> Artefact | None:
+    if args.artefact is None:
+        return None
+    return drawn(seed, None if args.artefact == ANY else Artefact(args.artefact), args.artefact_share)
 
 
 def _each(args: argparse.Namespace, write: Callable[[argparse.Namespace, int], None]) -> None:
@@ -144,7 +166,9 @@ def _write_chest(args: argparse.Namespace, seed: int) -> None:
 
 
 def _write_spine(args: argparse.Namespace, seed: int) -> None:
-    patient = spine.spine_patient(seed, kind=spine.Kind(args.answer) if args.answer else None)
+    patient = spine.spine_patient(
+        seed, kind=spine.Kind(args.answer) if args.answer else None, artefact=_artefact(args, seed)
+    )
     if args.layout == "arrays":
         dataset.write(dataset.case_of(patient), args.out)
     else:
@@ -154,7 +178,7 @@ def _write_spine(args: argparse.Namespace, seed: int) -> None:
 def _write_diffusion(args: argparse.Namespace, seed: int) -> None:
     if args.answer not in (None, Answer.NORMAL.value):
         raise SystemExit("phantoms: diffusion has tumours, none benign or malignant; --answer normal draws none.")
-    patient = diffusion.diffusion_patient(seed, tumours=0 if args.answer else None)
+    patient = diffusion.diffusion_patient(seed, tumours=0 if args.answer else None, artefact=_artefact(args, seed))
     if args.layout == "arrays":
         diffusion_dataset.write(diffusion_dataset.case_of(patient), args.out)
     else:
@@ -166,7 +190,8 @@ def _write_limb(args: argparse.Namespace, seed: int) -> None:
         raise SystemExit("phantoms: limb has no arrays: fit limb reads what --layout dicom writes.")
     if args.answer not in (None, Answer.NORMAL.value):
         raise SystemExit("phantoms: limb has tumours, none benign or malignant; --answer normal draws none.")
-    limb_dicom.write(limb.limb_patient(seed, tumours=0 if args.answer else None), args.out)
+    patient = limb.limb_patient(seed, tumours=0 if args.answer else None, artefact=_artefact(args, seed))
+    limb_dicom.write(patient, args.out)
 
 
 def _wrap(args: argparse.Namespace) -> None:

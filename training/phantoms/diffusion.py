@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.phantoms.artefacts import Artefact, spoiler
 from training.phantoms.diffusion_anatomy import (
     REGIONS,
     Canvas,
@@ -58,6 +59,7 @@ class DiffusionPatient:
     kinds: tuple[TumourKind, ...]
     distractors: tuple[str, ...]
     spacing: tuple[float, float, float]
+    artefact: Artefact | None = None
 
 
 def diffusion_patient(
@@ -68,6 +70,7 @@ def diffusion_patient(
     b_values: tuple[float, ...] | None = None,
     side: int = SIDE,
     slices: int = SLICES,
+    artefact: Artefact | None = None,
 ) -> DiffusionPatient:
     """Draw a patient.
 
@@ -79,6 +82,8 @@ def diffusion_patient(
         One of `REGIONS`; drawn where None.
     b_values
         Rising; b = 0 or 50 and one near 800 where None.
+    artefact
+        What went wrong in the scanner (artefacts.py); the patient is the same as without.
     """
     rng = np.random.default_rng((20210712, seed))
     drawn_region, drawn_count = str(rng.choice(REGIONS, p=(0.35, 0.25, 0.25, 0.15))), rng.choice(3, p=(0.15, 0.7, 0.15))
@@ -95,7 +100,7 @@ def diffusion_patient(
         if drawn is not None:
             truth[drawn] = truth.max() + 1
     told = protocol(rng, b_values)
-    images, lesions, adc = _scanned(canvas, truth, tissues, told, rng, side)
+    images, lesions, adc = _scanned(canvas, truth, tissues, told, rng, side, artefact)
     thick, step, _ = canvas.step
     return DiffusionPatient(
         seed,
@@ -107,6 +112,7 @@ def diffusion_patient(
         (kind,) * len(adc),
         distractors,
         (thick, step * FINE, step * FINE),
+        artefact,
     )
 
 
@@ -117,6 +123,7 @@ def _scanned(
     told: Protocol,
     rng: np.random.Generator,
     side: int,
+    artefact: Artefact | None,
 ) -> tuple[tuple[npt.NDArray[np.uint16], ...], npt.NDArray[np.uint8], tuple[float, ...]]:
     labels, truth, stretch = _distorted(canvas.labels, truth, rng)
     grain = smooth(rng, labels.shape, (len(labels), 96, 96))
@@ -126,7 +133,7 @@ def _scanned(
     fat_shift, scale = int(rng.integers(2, 9)), float(rng.uniform(300.0, 2500.0))
     coil = np.exp(np.float32(rng.uniform(0.05, 0.25)) * smooth(rng, (len(labels), side, side), (2, 4, 4)))
     muscle = sum(signal(tissues[Label.MUSCLE], told, 0.0))
-    images = []
+    images, spoil = [], spoiler(artefact, rng)
     for b, averages in zip(told.b_values, told.averages, strict=True):
         pairs = np.array([signal(tissues[Label(label)], told, b) for label in range(len(Label))], dtype=np.float32)
         fat = np.roll((np.float32(told.leak) * pairs[:, 1])[labels], fat_shift, axis=1)
@@ -135,7 +142,7 @@ def _scanned(
         rows = resampling(FINE * side, side, float(moved[0]), 0.55)
         columns = resampling(FINE * side, side, float(moved[1]) * 0.3, 0.5)
         image = _thick(np.asarray(rows @ volume @ columns.T, dtype=np.float32)) * coil
-        image = _ghosted(image, rng)
+        image = _ghosted(spoil(image), rng)
         level = told.noise * muscle / np.sqrt(averages * (DIRECTIONS if b >= 100 else 1))
         images.append(_magnitude(image, float(level), scale / muscle, rng))
     flat = resampling(FINE * side, side, 0.0, 0.5)

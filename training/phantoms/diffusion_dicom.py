@@ -14,6 +14,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
+from training.phantoms.artefacts import named
 from training.phantoms.dicom import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, save, uid
 from training.phantoms.diffusion import DiffusionPatient
 from training.phantoms.diffusion_enhanced import LEAST_TRACE, frame_groups, image_attributes, shared_groups
@@ -84,7 +85,8 @@ def _write_truth(patient: DiffusionPatient, objects: Sequence[Dataset], home: Pa
 
 def _key(patient: DiffusionPatient, dialect: Dialect) -> str:
     shape = "x".join(map(str, patient.lesions.shape))
-    return f"diffusion {patient.seed} {patient.region} {len(patient.adc)} {shape} {dialect}"
+    key = f"diffusion {patient.seed} {patient.region} {len(patient.adc)} {shape} {dialect}"
+    return named(key, patient.artefact)
 
 
 def _single(patient: DiffusionPatient, dialect: Dialect, place: int, index: int) -> Dataset:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.volume import Grid
+from training.phantoms.artefacts import Artefact
 from training.phantoms.hand_anatomy import Canvas, Hand, draw, hand
 from training.phantoms.hand_lesions import DISTRACTORS, NoRoomError, draw_distractor, draw_tumour
 from training.phantoms.hand_tissue import HandKind, Part, patient_tissues, tumour_tissues
@@ -83,6 +84,7 @@ class HandPatient:
     region: str
     distractors: tuple[str, ...]
     series: tuple[HandSeries, ...]
+    artefact: Artefact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def hand_patient(
     kinds: tuple[HandKind | None, ...] | None = None,
     protocol: Protocol | None = None,
     step_mm: float = STEP_MM,
+    artefact: Artefact | None = None,
 ) -> HandPatient:
     """Draw a patient.
 
@@ -113,6 +116,8 @@ def hand_patient(
     protocol
         The sequences; by default T1 in one plane or two, T2 with or without fat suppression, and often one after
         contrast agent.
+    artefact
+        What went wrong in the scanner (artefacts.py); the patient is the same as without.
     """
     rng = np.random.default_rng((20200814, seed))
     drawn = HandKind(int(rng.integers(1, 6))) if rng.random() >= NORMAL else None
@@ -123,8 +128,8 @@ def hand_patient(
     tissues = patient_tissues(rng)
     if made.kind is not None:
         tissues |= tumour_tissues(made.kind, rng)
-    series = tuple(_series(made, tissues, sequence(weight, rng), plane, rng) for weight, plane in chosen)
-    return HandPatient(seed, made.kind, made.made.region, made.distractors, series)
+    series = tuple(_series(made, tissues, sequence(weight, rng), plane, rng, artefact) for weight, plane in chosen)
+    return HandPatient(seed, made.kind, made.made.region, made.distractors, series, artefact)
 
 
 def _protocol(rng: np.random.Generator) -> Protocol:
@@ -176,7 +181,12 @@ def _tumours(
 
 
 def _series(
-    made: _Map, tissues: dict[Part, Tissue], told: Sequence, plane: Plane, rng: np.random.Generator
+    made: _Map,
+    tissues: dict[Part, Tissue],
+    told: Sequence,
+    plane: Plane,
+    rng: np.random.Generator,
+    artefact: Artefact | None,
 ) -> HandSeries:
     step, axes = made.canvas.step, _AXES[plane]
     thin = max(1, round(rng.uniform(2.4, 4.2) / step))
@@ -200,7 +210,7 @@ def _series(
     seen = np.zeros(image.shape, dtype=np.uint8)
     for place in np.flatnonzero(share.any(axis=(1, 2))):
         seen[place] = (rows @ share[place] @ columns.T >= 0.5) * (made.kind or 0)
-    return HandSeries(told, plane, noisy(image, rng), seen, spacing, thin * step)
+    return HandSeries(told, plane, noisy(image, rng, artefact), seen, spacing, thin * step)
 
 
 def _signal(

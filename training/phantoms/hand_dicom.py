@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
+from training.phantoms.artefacts import named
 from training.phantoms.dicom import save
 from training.phantoms.hand import HandPatient, HandSeries, Plane
 from training.phantoms.mr_dicom import Examination, add_place, image, series_uid
@@ -51,7 +52,7 @@ def write(patient: HandPatient, folder: Path) -> Path:
 def _examination(patient: HandPatient) -> Examination:
     shapes = " ".join(str(series.pixels.shape) for series in patient.series)
     key = f"hand {patient.seed} {patient.kind} {shapes}"
-    return Examination(key, "hand", "D", patient.seed, 45, "MR hand right", "HAND", "R")
+    return Examination(named(key, patient.artefact), "hand", "D", patient.seed, 45, "MR hand right", "HAND", "R")
 
 
 def _series(patient: HandPatient, series: HandSeries, number: int) -> list[Dataset]:

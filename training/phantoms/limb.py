@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.phantoms import diffusion_tissue, spine_tissue
+from training.phantoms.artefacts import Artefact
 from training.phantoms.diffusion_anatomy import Canvas, canvas_of, draw, draw_distractors, draw_tumour
 from training.phantoms.diffusion_tissue import Label, TumourKind
 from training.phantoms.scanner import noisy, resampling, shown
@@ -58,10 +59,17 @@ class LimbPatient:
     kinds: tuple[TumourKind, ...]
     distractors: tuple[str, ...]
     spacing: tuple[float, float, float]
+    artefact: Artefact | None = None
 
 
 def limb_patient(
-    seed: int, *, tumours: int | None = None, region: str | None = None, side: int = SIDE, slices: int = SLICES
+    seed: int,
+    *,
+    tumours: int | None = None,
+    region: str | None = None,
+    side: int = SIDE,
+    slices: int = SLICES,
+    artefact: Artefact | None = None,
 ) -> LimbPatient:
     """Draw a patient.
 
@@ -71,6 +79,8 @@ def limb_patient(
         How many; one in 85 % where None. All are of soft tissue. One that finds no room is left out.
     region
         One of `REGIONS`; drawn where None.
+    artefact
+        What went wrong in the scanner (artefacts.py); the patient is the same as without.
     """
     rng = np.random.default_rng((20150722, seed))
     drawn_region, drawn_count = str(rng.choice(REGIONS, p=(0.7, 0.3))), int(rng.random() < 0.85)
@@ -85,12 +95,11 @@ def limb_patient(
         drawn = draw_tumour(canvas, rng, in_bone=0.0)
         if drawn is not None:
             truth[drawn] = truth.max() + 1
-    pixels = _scanned(canvas, tissues, told, rng, side)
+    pixels = _scanned(canvas, tissues, told, rng, side, artefact)
     lesions, kept = shown(truth, resampling(FINE * side, side, 0.0, 0.5))
     thick, step, _ = canvas.step
-    return LimbPatient(
-        seed, where, told, pixels, lesions, (kind,) * len(kept), distractors, (thick, step * FINE, step * FINE)
-    )
+    spacing = thick, step * FINE, step * FINE
+    return LimbPatient(seed, where, told, pixels, lesions, (kind,) * len(kept), distractors, spacing, artefact)
 
 
 def _tissues(kind: TumourKind, rng: np.random.Generator) -> dict[Label, spine_tissue.Tissue]:
@@ -108,7 +117,12 @@ def _tissues(kind: TumourKind, rng: np.random.Generator) -> dict[Label, spine_ti
 
 
 def _scanned(
-    canvas: Canvas, tissues: Mapping[Label, spine_tissue.Tissue], told: Sequence, rng: np.random.Generator, side: int
+    canvas: Canvas,
+    tissues: Mapping[Label, spine_tissue.Tissue],
+    told: Sequence,
+    rng: np.random.Generator,
+    side: int,
+    artefact: Artefact | None,
 ) -> npt.NDArray[np.uint16]:
     labels = canvas.labels
     water, fat = signals(tissues, told)
@@ -120,4 +134,4 @@ def _scanned(
     matrix = resampling(FINE * side, side, 0.0, float(rng.uniform(0.45, 0.6)))
     image = np.asarray(matrix @ volume @ matrix.T, dtype=np.float32)
     coil = np.exp(np.float32(rng.uniform(0.05, 0.2)) * smooth(rng, image.shape, (2, 4, 4)))
-    return noisy(image * coil, rng)
+    return noisy(image * coil, rng, artefact)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from training.phantoms.artefacts import named
 from training.phantoms.dicom import save
 from training.phantoms.limb import LimbPatient
 from training.phantoms.mr_dicom import Examination, add_place, image
@@ -23,6 +24,7 @@ def datasets(patient: LimbPatient) -> list[Dataset]:
     """The series of a patient, slice by slice."""
     words = patient.region.replace("_", " ")
     key = f"limb {patient.seed} {patient.region} {len(patient.kinds)} {patient.pixels.shape}"
+    key = named(key, patient.artefact)
     of = Examination(key, "limb", "L", patient.seed, 55, f"MR {words} right", BODY_PARTS[patient.region], "R")
     top = float(np.percentile(patient.pixels, 99.5))
     thick, row_mm, column_mm = patient.spacing

@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from training.phantoms.artefacts import Artefact, spoiler
+
 Floats = npt.NDArray[np.float32]
 
 LEAST_VOXELS = 12
@@ -18,8 +20,9 @@ def resampling(source: int, target: int, shift: float, blur: float) -> Floats:
     return np.asarray(weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
-def noisy(image: Floats, rng: np.random.Generator) -> npt.NDArray[np.uint16]:
-    """Rician noise, a ghost now and then, and a vendor's own scale."""
+def noisy(image: Floats, rng: np.random.Generator, artefact: Artefact | None = None) -> npt.NDArray[np.uint16]:
+    """Rician noise, a ghost now and then, and a vendor's own scale; and, where it is told, an artefact before them."""
+    image = spoiler(artefact, rng)(image)
     level = float(np.percentile(image, 99.0))
     if rng.random() < 0.3:
         image = image + np.float32(rng.uniform(0.01, 0.05)) * np.roll(image, int(rng.integers(20, 100)), axis=1)

@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from training.phantoms.artefacts import Artefact
 from training.phantoms.scanner import noisy, resampling
 from training.phantoms.spine_anatomy import Canvas, Column, column, draw, smooth
 from training.phantoms.spine_lesions import (
@@ -89,6 +90,7 @@ class SpinePatient:
     tumours: tuple[str, ...]
     distractors: tuple[str, ...]
     series: tuple[Series, ...]
+    artefact: Artefact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,12 @@ class _Map:
 
 
 def spine_patient(
-    seed: int, *, kind: Kind | None = None, weights: tuple[Weight, ...] | None = None, side: int = SIDE
+    seed: int,
+    *,
+    kind: Kind | None = None,
+    weights: tuple[Weight, ...] | None = None,
+    side: int = SIDE,
+    artefact: Artefact | None = None,
 ) -> SpinePatient:
     """Draw a patient.
 
@@ -113,6 +120,8 @@ def spine_patient(
         The sequences; T1, T2, one with fat suppressed and often one after contrast agent where None.
     side
         Rows and columns of the map; images have about as many.
+    artefact
+        What went wrong in the scanner (artefacts.py); the patient is the same as without.
     """
     rng = np.random.default_rng((20220418, seed))
     drawn = Kind(rng.choice(list(Kind), p=(0.12, 0.44, 0.44)))
@@ -125,8 +134,8 @@ def spine_patient(
     suppressed = Weight.STIR if rng.random() < 0.4 else Weight.FS
     contrast = (Weight.T1C,) if rng.random() < 0.4 else ()
     chosen = weights or (Weight.T1, Weight.T2, suppressed, *contrast)
-    series = tuple(_series(made, tissues, sequence(weight, rng), rng) for weight in chosen)
-    return SpinePatient(seed, kind, round(age, 1), made.spine.region, made.tumours, made.distractors, series)
+    series = tuple(_series(made, tissues, sequence(weight, rng), rng, artefact) for weight in chosen)
+    return SpinePatient(seed, kind, round(age, 1), made.spine.region, made.tumours, made.distractors, series, artefact)
 
 
 def drawn_age(kind: Kind, rng: np.random.Generator) -> float:
@@ -172,7 +181,9 @@ def _count(kind: Kind, name: str, rng: np.random.Generator) -> int:
     return int(rng.integers(2, 4)) if rng.random() < several else 1
 
 
-def _series(made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.random.Generator) -> Series:
+def _series(
+    made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.random.Generator, artefact: Artefact | None
+) -> Series:
     canvas, (thick, step, _) = made.canvas, made.canvas.step
     source = canvas.labels.shape[1]
     side = int(source * rng.uniform(0.75, 1.0)) // 2 * 2
@@ -182,7 +193,7 @@ def _series(made: _Map, tissues: dict[Label, Tissue], told: Sequence, rng: np.ra
     volume = _signal(made, tissues, told, rng)
     image: Floats = np.asarray(rows @ volume @ columns.T, dtype=np.float32)
     image *= _coil(image.shape[1:], rng)
-    pixels = noisy(image, rng)
+    pixels = noisy(image, rng, artefact)
     scale = side / source
     boxes = _boxes(made.truth, scale, (float(shift[0]), float(shift[1])), step)
     spread = np.interp((np.arange(side) + 0.5) / scale + shift[0], np.arange(source) + 0.5, made.spine.middle / step)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
+from training.phantoms.artefacts import named
 from training.phantoms.dicom import save
 from training.phantoms.mr_dicom import Examination, add_place, image, image_uid
 from training.phantoms.spine import Kind, Series, SpinePatient
@@ -63,7 +64,7 @@ def _examination(patient: SpinePatient) -> Examination:
     rows = patient.series[0].pixels.shape[1] if patient.series else 0
     key = f"spine {patient.seed} {patient.kind.value} {rows}"
     described, part = f"MR {patient.region} spine", BODY_PARTS[patient.region]
-    return Examination(key, "spine", "S", patient.seed, int(patient.age), described, part)
+    return Examination(named(key, patient.artefact), "spine", "S", patient.seed, int(patient.age), described, part)
 
 
 def _series(patient: SpinePatient, series: Series, number: int) -> list[Dataset]:
