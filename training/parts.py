@@ -2,14 +2,18 @@
 that taught nothing, such as another hospital's archive, all.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
+from training.errors import DataFault
 from training.start import unseen
 
 VALIDATION, WHOLE = "validation", "all"
 MEASURES = ("test", VALIDATION, WHOLE)
 CALIBRATES = (VALIDATION, WHOLE)
+MARK = "validation_names_sha256"
+"""Of a card: how the hash of the names begins that it was calibrated on."""
 
 C = TypeVar("C")
 T_co = TypeVar("T_co", covariant=True)
@@ -64,6 +68,30 @@ def measured_on(
     }
 
 
-def calibrated_on(count: int, part: str) -> dict[str, str | int]:
-    """What a card keeps of the cases that it was calibrated on."""
-    return {"validation_part": part, "validation_cases": count}
+def calibrated_on(names: Sequence[str], part: str) -> dict[str, str | int]:
+    """What a card keeps of the cases that it was calibrated on: of their names no more than a hash of all together."""
+    return {"validation_part": part, "validation_cases": len(names), MARK: _mark(names)}
+
+
+def keep_apart(names: Sequence[str], measured: Mapping[str, object]) -> None:
+    """See to it that a bundle is not measured on the very cases that calibrated it.
+
+    Parameters
+    ----------
+    measured
+        The [measured] part of its card; one that was calibrated before cards kept a hash is let pass.
+
+    Raises
+    ------
+    DataFault
+        It would be.
+    """
+    if measured.get("validation_part") == WHOLE and measured.get(MARK) == _mark(names):
+        raise DataFault(
+            f"The bundle was calibrated on these very {len(names)} cases, so they would praise it. Measure it on "
+            "others (--part all of another set), or calibrate it again with --part validation."
+        )
+
+
+def _mark(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from training.parts import CALIBRATES, MEASURES, calibrated_on, measured_on, part_of
+from training.errors import DataFault
+from training.parts import CALIBRATES, MEASURES, calibrated_on, keep_apart, measured_on, part_of
 from training.patients import Parts
 
 TAUGHT = {"kind": "real"}
@@ -54,4 +55,16 @@ def test_of_another_set_the_card_says_who_vouches_for_it_and_what_it_is_of() -> 
 
 def test_what_was_calibrated_on_outlives_an_evaluation() -> None:
     assert "test" not in CALIBRATES, "what measures never calibrates"
-    assert all(key.startswith("validation_") for key in calibrated_on(350, "all"))
+    said = calibrated_on(["PH1", "PH2"], "all")
+    assert all(key.startswith("validation_") for key in said)
+    assert said["validation_cases"] == 2
+    assert not any("PH" in str(value) for value in said.values()), "names may be those of patients"
+
+
+def test_what_calibrated_a_bundle_does_not_measure_it() -> None:
+    card = calibrated_on(["a", "b"], "all")
+    with pytest.raises(DataFault, match="calibrated on these very 2 cases"):
+        keep_apart(["b", "a"], card)
+    keep_apart(["b", "c"], card)
+    keep_apart(["a", "b"], calibrated_on(["a", "b"], "validation"))
+    keep_apart(["a", "b"], {"validation_part": "all"})

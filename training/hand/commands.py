@@ -26,7 +26,7 @@ from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, compared
-from training.parts import VALIDATION, calibrated_on, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -142,7 +142,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: s
     cases = part_of(cases, part, split)
     model = _open(sound, threads)
     choice = calibrate.choose(evaluate.look(model, cases), model.card)
-    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
+    bundle.record(sound, choice=choice, of=calibrated_on([case.name for case in cases], part))
     return choice
 
 
@@ -150,6 +150,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
     cases = part_of(patients(args.data), args.part, split)
+    keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)

@@ -25,7 +25,7 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, compared
-from training.parts import calibrated_on, measured_on, part_of
+from training.parts import calibrated_on, keep_apart, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import folded, options_of, recipe_of, run_of, seeded
@@ -112,7 +112,7 @@ def run_calibrate(args: argparse.Namespace) -> str:
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     indices = _part(data, args.part)
     choice = calibrate.choose(sound, data, args.data, indices)
-    bundle.record(sound, choice=choice, of=calibrated_on(len(indices), args.part))
+    bundle.record(sound, choice=choice, of=calibrated_on([data.names[index] for index in indices], args.part))
     return (
         f"Mask {choice.thresholds.mask}, T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
         f"certain {choice.thresholds.certain}, unlike {choice.thresholds.unlike}, "
@@ -127,6 +127,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
     indices = _part(data, args.part)
+    keep_apart([data.names[index] for index in indices], sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
         **measured_on("knee", "radiographs", args.part, sound.card.training, args.kind),

@@ -19,7 +19,7 @@ from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, compared
-from training.parts import VALIDATION, calibrated_on, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -143,7 +143,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: s
     spine = _open(sound, threads)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     choice = calibrate.choose(spine.nets, looked, spine.card.rules)
-    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
+    bundle.record(sound, choice=choice, of=calibrated_on([case.name for case in cases], part))
     return choice
 
 
@@ -151,6 +151,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
     cases = part_of(patients(args.data), args.part, split)
+    keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)

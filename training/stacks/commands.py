@@ -16,7 +16,7 @@ from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, compared
-from training.parts import VALIDATION, calibrated_on, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
@@ -135,7 +135,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: s
     """Calibrate a bundle and write its card."""
     cases = part_of(cases, part, split)
     choice = calibrate.choose(_open(sound, threads), cases)
-    bundle.record(sound, choice=choice, of=calibrated_on(len(cases), part))
+    bundle.record(sound, choice=choice, of=calibrated_on([case.name for case in cases], part))
     return choice
 
 
@@ -143,6 +143,7 @@ def run_evaluate(system: System, args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
     cases = part_of(system.read(args.data), args.part, split)
+    keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(system, sound, cases, args.part, args.threads, args.kind)
     if args.write:
         bundle.record(sound, measured=measured)
