@@ -12,6 +12,9 @@ from tests.training.test_export import SIDE, TINY
 from training.errors import RunFault
 from training.export import export
 from training.growth import grown
+from training.hand.nets import SMALL as HAND
+from training.hand.nets import DeepLab
+from training.hand.nets import NetSpec as DeepLabSpec
 from training.knee import bundle
 from training.knee.nets import NetSpec, SegUNet
 from training.knee.recipe import SMALL
@@ -71,6 +74,41 @@ def test_a_network_of_stacks_answers_as_the_smaller_one() -> None:
     for mine, wanted in pairs:
         assert torch.allclose(mine, wanted, atol=1e-5)
         assert float(wanted.std()) > 1e-3
+
+
+def _hand(spec: DeepLabSpec) -> DeepLab:
+    """A network whose norms have seen images."""
+    torch.manual_seed(7)
+    net = DeepLab(spec).train()
+    for _ in range(5):
+        net(torch.rand((4, spec.channels, 64, 64)))
+    return net.eval()
+
+
+WIDER = replace(
+    HAND, stem=(26, 36), entry=(44, 80, 100), end=(100, 104, 108, 110), aspp=50, low_level=28, decoder=45, half_level=20
+)
+
+
+def test_a_network_of_hands_answers_as_the_smaller_one() -> None:
+    small = _hand(HAND)
+    torch.manual_seed(8)
+    net = DeepLab(WIDER)
+    net.load_state_dict(grown(net, net.state_dict(), small.state_dict()))
+    images = torch.rand((4, HAND.channels, 64, 64))
+    with torch.no_grad():
+        mine, wanted = net.eval()(images).mask_logits, small(images).mask_logits
+    assert torch.allclose(mine, wanted, atol=1e-5)
+    assert float(wanted.std()) > 1e-3
+
+
+def test_a_network_of_separable_convolutions_does_not_grow_and_begins_as_it_is() -> None:
+    small = _hand(replace(HAND, separable=True))
+    same, wider = DeepLab(small.spec), DeepLab(replace(WIDER, separable=True))
+    state = grown(same, same.state_dict(), small.state_dict())
+    assert all(torch.equal(state[name], value) for name, value in small.state_dict().items())
+    with pytest.raises(RunFault, match="separable convolutions cannot grow"):
+        grown(wider, wider.state_dict(), small.state_dict())
 
 
 def test_what_is_new_learns_from_the_first_steps_on() -> None:

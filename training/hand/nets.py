@@ -11,12 +11,15 @@ less.
 Legend: `(batch, channels, rows, columns)`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor, nn
+
+from training.errors import RunFault
 
 LOW_LEVEL = 48
 
@@ -121,6 +124,31 @@ class DeepLab(nn.Module):
             self.auxiliary = nn.Sequential(
                 _conv(spec.entry[2], spec.auxiliary, 3), nn.Conv2d(spec.auxiliary, spec.classes, 1)
             )
+
+    def joined(self, state: Mapping[str, Tensor]) -> Mapping[str, tuple[int, ...]]:
+        """See `training.growth.Growing`: ASPP joins five maps, the decoder two at a quarter, and two at half.
+
+        Raises
+        ------
+        RunFault
+            Its convolutions are separable: a depthwise one has no outputs that could leave new channels unheard.
+        """
+        if self.spec.separable:
+            return self._as_it_is(state)
+        aspp, decoder = len(state["aspp.near.0.weight"]), len(state["refine.1.0.weight"])
+        parts = {"aspp.join.0.0": (aspp,) * 5, "refine.0.0": (aspp, len(state["low.0.weight"]))}
+        return parts | ({"refine_half.0": (decoder, len(state["low_half.0.weight"]))} if self.spec.half_level else {})
+
+    def _as_it_is(self, state: Mapping[str, Tensor]) -> Mapping[str, tuple[int, ...]]:
+        """Nothing, of weights of this very size."""
+        mine = self.state_dict()
+        if any(name in mine and value.shape != mine[name].shape for name, value in state.items()):
+            raise RunFault("A network of separable convolutions cannot grow. Begin with a bundle of its own size.")
+        return {}
+
+    def additions(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
+        """See `training.growth.Growing`: none, it grows wider and not deeper."""
+        return ()
 
     def rooted(self, image: Tensor) -> Tensor:
         """What the encoder is given of `image`."""
