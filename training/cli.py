@@ -165,10 +165,19 @@ def _measuring(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     evaluate.add_argument("--report", type=Path, metavar="HTML", help="write a page with the figures and pictures")
     evaluate.add_argument("--run", type=Path, help="folder that fit wrote to, for the losses in the report")
     compare = _command(
-        commands, "compare", "measure two bundles on the same cases: how they differ, and whether that may be chance"
+        commands,
+        "compare",
+        "measure two bundles on the same cases, or one on other images of them: how they differ, and whether that may "
+        "be chance",
     )
     compare.add_argument("--bundle", type=Path, required=True, help="folder of the one")
-    compare.add_argument("--other", type=Path, required=True, metavar="BUNDLE", help="folder of the other")
+    compare.add_argument("--other", type=Path, metavar="BUNDLE", help="folder of the other")
+    compare.add_argument(
+        "--other-data",
+        type=Path,
+        metavar="DIR",
+        help="other images of the same cases, under the same names, such as phantoms with an artefact",
+    )
     compare.add_argument("--part", choices=parts.MEASURES, default="test", help=_PART)
 
 

@@ -1,21 +1,26 @@
 """Figures with intervals, and two models side by side: each figure is a function of which cases are drawn.
 
-An evaluation tells its figures as `Measure`s. Of one model they give values with a 95 % interval; of two models, on the
-same cases, the first less the second, with the interval and the p-value of a paired bootstrap.
+An evaluation tells its figures as `Measure`s. Of one model they give values with a 95 % interval; of two models on the
+same cases, or of one on two images of the same cases, the first less the second, with the interval and the p-value of a
+paired bootstrap.
 """
 
-from collections.abc import Callable, Mapping
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from models.card import Bundle, Card, read_bundle
 from models.metrics import Estimate, bootstrap, difference
-from training.errors import DataFault
+from training.errors import DataFault, RunFault
 
 Ints = npt.NDArray[np.integer]
+C = TypeVar("C")
+Names = Sequence[str]
 Cell = str | int | float | bool
 SEEMS = 0.05
 """From this p-value on a difference is no more than chance gives."""
@@ -52,29 +57,78 @@ def intervals(measures: Measures) -> dict[str, Cell | list[Cell]]:
     }
 
 
-def compared(folders: tuple[Path, Path], system: str, measured: Callable[[Bundle[Card]], Measures]) -> str:
-    """The table of two bundles.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `compare` was asked: a bundle beside another, or beside itself on other images of the same cases."""
+
+    bundle: Path
+    data: Path
+    other: Path | None = None
+    other_data: Path | None = None
+
+    @property
+    def sides(self) -> tuple[tuple[Path, Path], tuple[Path, Path]]:
+        """Bundle and data of the one, and of the other.
+
+        Raises
+        ------
+        RunFault
+            They are the same.
+        """
+        if self.other is None and self.other_data is None:
+            raise RunFault(
+                "compare needs a second side: another bundle with --other, or other images of the same patients with "
+                "--other-data (as `phantoms --artefact` draws them)."
+            )
+        return (self.bundle, self.data), (self.other or self.bundle, self.other_data or self.data)
+
+
+def asked_of(args: argparse.Namespace) -> Asked:
+    """What the command line says of it."""
+    return Asked(args.bundle, args.data, args.other, args.other_data)
+
+
+def compared(
+    asked: Asked, system: str, read: Callable[[Path], C], measured: Callable[[Bundle[Card], C], tuple[Names, Measures]]
+) -> str:
+    """The table of both sides.
 
     Parameters
     ----------
     system
-        That both must be of, as cards say it.
+        That both bundles must be of, as cards say it.
+    read
+        The cases of a folder.
     measured
-        Of a bundle, on the cases that both are to be measured on.
+        Of a bundle on them; and their names, which tell whether both sides are of the same ones.
 
     Raises
     ------
     BundleError
         Either is none, or damaged.
     DataFault
-        Either is of another system.
+        Either is of another system, or the two folders hold other cases.
+    RunFault
+        There is but one side.
     """
-    one, other = (read_bundle(folder) for folder in folders)
-    for folder, each in zip(folders, (one, other), strict=True):
+    sides = asked.sides
+    bundles = [read_bundle(bundle) for bundle, _ in sides]
+    for (folder, _), each in zip(sides, bundles, strict=True):
         if each.card.system != system:
             raise DataFault(f"{folder} is a bundle of {each.card.system}, and {system} is compared. Give another.")
-    names = f"{one.card.name} {one.card.version}", f"{other.card.name} {other.card.version}"
-    return side_by_side(names, measured(one), measured(other))
+    cases = {folder: read(folder) for _, folder in sides}
+    (mine, one), (theirs, other) = (
+        measured(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)
+    )
+    if list(mine) != list(theirs):
+        raise DataFault(
+            f"{asked.data} and {asked.other_data} do not hold the same cases: {len(set(mine) ^ set(theirs))} are in "
+            "one of them only. Give other images of the very same ones."
+        )
+    names = tuple(f"{each.card.name} {each.card.version}" for each in bundles)
+    if asked.other_data is not None:
+        names = tuple(f"{name} on {folder.name}" for name, (_, folder) in zip(names, sides, strict=True))
+    return side_by_side((names[0], names[1]), one, other)
 
 
 def side_by_side(names: tuple[str, str], one: Measures, other: Measures) -> str:

@@ -1,5 +1,6 @@
 """Figures with intervals, and two models on the same cases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,30 @@ def test_two_bundles_are_compared_by_one_command(
     capsys.readouterr()
     assert cli.main([*told[:-1], str(cli.SHIPPED / "diffusion")]) == 2
     assert "is a bundle of diffusion-unet, and limb-unet is compared" in capsys.readouterr().err
+
+
+def test_one_bundle_is_compared_with_itself_on_other_images(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(RECIPES, "small", TINY)
+    cases = [volumes.case(number) for number in range(12)]
+    blank = [replace(case, volumes={"t1": np.zeros_like(case.volumes["t1"])}) for case in cases]
+    folders = {"seen": cases, "blank": blank, "fewer": cases[:11]}
+    seen, dark, fewer = (str(volumes.write(tmp_path / name, each)) for name, each in folders.items())
+    run, bundle = str(tmp_path / "run"), str(tmp_path / "bundle")
+    assert cli.main(["fit", "limb", "--data", seen, "--out", run, "--minutes", "0.05"]) == 0
+    assert cli.main(["export", "limb", "--data", seen, "--run", run, "--bundle", bundle, "--kind", "phantom"]) == 0
+    capsys.readouterr()
+    told = ["compare", "limb", "--part", "all", "--data", seen, "--bundle", bundle]
+    assert cli.main([*told, "--other-data", dark]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[:8] == ["figure", "limb", "0.0.1", "on", "seen", "limb", "0.0.1", "on"]
+    lines = {line.split()[0]: line.split() for line in table[1:]}
+    assert float(lines["dice_pooled"][1]) > float(lines["dice_pooled"][2]), "in the dark nothing is outlined rightly"
+    assert cli.main([*told, "--other-data", fewer]) == 2
+    assert "do not hold the same cases: 1 are in one of them only" in capsys.readouterr().err
+    assert cli.main(told) == 2
+    assert "--other-data" in capsys.readouterr().err
 
 
 def test_of_few_patients_nothing_is_beyond_chance() -> None:

@@ -25,7 +25,7 @@ from training.hand.recipe import RECIPES, Recipe
 from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
-from training.measures import Measures, compared
+from training.measures import Measures, Names, asked_of, compared
 from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
@@ -175,15 +175,18 @@ def measure(
 
 
 def run_compare(args: argparse.Namespace) -> str:
-    """Two bundles on the same patients."""
-    cases = part_of(patients(args.data), args.part, split)
+    """Two bundles on the same patients, or one on other images of them."""
 
-    def measured(sound: Bundle[Card]) -> Measures:
+    def read(folder: Path) -> Sequence[Case]:
+        return part_of(patients(folder), args.part, split)
+
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         model = _open(sound, args.threads)
         looked = evaluate.together(evaluate.look(model, cases), model.card)
-        return evaluate.measures(evaluate.judge(looked, model.card), model.card)
+        measures = evaluate.measures(evaluate.judge(looked, model.card), model.card)
+        return [case.name for case in cases], measures
 
-    return compared((args.bundle, args.other), SYSTEM, measured)
+    return compared(asked_of(args), SYSTEM, read, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> HandModel:

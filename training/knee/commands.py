@@ -24,7 +24,7 @@ from training.knee.recipe import RECIPES, Recipe
 from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
-from training.measures import Measures, compared
+from training.measures import Measures, Names, asked_of, compared
 from training.parts import calibrated_on, keep_apart, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
@@ -142,17 +142,15 @@ def run_evaluate(args: argparse.Namespace) -> str:
 
 
 def run_compare(args: argparse.Namespace) -> str:
-    """Two bundles on the same images."""
-    data = _data(args)
-    indices = _part(data, args.part)
+    """Two bundles on the same images, or one on other copies of them."""
 
-    def measured(bundle: Bundle[Card]) -> Measures:
-        sound = of_kind(bundle, KneeCard)
+    def measured(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, Measures]:
+        sound, indices = of_kind(bundle, KneeCard), _part(data, args.part)
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
-        cases = evaluate.examine([knee], data, args.data, indices)[0]
-        return evaluate.measures(cases, sound.card.thresholds.tumour)
+        cases = evaluate.examine([knee], data, data.folder, indices)[0]
+        return [data.names[index] for index in indices], evaluate.measures(cases, sound.card.thresholds.tumour)
 
-    return compared((args.bundle, args.other), SYSTEM, measured)
+    return compared(asked_of(args), SYSTEM, lambda folder: read(folder, SIDE), measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:

@@ -18,7 +18,7 @@ from training import sources
 from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
-from training.measures import Measures, compared
+from training.measures import Measures, Names, asked_of, compared
 from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.patients import Parts
 from training.release import Release, release_of
@@ -176,15 +176,18 @@ def measure(
 
 
 def run_compare(args: argparse.Namespace) -> str:
-    """Two bundles on the same patients."""
-    cases = part_of(patients(args.data), args.part, split)
+    """Two bundles on the same patients, or one on other images of them."""
 
-    def measured(sound: Bundle[Card]) -> Measures:
+    def read(folder: Path) -> Sequence[Case]:
+        return part_of(patients(folder), args.part, split)
+
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         spine = _open(sound, args.threads)
         looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
-        return evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
+        measures = evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
+        return [case.name for case in cases], measures
 
-    return compared((args.bundle, args.other), SYSTEM, measured)
+    return compared(asked_of(args), SYSTEM, read, measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:

@@ -15,7 +15,7 @@ from models.stack import StackModel, load
 from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
-from training.measures import Measures, compared
+from training.measures import Measures, Names, asked_of, compared
 from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -169,14 +169,17 @@ def measure(
 
 
 def run_compare(system: System, args: argparse.Namespace) -> str:
-    """Two bundles on the same patients."""
-    cases = part_of(system.read(args.data), args.part, split)
+    """Two bundles on the same patients, or one on other images of them."""
 
-    def measured(sound: Bundle[Card]) -> Measures:
+    def read(folder: Path) -> Sequence[Case]:
+        return part_of(system.read(folder), args.part, split)
+
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         model = _open(sound, args.threads)
-        return evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
+        measures = evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
+        return [case.name for case in cases], measures
 
-    return compared((args.bundle, args.other), system.system, measured)
+    return compared(asked_of(args), system.system, read, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> StackModel:
