@@ -145,6 +145,23 @@ def test_image_and_mask_are_moved_together():
     assert middle[batch.masks == 0].mean() < 0.3
 
 
+def test_a_view_is_bent_by_no_more_than_it_may_and_its_mask_with_it():
+    """A ramp along the columns tells how far each pixel was moved: 0.1 of a half side of 16 pixels at most."""
+    ramp = np.tile(np.linspace(0.0, 1.0, 64, dtype=np.float32), (1, 1, 64, 1))
+    mask = np.zeros((1, 64, 64), dtype=bool)
+    mask[0, 24:40, 24:40] = True
+    still = replace(TINY, views=STILL, tumour_share=1.0, neighbours=0, window=32, batch=8)
+    source = [Prepared(ramp.astype(np.float16), mask)]
+    plain, bent = (
+        Drawer(source, replace(still, views=replace(STILL, elastic=elastic)))(0, 0.0) for elastic in (0.0, 0.1)
+    )
+    inside = (plain.images > 0.02) & (bent.images > 0.02)
+    moved = 63.0 * (bent.images - plain.images)[inside].abs()
+    assert 0.2 < float(moved.max()) < 0.1 * 16 * 1.3, "bicubic curves pass a little beyond their points"
+    apart = (plain.masks != bent.masks).float().sum() / plain.masks.sum()
+    assert 0.0 < float(apart) < 0.5
+
+
 def test_without_views_and_noise_a_window_is_the_slice_itself():
     plain = replace(TINY, views=PAPER.views, tumour_share=1.0)
     source = prepared(1)

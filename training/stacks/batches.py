@@ -19,6 +19,9 @@ from torch import Tensor
 from training.stacks.case import Prepared
 from training.stacks.recipe import Recipe, Views
 
+BENDS = 5
+"""Points along each side of a view that move when it is bent."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
@@ -88,7 +91,7 @@ class _Spots:
 def moved(
     images: Tensor, centres: np.ndarray[tuple[int, ...], np.dtype[np.float64]], recipe: Recipe, rng: np.random.Generator
 ) -> Tensor:
-    """Windows around the centres, scaled, turned, mirrored; 0 beyond the canvas."""
+    """Windows around the centres, scaled, turned, mirrored, bent; 0 beyond the canvas."""
     count, canvas, views = len(images), images.shape[-1], recipe.views
     factor = np.exp(rng.uniform(-views.scale, views.scale, count)) * recipe.window / canvas
     angle = np.radians(rng.uniform(-views.rotation_deg, views.rotation_deg, count))
@@ -102,6 +105,10 @@ def moved(
     theta[:, :, 2] = middle[:, ::-1]
     size = [count, images.shape[1], recipe.window, recipe.window]
     grid = F.affine_grid(torch.from_numpy(theta).float(), size, align_corners=False)
+    if views.elastic:
+        points = rng.uniform(-views.elastic, views.elastic, (count, 2, BENDS, BENDS)) * factor[:, None, None, None]
+        bent = F.interpolate(torch.from_numpy(points).float(), size=size[2:], mode="bicubic", align_corners=True)
+        grid = grid + bent.permute(0, 2, 3, 1)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

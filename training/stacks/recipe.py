@@ -25,6 +25,8 @@ class Views:
     bias: float
     """Log amplitude of the coil field."""
     noise: float
+    elastic: float = 0.0
+    """Largest displacement of each of 5 x 5 points that bend the view, of the window's half side."""
 
 
 STILL = Views(scale=0.0, rotation_deg=0.0, shift=0.0, flips=False, gamma=0.0, gain=0.0, bias=0.0, noise=0.0)
@@ -67,7 +69,13 @@ class Recipe:
 
         A spacing that the data give is no part of it: the preset is the same.
         """
-        later = {"even_share": 0.0, "image_dice": 0.0, "normalisation": PERCENTILES, "takes_median": False}
+        later = {
+            "elastic": 0.0,
+            "even_share": 0.0,
+            "image_dice": 0.0,
+            "normalisation": PERCENTILES,
+            "takes_median": False,
+        }
         return digest_of(replace(self, spacing_mm=0.0) if self.takes_median else self, later=later)
 
     @property
