@@ -203,7 +203,7 @@ def _export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument(
         "--mirror",
         action="store_true",
-        help="let it look at the mirror image too, left to right (hand; knee: its global network)",
+        help="let it look at the mirror image too, left to right (all but spine; of the knee the global network)",
     )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 

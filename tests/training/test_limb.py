@@ -24,6 +24,7 @@ from training.stacks import fit
 from training.stacks.batches import Drawer
 from training.stacks.case import Prepared, prepared_case, split, stack_of
 from training.stacks.recipe import STILL
+from training.stacks.serving import Served, learned
 from training.stacks.system import blank, recipe_card
 from training.unet import UNet, UNetSpec
 
@@ -216,6 +217,35 @@ def test_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
     assert told["answered_not_assessed_without_and_with_a_tumour"] == [0, 0]
     assert len(card.measured["validation_strangeness_25_50_75_99"]) == 4
     assert 0.5 < card.thresholds.unlike < 50.0
+
+
+@torch.no_grad()
+def test_a_mirrored_slice_gets_the_mirrored_answer():
+    torch.manual_seed(2)
+    net, image = UNet(SPEC).eval(), torch.rand((2, SPEC.channels, 48, 48))
+    known = learned(net, [volumes.case(number) for number in range(3)], CARD)
+    both, one = (Served(net, known, is_mirrored) for is_mirrored in (True, False))
+    assert torch.allclose(both(image.flip(3)).mask_logits, both(image).mask_logits.flip(3), atol=1e-5)
+    assert not torch.allclose(one(image.flip(3)).mask_logits, one(image).mask_logits.flip(3), atol=1e-3)
+    assert torch.equal(both(image).strangeness, one(image).strangeness), "the image's own"
+
+
+def test_a_mirrored_export_says_so_and_can_begin_a_training(monkeypatch, tmp_path):
+    monkeypatch.setitem(RECIPES, "small", replace(TINY, plan=replace(TINY.plan, steps=3)))
+    data = volumes.write(tmp_path / "set", [volumes.case(number) for number in range(4)])
+    common, run, made = ["limb", "--data", str(data)], str(tmp_path / "run"), str(tmp_path / "limb")
+    assert cli.main(["fit", *common, "--out", run]) == 0
+    assert cli.main(["export", *common, "--run", run, "--bundle", made, "--kind", "phantom", "--mirror"]) == 0
+    assert read_bundle(Path(made)).card.training["looks"] == 2
+    assert cli.main(["fit", *common, "--out", str(tmp_path / "further"), "--start", made]) == 0
+    first, begun = (torch.load(tmp_path / name, weights_only=True) for name in ("run/net.pt", "further/start.pt"))
+    images = torch.rand((2, SPEC.channels, 48, 48))
+    answers = []
+    for state in (first, begun):
+        net = UNet(SPEC)
+        net.load_state_dict(state)
+        answers.append(net.eval()(images).mask_logits.detach())
+    assert torch.allclose(*answers, atol=1e-4)
 
 
 def test_folds_train_on_all_but_the_patients_they_measure(monkeypatch, tmp_path, capsys):

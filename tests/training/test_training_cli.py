@@ -126,7 +126,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("system", "told"),
     [
-        ("limb", "--mirror"),
+        ("limb", "--global-side 64"),
         ("hand", "--global-side 64"),
         ("diffusion", "--patch-side 64"),
         ("spine", "--start-share 0.5"),

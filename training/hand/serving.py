@@ -17,6 +17,7 @@ from training.hand.batches import slices_of
 from training.hand.dataset import Case
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
+from training.mirror import looked_twice
 
 Array = npt.NDArray[np.float32]
 
@@ -51,13 +52,13 @@ class Served(nn.Module):
         return 2 if self.is_mirrored else 1
 
     def forward(self, image: Tensor) -> Known:
-        """The answers for `image` `(batch, channels, rows, columns)`; of two looks, the mean logits.
+        """The answers for `image` `(batch, channels, rows, columns)`; of two looks, the mean logits."""
 
-        Upside down it does not look: training never does (augment.py), and on validation patients it gained nothing.
-        """
-        logits = self.net(image).mask_logits
-        if self.is_mirrored:
-            logits = (logits + torch.flip(self.net(torch.flip(image, (3,))).mask_logits, (3,))) / 2.0
+        def logits_of(seen: Tensor) -> Tensor:
+            answered: Tensor = self.net(seen).mask_logits
+            return answered
+
+        logits = looked_twice(logits_of, image) if self.is_mirrored else logits_of(image)
         return Known(logits, self.familiarity(seen(self.net, image, self.own)))
 
 

@@ -92,7 +92,7 @@ def cross_validated(
 def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ("start_share",)), recipe_of(run_of(args.run), system.recipes)
+    release, recipe = release_of(args, ("start_share", "mirror")), recipe_of(run_of(args.run), system.recipes)
     export(system, args.run, recipe, system.read(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
@@ -103,6 +103,7 @@ def export(
     """A bundle of a run."""
     recipe = spacing.kept(recipe, run)
     net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
+    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)), release.mirrored)
     progress = progress_of(run)
     facts: Facts = {
         "kind": release.kind,
@@ -112,10 +113,10 @@ def export(
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
+        "looks": served.looks,
         **({"spacing_rule": SPACING_RULE} if recipe.takes_median else {}),
         **facts_of(told, release.kind, release.start_share),
     }
-    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)))
     return bundle.write(system, served, recipe, folder, version=release.version, cases=parts.validation, facts=facts)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from models.slices import has_tissue
 from models.stack_card import StackCard
 from training.familiarity import Familiarity, familiar_with, spread
+from training.mirror import looked_twice
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
@@ -28,17 +29,30 @@ class Known(NamedTuple):
 
 
 class Served(nn.Module):
-    """A network with what was familiar to it."""
+    """A network with what was familiar to it, which may look at mirror images too."""
 
-    def __init__(self, net: UNet, familiarity: Familiarity) -> None:
+    def __init__(self, net: UNet, familiarity: Familiarity, is_mirrored: bool = False) -> None:
         super().__init__()
         self.net = net
         self.familiarity = familiarity
+        self.is_mirrored = is_mirrored
+
+    @property
+    def looks(self) -> int:
+        """How often the network is asked."""
+        return 2 if self.is_mirrored else 1
 
     def forward(self, image: Tensor) -> Known:
-        """The answers for `image` `(batch, channels, rows, columns)`."""
-        logits, seen = self.net.looked(image)
-        return Known(logits, self.familiarity(seen))
+        """The answers for `image` `(batch, channels, rows, columns)`; of two looks, the mean logits."""
+        features: list[Tensor] = []
+
+        def logits_of(seen: Tensor) -> Tensor:
+            logits, layers = self.net.looked(seen)
+            features.append(layers)
+            return logits
+
+        logits = looked_twice(logits_of, image) if self.is_mirrored else logits_of(image)
+        return Known(logits, self.familiarity(features[0]))
 
 
 @torch.no_grad()
