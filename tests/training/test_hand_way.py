@@ -324,3 +324,22 @@ def test_of_regions_outlined_equally_well_those_of_the_best_calibrated_studies_a
     assert calibrate.best_of(flat).card.thresholds.region == 0.3
     steep = [tried(0.3, 0.40, 0.07), tried(0.4, 0.43, 0.09), tried(0.5, 0.436, 0.11)]
     assert calibrate.best_of(steep).card.thresholds.region == 0.4
+
+
+def test_grain_by_hand_is_nothing_in_noise_and_a_doubling_on_a_ramp() -> None:
+    ramp = torch.linspace(0.2, 0.9, 32).expand(1, 1, 32, 32)
+    assert serving.grain(ramp).item() == pytest.approx(np.log(2.0), abs=0.03)
+    noise = torch.rand((1, 1, 256, 256), generator=torch.Generator().manual_seed(1))
+    assert serving.grain(noise).item() == pytest.approx(0.0, abs=0.01)
+    assert serving.grain(torch.full((1, 2, 8, 8), 0.5)).tolist()[0] == pytest.approx([0.0, 0.0]), "flat: no difference"
+
+
+def test_brightness_by_hand_is_of_tissue_and_of_the_grey_values_as_they_are() -> None:
+    """A quarter of the tissue is at 0.6, a quarter at 1; air is not counted, nor what CLAHE made of it."""
+    plain = torch.zeros((8, 8))
+    plain[:4] = 0.3
+    plain[:2, :4], plain[:2, 4:] = 0.6, 1.0
+    image = torch.stack([torch.ones((8, 8)) * (plain > 0), plain])[None]
+    assert serving.LEVELS == (0.5, 0.9)
+    assert serving.brightness(image).tolist()[0] == pytest.approx([0.5, 0.25])
+    assert serving.brightness(plain[None, None]).tolist()[0] == pytest.approx([0.5, 0.25]), "one channel: itself"

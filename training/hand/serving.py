@@ -23,6 +23,9 @@ Array = npt.NDArray[np.float32]
 
 LEARNED = 600
 """Tiles of the training patients, evenly chosen, that tell what is familiar."""
+LEVELS = (0.5, 0.9)
+LEAST = 1e-3
+"""Of a difference of grey values: a flat slice has none."""
 SMOOTH = 0.02
 """Below this share of the deviation, or this deviation, neighbours are equal."""
 
@@ -63,14 +66,14 @@ class Served(nn.Module):
 
 
 def seen(net: DeepLab, image: Tensor, own: int) -> Tensor:
-    """What the first layers make of the `own` channels of a slice, and how rough these are.
+    """What the first layers make of the `own` channels of a slice, and how rough, grained and bright these are.
 
     Its companions are blacked out: which of them came says nothing of how strange the slice is.
     """
     alone = image[:, :own]
     encoder, given = net.encoder, net.rooted(torch.cat([alone, torch.zeros_like(image[:, own:])], dim=1))
     stem = encoder.stem(F.pixel_unshuffle(given, 2) if encoder.shuffles else given)
-    return torch.cat([moments(alone, [stem]), roughness(alone)], dim=1)
+    return torch.cat([moments(alone, [stem]), roughness(alone), grain(alone), brightness(alone)], dim=1)
 
 
 def roughness(image: Tensor) -> Tensor:
@@ -87,12 +90,38 @@ def roughness(image: Tensor) -> Tensor:
     tissue = (image.mean(dim=1, keepdim=True) > TISSUE).to(image.dtype)
     mean = _over(image, tissue)
     deviation = _over((image - mean[:, :, None, None]).square(), tissue).add(SMOOTH**2).sqrt()
-    down = _over((image[:, :, 1:] - image[:, :, :-1]).abs(), tissue[:, :, 1:] * tissue[:, :, :-1])
-    across = _over((image[..., 1:] - image[..., :-1]).abs(), tissue[..., 1:] * tissue[..., :-1])
-    shares = [(down + across) / (2.0 * deviation)]
+    shares = [_difference(image, tissue, 1) / (2.0 * deviation)]
     if image.shape[1] > 2:
         shares.append(_over((image[:, 2:] - image[:, 1:2]).abs(), tissue) / deviation[:, 1:2])
     return (torch.cat(shares, dim=1) + SMOOTH).log()
+
+
+def grain(image: Tensor) -> Tensor:
+    """How much more pixels two apart differ than neighbours do, in every channel: `(batch, channels)`, as logarithms.
+
+    In noise no more, whatever its strength; in anatomy, and wherever a scanner blurs, a good deal.
+    """
+    tissue = (image.mean(dim=1, keepdim=True) > TISSUE).to(image.dtype)
+    near, far = (_difference(image, tissue, step) for step in (1, 2))
+    return ((far + LEAST) / (near + LEAST)).log()
+
+
+def _difference(image: Tensor, tissue: Tensor, step: int) -> Tensor:
+    """The mean difference of pixels `step` apart, down and across, both of tissue."""
+    down = _over((image[:, :, step:] - image[:, :, :-step]).abs(), tissue[:, :, step:] * tissue[:, :, :-step])
+    across = _over((image[..., step:] - image[..., :-step]).abs(), tissue[..., step:] * tissue[..., :-step])
+    return down + across
+
+
+def brightness(image: Tensor) -> Tensor:
+    """Which shares of the tissue are brighter than each of `LEVELS`: `(batch, levels)`.
+
+    Of a slice whose grey values are reversed the air counts as tissue, and is as bright as can be. Grey values as they
+    are, which the second channel has; CLAHE evens them out.
+    """
+    tissue = (image.mean(dim=1, keepdim=True) > TISSUE).to(image.dtype)
+    plain = image[:, min(1, image.shape[1] - 1)][:, None]
+    return torch.cat([_over((plain > level).to(image.dtype), tissue) for level in LEVELS], dim=1)
 
 
 def _over(values: Tensor, weight: Tensor) -> Tensor:
