@@ -129,14 +129,15 @@ def _by_evidence(
 
 def _silence(evidence: Evidence, now: float, unchanged_s: float | None) -> tuple[float | None, bool]:
     """Seconds since the newest image, and whether the wall clock tells them; None when it was set back and nothing else
-    tells."""
+    tells. Of a clock that is a little behind they are less than 0, so that what waits looks once, and not again and
+    again until the clock has caught up."""
     silent_s = now - evidence.last_arrival
     if unchanged_s is not None:
         agrees = 0.0 <= silent_s <= unchanged_s + CLOCK_TOLERANCE_S
         return (silent_s, True) if agrees else (max(unchanged_s, 0.0), False)
     if silent_s < -CLOCK_TOLERANCE_S:
         return None, False
-    return max(silent_s, 0.0), True
+    return silent_s, True
 
 
 def _quiet_times(evidence: Evidence, rules: SettleRules) -> tuple[float, float]:

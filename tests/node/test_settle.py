@@ -137,6 +137,15 @@ def test_a_small_difference_of_clocks_is_no_jump():
     assert isinstance(settled(arrived(0.31), NOW, RULES, unchanged_s=0.2), Settled)
 
 
+def test_a_clock_a_little_behind_is_waited_for_once_and_not_looked_at_again_and_again():
+    """A quiet time of 8 ms, and a clock that is a second behind: one look when both are over."""
+    brief = SettleRules(xray_quiet_s=0.008, xray_quiet_open_s=0.0)
+    decision = settled(arrived(0.0), NOW - 1.0, brief)
+    assert isinstance(decision, Wait)
+    assert decision.until == pytest.approx(NOW + 0.008, abs=0.002)
+    assert isinstance(settled(arrived(0.0), decision.until + 0.001, brief), Settled)
+
+
 # properties -----------------------------------------------------------------------------------------------------------
 
 seconds = st.floats(0, 4000, allow_nan=False)

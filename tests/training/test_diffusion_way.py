@@ -212,7 +212,9 @@ def test_phantoms_fit_export_calibrate_evaluate(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(RECIPES, "small", TINY)
     monkeypatch.setattr(
         "training.phantoms.diffusion.diffusion_patient",
-        lambda seed, tumours=None: diffusion_patient(seed, tumours=tumours or 1, region="thigh", side=64, slices=12),
+        lambda seed, tumours, artefact: diffusion_patient(
+            seed, tumours=tumours or 1, region="thigh", side=64, slices=12, artefact=artefact
+        ),
     )
     data, run, made = tmp_path / "set", tmp_path / "run", tmp_path / "diffusion"
     drawn = ["--part", "diffusion", "--layout", "arrays", "--count", "20", "--out", str(data)]
