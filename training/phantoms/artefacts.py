@@ -1,8 +1,7 @@
 """What goes wrong in a scanner: artefacts that ordinary phantoms have not, or not so strongly (MODELS.md §4.4).
 
 A phantom drawn with an artefact is the very patient that its seed gives without one, so that the loss of Dice between
-both is the artefact's doing. Each lies beyond what ordinary phantoms are drawn with, so that a network that learned
-from those has not seen it.
+both is the artefact's doing. A network that learned from ordinary ones has not seen it, or not so strong.
 
 Legend: images `(slices, rows, columns)` before noise, any unit; rows are the direction of phase encoding.
 """
@@ -28,7 +27,7 @@ class Artefact(StrEnum):
     WRAP = "wrap"
     """A body longer than the field, or the other limb, folds in from one side."""
     NOISE = "noise"
-    """A signal that is six to nine times its noise; ordinary phantoms have twelve times or more."""
+    """Noise of a sixth to a ninth of the mean signal, on top of what ordinary phantoms have."""
     COIL = "coil"
     """A surface coil far to one side: the signal falls to a third or a fifth across the field."""
 
@@ -81,10 +80,10 @@ def _folded(image: Floats, rng: Rng, _: Rng) -> Floats:
     rows = image.shape[1]
     beyond = image[:, ::-1] if rng.random() < 0.5 else image
     is_below, share, strength = rng.random() < 0.5, rng.uniform(0.15, 0.35), np.float32(rng.uniform(0.5, 0.9))
-    made, copy = (image[:, ::-1].copy(), beyond[:, ::-1]) if is_below else (image.copy(), beyond)
+    made, second = (image[:, ::-1].copy(), beyond[:, ::-1]) if is_below else (image.copy(), beyond)
     first, last = _extent(made)
-    reach = min(rows, int(rows - _extent(copy)[1] + first + share * (last - first)))
-    made[:, :reach] += strength * copy[:, rows - reach :]
+    reach = min(rows, int(rows - _extent(second)[1] + first + share * (last - first)))
+    made[:, :reach] += strength * second[:, rows - reach :]
     return np.asarray(made[:, ::-1] if is_below else made)
 
 
