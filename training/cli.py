@@ -205,6 +205,16 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let it look at the mirror image too, left to right (all but spine; of the knee the global network)",
     )
+    export.add_argument(
+        "--with",
+        dest="together",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="a bundle of the same preset whose network answers too, with the mean of all; may be given several times "
+        "(not for spine)",
+    )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 
 

@@ -1,6 +1,6 @@
-"""A network that looks at the mirror image too: what it says of both, averaged, is often better than of one."""
+"""The mean of several looks: of one network at the mirror image too, or of several networks (together.py)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -17,3 +17,8 @@ def looked_twice(logits_of: Callable[[Tensor], Tensor], image: Tensor) -> Tensor
         `(batch, channels, rows, columns)` to `(batch, classes, rows, columns)`.
     """
     return (logits_of(image) + torch.flip(logits_of(torch.flip(image, (3,))), (3,))) / 2.0
+
+
+def mean_of(looks: Sequence[Tensor]) -> Tensor:
+    """Of one look, that look itself."""
+    return looks[0] if len(looks) == 1 else sum(looks[1:], start=looks[0]) / len(looks)

@@ -3,12 +3,14 @@
 import argparse
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from training.errors import RunFault
 
 CHOICES = {
     "start_share": "--start-share",
     "mirror": "--mirror",
+    "together": "--with",
     "global_side": "--global-side",
     "patch_side": "--patch-side",
 }
@@ -26,6 +28,8 @@ class Release:
     """See `training.run.with_weights`."""
     mirrored: bool = False
     """Whether the exported network looks at mirror images too, and answers with the mean."""
+    together: tuple[Path, ...] = ()
+    """Folders of the bundles whose networks answer with it, see together.py."""
 
 
 def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
@@ -44,4 +48,4 @@ def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
     for name, written in CHOICES.items():
         if name not in has and getattr(args, name):
             raise RunFault(f"An export of {args.system} has no {written}. Leave it out.")
-    return Release(args.version, args.kind, args.start_share, args.mirror)
+    return Release(args.version, args.kind, args.start_share, args.mirror, tuple(args.together))

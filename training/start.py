@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 PREFIX = "net."
 """Of the names in files whose network was exported inside another module."""
+OTHERS = "others."
+"""Of the names of further networks in a file that answers with the mean of several (together.py)."""
+ELSEWHERE = "others_were_taught_elsewhere"
+"""Of a card: such a network saw other cases."""
 FOLDED = "_bias"
 """What the exporter appends to a weight's name for the bias that comes of a folded norm."""
 UNCOUNTED = "num_batches_tracked"
@@ -78,7 +82,9 @@ class Weights:
     """The bias of a convolution whose norm was folded into it, by the name of the convolution."""
 
 
-def start_of(folder: Path | None, presets: Sequence[str], asked: Mapping[str, str]) -> Start | None:
+def start_of(
+    folder: Path | None, presets: Sequence[str], asked: Mapping[str, str], *, purpose: str = "begin this training"
+) -> Start | None:
     """The bundle in a folder, checked by its hashes; None of None.
 
     Parameters
@@ -87,6 +93,8 @@ def start_of(folder: Path | None, presets: Sequence[str], asked: Mapping[str, st
         Those whose networks are the ones to be trained.
     asked
         What its card must say (as `Card.contract`), or the weights would be shown what they were not made for.
+    purpose
+        What it is for, as an error says it.
 
     Raises
     ------
@@ -103,8 +111,8 @@ def start_of(folder: Path | None, presets: Sequence[str], asked: Mapping[str, st
     for key, values in wanted.items():
         if told.get(key) not in values:
             raise RunFault(
-                f"{folder} cannot begin this training: its {key} is {told.get(key)}, {' or '.join(values)} is needed. "
-                "Begin with a bundle that was made so, or without one."
+                f"{folder} cannot {purpose}: its {key} is {told.get(key)}, {' or '.join(values)} is needed. "
+                "Give a bundle that was made so, or none."
             )
     return Start(card, folder)
 
@@ -142,7 +150,7 @@ def unseen(training: Mapping[str, object]) -> str:
     mine = "none of them trained or calibrated on"
     return (
         f"{mine} here; what taught the weights that it began with, only their card says"
-        if "begun_with" in training
+        if "begun_with" in training or ELSEWHERE in training
         else mine
     )
 
@@ -172,7 +180,30 @@ def begin(
     """
     if start is None or (folder / CHECKPOINT).is_file():
         return
-    path = start.file(role)
+    norms = restore(net, start.file(role), drawn=drawn)
+    _measure(net, norms, views)
+    folder.mkdir(parents=True, exist_ok=True)
+    keep(net, folder / BEGUN)
+    log.info("Began with %s.", start.words)
+
+
+def restore(net: nn.Module, path: Path, *, drawn: str = "\0") -> tuple[str, ...]:
+    """Give a network the weights in a bundle's file; of several networks in it, those of the first.
+
+    Parameters
+    ----------
+    net, drawn
+        As `begin`.
+
+    Returns
+    -------
+    The names of the norms that were folded away there, and change nothing but a bias here.
+
+    Raises
+    ------
+    RunFault
+        As `begin`.
+    """
     weights, state = weights_of(path), net.state_dict()
     given = {name: torch.from_numpy(value.copy()) for name, value in weights.arrays.items() if name in state}
     norms = {_behind(conv): bias for conv, bias in (weights.folded | _unasked(weights.arrays, state)).items()}
@@ -194,16 +225,14 @@ def begin(
             sizes = f"{tuple(value.shape)} there and {tuple(state[name].shape)} in this preset"
             raise RunFault(f"{path}: {name} is {sizes}. {SMALLER}")
     net.load_state_dict({**state, **given})
-    _measure(net, tuple(norms), views)
-    folder.mkdir(parents=True, exist_ok=True)
-    keep(net, folder / BEGUN)
-    log.info("Began with %s: %d parameters, %d drawn anew.", start.words, len(given), len(missing))
+    log.info("%s: %d parameters, %d drawn anew.", path, len(given), len(missing))
+    return tuple(norms)
 
 
 def weights_of(path: Path) -> Weights:
     """The parameters in an ONNX file."""
     graph = onnx.load(path).graph
-    raw = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    raw = {each.name: numpy_helper.to_array(each) for each in graph.initializer if not each.name.startswith(OTHERS)}
     arrays = {name.removeprefix(PREFIX): value for name, value in raw.items() if value.dtype == np.float32}
     folded = {}
     for name, value in raw.items():

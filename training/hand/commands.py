@@ -20,7 +20,7 @@ from training.folds import in_turn, table
 from training.hand import archive, bundle, calibrate, evaluate, fit, labelme
 from training.hand.batches import Slice, slices_of
 from training.hand.dataset import FOLDS, Case, folds, read, split
-from training.hand.nets import parameters
+from training.hand.nets import DeepLab, parameters
 from training.hand.recipe import RECIPES, Recipe
 from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
@@ -32,6 +32,7 @@ from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.start import facts_of, start_of
+from training.together import facts_of_members, members_of, networks_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    start = start_of(args.start, (recipe.name,), bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(ROLE))
+    start = start_of(args.start, (recipe.name,), _asked(recipe))
     net = fit.train(patients(args.data), recipe, args.out, args.minutes, start)
     return (
         f"Trained a network of {parameters(net)} parameters into {args.out}. "
@@ -95,7 +96,7 @@ def cross_validated(cases: Sequence[Case], recipe: Recipe, out: Path, minutes: f
 def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ("start_share", "mirror")), recipe_of(run_of(args.run), RECIPES)
+    release, recipe = release_of(args, ("start_share", "mirror", "together")), recipe_of(run_of(args.run), RECIPES)
     export(args.run, recipe, patients(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate hand --bundle {args.bundle} --data {args.data}"
 
@@ -117,8 +118,13 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "parameters": parameters(net),
         **facts_of(told, release.kind, release.start_share),
     }
-    seen = _seen(parts.validation, recipe)
-    served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored)
+    members = members_of(release.together, (recipe.name,), _asked(recipe))
+    facts |= facts_of_members(members, facts, release.kind)
+    seen, others = (
+        _seen(parts.validation, recipe),
+        networks_of(lambda: DeepLab(recipe.net), members, ROLE, drawn=fit.HEADS),
+    )
+    served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored, others)
     facts["looks"] = served.looks
     return bundle.write(served, recipe, folder, version=release.version, seen=seen, facts=facts)
 
@@ -191,6 +197,11 @@ def run_compare(args: argparse.Namespace) -> str:
 
 def _open(sound: Bundle[Card], threads: int) -> HandModel:
     return load(sound, SessionOptions(device=Device.CPU, threads=threads))
+
+
+def _asked(recipe: Recipe) -> Mapping[str, str]:
+    """What the card of a bundle must say whose network is to go on, or to answer with that of a run."""
+    return bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(ROLE)
 
 
 def _seen(cases: Sequence[Case], recipe: Recipe) -> npt.NDArray[np.float32]:

@@ -25,6 +25,8 @@ from training.start import VIEWS, Start, begin, claimed
 log = logging.getLogger(__name__)
 
 WEIGHTS = "net.pt"
+HEADS = "auxiliary."
+"""What only training looks at, by the names of its parameters."""
 EXAMINED = 200
 """While training, so many validation slices are looked at: enough to see where it goes."""
 
@@ -81,7 +83,7 @@ def train_on(
         return score
 
     net = DeepLab(recipe.net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)), folder, drawn="auxiliary.")
+    begin(net, start, ROLE, (drawer(step, 0.0).image for step in range(VIEWS)), folder, drawn=HEADS)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, DeepLab)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

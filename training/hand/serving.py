@@ -17,7 +17,7 @@ from training.hand.batches import slices_of
 from training.hand.dataset import Case
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
-from training.mirror import looked_twice
+from training.mirror import looked_twice, mean_of
 
 Array = npt.NDArray[np.float32]
 
@@ -40,26 +40,33 @@ class Known(NamedTuple):
 
 
 class Served(nn.Module):
-    """A network with what was familiar to it, which may look at mirror images too."""
+    """A network with what was familiar to it, which may look at mirror images too, and answer with others together."""
 
-    def __init__(self, net: DeepLab, familiarity: Familiarity, own: int, is_mirrored: bool = False) -> None:
+    def __init__(
+        self,
+        net: DeepLab,
+        familiarity: Familiarity,
+        own: int,
+        is_mirrored: bool = False,
+        others: Sequence[DeepLab] = (),
+    ) -> None:
         super().__init__()
         self.net = net
+        self.others = nn.ModuleList(others)
         self.familiarity = familiarity
         self.own = own
         self.is_mirrored = is_mirrored
 
     @property
     def looks(self) -> int:
-        """How often the network is asked."""
+        """How often each network is asked."""
         return 2 if self.is_mirrored else 1
 
     def forward(self, image: Tensor) -> Known:
-        """The answers for `image` `(batch, channels, rows, columns)`; of two looks, the mean logits."""
+        """The answers for `image` `(batch, channels, rows, columns)`: the mean logits of all looks of all networks."""
 
         def logits_of(seen: Tensor) -> Tensor:
-            answered: Tensor = self.net(seen).mask_logits
-            return answered
+            return mean_of([net(seen).mask_logits for net in (self.net, *self.others)])
 
         logits = looked_twice(logits_of, image) if self.is_mirrored else logits_of(image)
         return Known(logits, self.familiarity(seen(self.net, image, self.own)))

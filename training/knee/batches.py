@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from training.knee.augment import AugmentSpec, Frame, view, whole
+from training.knee.cutmix import cutmix
 from training.knee.dataset import Radiographs
 from training.knee.losses import LossSpec, Targets, distance_levels
 from training.knee.windows import Surroundings, surroundings
@@ -33,6 +34,8 @@ class Phase:
     """The share of a batch that is seen through windows, of which tumour-free ones are called normal."""
     half_sides: tuple[float, float] = (0.5, 0.5)
     """Between which shares of the image's side the side of a window lies."""
+    mixed: float = 0.0
+    """The chance of a view to be mixed with another one of its batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class Drawer:
         if windows:
             parts.append(self._seen(indices[:windows], phase, rng.uniform(*phase.half_sides), rng))
         images, labels, masks = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
+        if phase.mixed:
+            labels = cutmix(images, masks, labels, phase.mixed, rng)
         return Batch(images.contiguous(memory_format=torch.channels_last), Targets(labels, masks, self._levels(masks)))
 
     def _seen(

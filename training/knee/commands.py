@@ -19,7 +19,7 @@ from training.folds import table
 from training.knee import ablate, bundle, calibrate, evaluate, fit
 from training.knee.dataset import Radiographs, read
 from training.knee.montage import montage
-from training.knee.nets import CLASSES
+from training.knee.nets import CLASSES, SegUNet
 from training.knee.recipe import RECIPES, Recipe
 from training.knee.report import told_of
 from training.knee.scores import answers, features
@@ -31,6 +31,7 @@ from training.report import publish
 from training.run import folded, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split
 from training.start import facts_of, start_of
+from training.together import facts_of_members, members_of, networks_of
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -43,8 +44,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    asked = bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(fit.STAGES[0])
-    start = start_of(args.start, recipe.begins_with, asked)
+    start = start_of(args.start, recipe.begins_with, _asked(recipe))
     nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
@@ -100,9 +100,18 @@ def run_export(args: argparse.Namespace) -> str:
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
-    served = {name: Served(folded(net), specs[name]) for name, net in nets.items()}
-    known = Familiarity(features(served["global"], data, data.split().train))
-    served["global"] = Served(served["global"].net, specs["global"], known)
+    members = members_of(release.together, recipe.begins_with, _asked(recipe))
+    facts |= facts_of_members(members, facts, release.kind)
+    known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
+    served = {
+        name: Served(
+            folded(net),
+            specs[name],
+            known if name == "global" else None,
+            networks_of(lambda: SegUNet(recipe.net), members, name, drawn=fit.HEADS),
+        )
+        for name, net in nets.items()
+    }
     bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 
@@ -176,6 +185,11 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "compare": run_compare,
     "ablate": run_ablate,
 }
+
+
+def _asked(recipe: Recipe) -> Mapping[str, str]:
+    """What the card of a bundle must say whose networks are to go on, or to answer with those of a run."""
+    return bundle.blank(recipe, "0.0.0", {"kind": "phantom"}).contract(fit.STAGES[0])
 
 
 def _data(args: argparse.Namespace) -> Radiographs:

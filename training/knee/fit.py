@@ -26,6 +26,8 @@ from training.start import VIEWS, Start, begin, claimed
 log = logging.getLogger(__name__)
 
 STAGES = ("global", "patch")
+HEADS = "coarse_heads."
+"""What only training looks at, by the names of its parameters."""
 WHITENED = 8
 """Every eighth training image is enough for the principal components of pixel blocks."""
 EXAMINED = 3
@@ -143,7 +145,7 @@ def _stage(
 
     if isinstance(start, Start):
         views = (drawer(step, 0.0).images for step in range(VIEWS))
-        begin(net, start, STAGES[0], views, folder, drawn="coarse_heads.")
+        begin(net, start, STAGES[0], views, folder, drawn=HEADS)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, SegUNet)  # what went in is what is averaged
     return averaged

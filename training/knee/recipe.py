@@ -58,7 +58,7 @@ class Recipe:
 
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of; those that came later count where they change something."""
-        later = {"deep_levels": 1, "window_px": None, "region_min_source_px": None, "normal_total": 1.0}
+        later = {"deep_levels": 1, "window_px": None, "mixed": 0.0, "region_min_source_px": None, "normal_total": 1.0}
         return digest_of(self, later=later)
 
 

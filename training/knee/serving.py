@@ -2,7 +2,7 @@
 
 The file always takes and gives the size of its card. A network that did better on smaller or larger views than on those
 it ended with looks at such ones. Looking at several sizes, and at the mirror image too, and averaging the logits, costs
-one more pass each.
+one more pass each. So does each further network (together.py).
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from training.familiarity import Familiarity
 from training.knee.nets import Outputs, SegUNet
+from training.mirror import mean_of
 
 
 class Answers(NamedTuple):
@@ -48,9 +49,16 @@ class ServeSpec:
 class Served(nn.Module):
     """A network behind a `ServeSpec`; input and output as those of the network, on the size of the input."""
 
-    def __init__(self, net: SegUNet, spec: ServeSpec, familiarity: Familiarity | None = None) -> None:
+    def __init__(
+        self,
+        net: SegUNet,
+        spec: ServeSpec,
+        familiarity: Familiarity | None = None,
+        others: Sequence[SegUNet] = (),
+    ) -> None:
         super().__init__()
         self.net = net
+        self.others = nn.ModuleList(others)
         self.spec = spec
         self.familiarity = familiarity
 
@@ -72,17 +80,22 @@ class Served(nn.Module):
     def _at(self, image: Tensor, side: int) -> Outputs:
         """What is said at one size, on the size of the image; maps are resized once for both looks."""
         seen = _resized(image, side)
-        said: Outputs = self.net(seen)
+        said = self._said(seen)
         if self.spec.mirrored:
-            other: Outputs = self.net(torch.flip(seen, dims=[3]))
+            other = self._said(torch.flip(seen, dims=[3]))
             masks, distances = (torch.flip(one, dims=[3]) for one in (other.mask_logits, other.distance_logits))
             said = _mean([said, Outputs(other.class_logits, masks, distances, other.features)])
         masks, distances = (_resized(one, image.shape[-1]) for one in (said.mask_logits, said.distance_logits))
         return Outputs(said.class_logits, masks, distances, said.features)
 
+    def _said(self, seen: Tensor) -> Outputs:
+        """The mean of all networks, and what the first sees near the image."""
+        first: Outputs = self.net(seen)
+        return _mean([first, *(net(seen) for net in self.others)])._replace(features=first.features)
+
 
 def _mean(looks: Sequence[Outputs]) -> Outputs:
-    return Outputs(*(sum(each[1:], start=each[0]) / len(each) for each in zip(*looks, strict=True)))
+    return Outputs(*(mean_of(each) for each in zip(*looks, strict=True)))
 
 
 def _resized(maps: Tensor, side: int) -> Tensor:

@@ -27,6 +27,8 @@ from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
 from training.start import facts_of, start_of
+from training.together import facts_of_members, members_of, networks_of
+from training.unet import UNet
 
 FOLDS = 5
 SPACING_RULE = "median in-plane spacing of the training patients, or that of the bundle that was begun with"
@@ -92,7 +94,10 @@ def cross_validated(
 def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = release_of(args, ("start_share", "mirror")), recipe_of(run_of(args.run), system.recipes)
+    release, recipe = (
+        release_of(args, ("start_share", "mirror", "together")),
+        recipe_of(run_of(args.run), system.recipes),
+    )
     export(system, args.run, recipe, system.read(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
@@ -103,8 +108,10 @@ def export(
     """A bundle of a run."""
     recipe = spacing.kept(recipe, run)
     net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
-    served = Served(net, learned(net, parts.train, recipe_card(system, recipe)), release.mirrored)
-    progress = progress_of(run)
+    card, progress = recipe_card(system, recipe), progress_of(run)
+    members = members_of(release.together, (recipe.name,), card.contract(ROLE))
+    others = networks_of(lambda: UNet(recipe.net), members, ROLE, drawn=fit.HEADS)
+    served = Served(net, learned(net, parts.train, card), release.mirrored, others)
     facts: Facts = {
         "kind": release.kind,
         "data": system.described(len(cases), release.kind),
@@ -117,6 +124,7 @@ def export(
         **({"spacing_rule": SPACING_RULE} if recipe.takes_median else {}),
         **facts_of(told, release.kind, release.start_share),
     }
+    facts = {**facts, **facts_of_members(members, facts, release.kind)}
     return bundle.write(system, served, recipe, folder, version=release.version, cases=parts.validation, facts=facts)
 
 

@@ -29,6 +29,8 @@ from training.unet import UNet
 log = logging.getLogger(__name__)
 
 WEIGHTS = "net.pt"
+HEADS = "heads."
+"""What only training looks at, by the names of its parameters."""
 OBSERVED = 8
 """Validation patients that are looked at while training."""
 
@@ -94,7 +96,7 @@ def train_on(
         log.info("Step %d, %.0f %%: validation Dice %s.", step, 100 * share, ", ".join(f"{one:.3f}" for one in each))
         return float(np.mean([one for one in each if not np.isnan(one)] or [0.0]))
 
-    begin(net, start, ROLE, (drawer(step, 0.0).images for step in range(VIEWS)), folder, drawn="heads.")
+    begin(net, start, ROLE, (drawer(step, 0.0).images for step in range(VIEWS)), folder, drawn=HEADS)
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, UNet)  # what went in is what is averaged
     keep(averaged, folder / WEIGHTS)

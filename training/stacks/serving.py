@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.slices import has_tissue
 from models.stack_card import StackCard
 from training.familiarity import Familiarity, familiar_with, spread
-from training.mirror import looked_twice
+from training.mirror import looked_twice, mean_of
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
@@ -29,27 +29,30 @@ class Known(NamedTuple):
 
 
 class Served(nn.Module):
-    """A network with what was familiar to it, which may look at mirror images too."""
+    """A network with what was familiar to it, which may look at mirror images too, and answer with others together."""
 
-    def __init__(self, net: UNet, familiarity: Familiarity, is_mirrored: bool = False) -> None:
+    def __init__(
+        self, net: UNet, familiarity: Familiarity, is_mirrored: bool = False, others: Sequence[UNet] = ()
+    ) -> None:
         super().__init__()
         self.net = net
+        self.others = nn.ModuleList(others)
         self.familiarity = familiarity
         self.is_mirrored = is_mirrored
 
     @property
     def looks(self) -> int:
-        """How often the network is asked."""
+        """How often each network is asked."""
         return 2 if self.is_mirrored else 1
 
     def forward(self, image: Tensor) -> Known:
-        """The answers for `image` `(batch, channels, rows, columns)`; of two looks, the mean logits."""
+        """The answers for `image` `(batch, channels, rows, columns)`; the mean logits of all looks of all networks."""
         features: list[Tensor] = []
 
         def logits_of(seen: Tensor) -> Tensor:
             logits, layers = self.net.looked(seen)
             features.append(layers)
-            return logits
+            return mean_of([logits, *(other(seen).mask_logits for other in self.others)])
 
         logits = looked_twice(logits_of, image) if self.is_mirrored else logits_of(image)
         return Known(logits, self.familiarity(features[0]))

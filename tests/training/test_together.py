@@ -1,0 +1,128 @@
+"""Networks that answer together: the mean of all, a card that names them, and what may not be joined."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from models.card import read_bundle
+from tests.training import volumes
+from tests.training.test_begun_training import IMAGE, SHIPPED, TINY, shipped
+from training import cli
+from training.errors import RunFault
+from training.hand.nets import DeepLab
+from training.hand.recipe import RECIPES as HAND
+from training.hand.serving import Served as ServedHand
+from training.knee.nets import SegUNet
+from training.knee.recipe import RECIPES as KNEE
+from training.knee.serving import Served as ServedKnee
+from training.knee.serving import ServeSpec
+from training.limb.recipe import RECIPES as LIMB
+from training.start import unseen
+from training.together import facts_of_members
+
+TAUGHT = ("data", "split")
+
+
+def logits(bundle: Path) -> Any:
+    return onnxruntime.InferenceSession(bundle / "net.onnx").run(["mask_logits"], {"image": IMAGE})[0]
+
+
+def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_from_the_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(LIMB, "small", TINY)
+    data = ["--data", str(volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)]))]
+    one, two, both, again = (tmp_path / name for name in ("one", "two", "both", "again"))
+    for seed, bundle in (("1", one), ("2", two)):
+        run = str(tmp_path / f"run{seed}")
+        assert cli.main(["fit", "limb", *data, "--out", run, "--seed", seed]) == 0
+        assert cli.main(["export", "limb", *data, "--run", run, "--bundle", str(bundle), "--kind", "phantom"]) == 0
+    joined = ["export", "limb", *data, "--run", str(tmp_path / "run2"), "--kind", "phantom", "--bundle"]
+    assert cli.main([*joined, str(both), "--with", str(one)]) == 0
+
+    mean = (logits(one) + logits(two)) / 2.0
+    assert np.abs(logits(one) - logits(two)).max() > 0.05, "or a mean would show nothing"
+    assert np.allclose(logits(both), mean, atol=1e-4)
+
+    training = read_bundle(both).card.training
+    assert training["networks"] == 2
+    (named,) = training["together_with"]  # type: ignore[misc]  # a list, as the next lines see
+    assert named.startswith("limb 0.0.1 (net ")
+    assert "osteon-train fit limb --preset small --data DIR --out RUN" in named
+    assert named.endswith("on the same cases")
+    assert unseen(training) == unseen({})
+    assert "networks" not in read_bundle(one).card.training
+
+    assert cli.main([*joined, str(again), "--with", str(both)]) == 2
+    assert "holds several networks already" in capsys.readouterr().err
+    assert not again.exists()
+    third = str(tmp_path / "third")
+    monkeypatch.setitem(LIMB, "small", replace(TINY, plan=replace(TINY.plan, steps=1, rate=1e-9)))
+    assert cli.main(["fit", "limb", *data, "--out", third, "--start", str(both)]) == 0
+    assert cli.main(["export", "limb", *data, "--run", third, "--bundle", str(again), "--kind", "phantom"]) == 0
+    likeness = [float(np.corrcoef(logits(again).ravel(), logits(each).ravel())[0, 1]) for each in (two, one)]
+    assert likeness[0] > 0.99 > likeness[1], "the run's own network is the first, and the one that goes on"
+
+
+def test_several_networks_of_knee_and_hand_answer_with_their_mean_and_are_strange_to_the_first() -> None:
+    torch.manual_seed(5)
+    image, spec = torch.rand((2, 1, 256, 256)), ServeSpec((256,), mirrored=True)
+    first, second = (SegUNet(KNEE["small"].net).eval() for _ in range(2))
+    with torch.no_grad():
+        alone = [ServedKnee(net, spec).outputs(image) for net in (first, second)]
+        both = ServedKnee(first, spec, others=[second]).outputs(image)
+    for name in ("class_logits", "mask_logits", "distance_logits"):
+        wanted = (getattr(alone[0], name) + getattr(alone[1], name)) / 2.0
+        assert torch.allclose(getattr(both, name), wanted, atol=1e-5), name
+    assert torch.equal(both.features, alone[0].features)
+
+    recipe = HAND["small"]
+    slices = torch.rand((1, recipe.net.channels, 64, 64))
+    hands, tell = [DeepLab(recipe.net).eval() for _ in range(2)], torch.nn.Identity()
+    with torch.no_grad():
+        single = [ServedHand(net, tell, recipe.preprocess.own)(slices) for net in hands]  # type: ignore[arg-type]
+        together = ServedHand(hands[0], tell, recipe.preprocess.own, others=hands[1:])(slices)  # type: ignore[arg-type]
+    assert torch.allclose(together.mask_logits, (single[0].mask_logits + single[1].mask_logits) / 2.0, atol=1e-5)
+    assert torch.equal(together.strangeness, single[0].strangeness)
+
+
+def test_networks_of_real_images_are_never_called_phantom_and_other_cases_are_said() -> None:
+    limb = shipped("limb")
+    mine = {key: limb.card.training[key] for key in TAUGHT}
+    with pytest.raises(RunFault, match="give --kind real"):
+        facts_of_members([limb], mine, "phantom")
+    assert facts_of_members([], mine, "phantom") == {}
+    same, other = (facts_of_members([limb], told, "real") for told in (mine, {**mine, "split": "another"}))
+    assert "others_were_taught_elsewhere" not in same
+    assert str(limb.card.training["split"]) in str(other["together_with"])
+    assert "only their card says" in unseen(other)
+
+
+@pytest.mark.parametrize(
+    ("system", "bundle", "reason"),
+    [
+        ("limb", "diffusion", "its system is diffusion-unet, limb-unet is needed"),
+        ("spine", "spine", "An export of spine has no --with. Leave it out."),
+    ],
+)
+def test_what_cannot_answer_together_is_refused(
+    system: str,
+    bundle: str,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(LIMB, "small", TINY)
+    data = ["--data", str(volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)]))]
+    run = str(tmp_path / "run")
+    assert system == "spine" or cli.main(["fit", "limb", *data, "--out", run]) == 0
+    told = ["export", system, *data, "--run", run, "--bundle", str(tmp_path / "made"), "--kind", "real"]
+    assert cli.main([*told, "--with", str(SHIPPED / bundle)]) == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()

@@ -1,0 +1,103 @@
+"""Several networks in one file, which answer with the mean of their logits.
+
+Networks that were drawn and trained apart err in different places, and their mean errs less (Lakshminarayanan et al.,
+NeurIPS 2017, arXiv:1612.01474; nnU-Net's five folds, Isensee et al. 2021). `export --with BUNDLE` joins the network of
+a run with those of bundles that were exported before. What is strange is told by the first alone.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import onnx
+from torch import nn
+
+from training.errors import RunFault
+from training.run import folded
+from training.start import ELSEWHERE, OTHERS, Start, restore, start_of
+
+N = TypeVar("N", bound=nn.Module)
+WITH = "together_with"
+TAUGHT = ("data", "split")
+"""What a card says of the cases that taught a network."""
+
+
+def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[str, str]) -> tuple[Start, ...]:
+    """The bundles whose networks join that of a run.
+
+    Parameters
+    ----------
+    presets, asked
+        As `training.start.start_of`.
+
+    Raises
+    ------
+    BundleError
+        One is none, or damaged.
+    RunFault
+        One is of another system or preset, takes other images, or holds several networks already.
+    """
+    members = []
+    for folder in folders:
+        member = start_of(folder, presets, asked, purpose="answer together with this network")
+        assert member is not None  # it was named
+        for role in member.card.files:
+            names = (each.name for each in onnx.load(member.file(role)).graph.initializer)
+            if any(name.startswith(OTHERS) for name in names):
+                raise RunFault(f"{folder} holds several networks already. Give the bundles that these came from.")
+        members.append(member)
+    return tuple(members)
+
+
+def networks_of(draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: str = "\0") -> list[N]:
+    """The networks of the members, ready to answer.
+
+    Parameters
+    ----------
+    draw
+        Makes one of their kind.
+    drawn
+        As `training.start.restore`.
+    """
+    made = [draw() for _ in members]
+    for net, member in zip(made, members, strict=True):
+        restore(net, member.file(role), drawn=drawn)
+    return [folded(net.eval()) for net in made]
+
+
+def facts_of_members(
+    members: Sequence[Start], mine: Mapping[str, object], kind: str
+) -> dict[str, int | list[str | int | float | bool]]:
+    """What the card must say of the others.
+
+    Parameters
+    ----------
+    mine
+        The [training] part of the run's own card.
+
+    Raises
+    ------
+    RunFault
+        One was trained on real images, and `kind` says that phantoms alone made it.
+    """
+    if not members:
+        return {}
+    for member in members:
+        if member.card.training_kind == "real" and kind != "real":
+            raise RunFault(
+                f"{member.words} was trained on real images, and {kind} is to be said of it. What answers with it is "
+                "of real images: give --kind real, or join it with phantoms' own."
+            )
+    apart = [any(member.card.training.get(key) != mine[key] for key in TAUGHT) for member in members]
+    told: list[str | int | float | bool] = [
+        _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
+    ]
+    facts: dict[str, int | list[str | int | float | bool]] = {"networks": 1 + len(members), WITH: told}
+    return facts | ({ELSEWHERE: True} if any(apart) else {})
+
+
+def _words(member: Start, is_apart: bool) -> str:
+    training = member.card.training
+    cases = "on " + "; ".join(str(training.get(key)) for key in TAUGHT) if is_apart else "on the same cases"
+    before = f"; that began with {training['begun_with']}" if "begun_with" in training else ""
+    return f"{member.words}, trained by {training.get('command')} {cases}{before}"
