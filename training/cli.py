@@ -212,8 +212,8 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BUNDLE",
-        help="a bundle of the same preset whose network answers too, with the mean of all; may be given several times "
-        "(not for spine)",
+        help="a bundle of a preset with the same network, which answers too, with the mean of all; may be given "
+        "several times (not for spine)",
     )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 

@@ -187,13 +187,15 @@ def begin(
     log.info("Began with %s.", start.words)
 
 
-def restore(net: nn.Module, path: Path, *, drawn: str = "\0") -> tuple[str, ...]:
-    """Give a network the weights in a bundle's file; of several networks in it, those of the first.
+def restore(net: nn.Module, path: Path, *, drawn: str = "\0", place: int = 0) -> tuple[str, ...]:
+    """Give a network the weights in a bundle's file.
 
     Parameters
     ----------
     net, drawn
         As `begin`.
+    place
+        Of several networks in the file, which.
 
     Returns
     -------
@@ -204,7 +206,7 @@ def restore(net: nn.Module, path: Path, *, drawn: str = "\0") -> tuple[str, ...]
     RunFault
         As `begin`.
     """
-    weights, state = weights_of(path), net.state_dict()
+    weights, state = weights_of(path, place), net.state_dict()
     given = {name: torch.from_numpy(value.copy()) for name, value in weights.arrays.items() if name in state}
     norms = {_behind(conv): bias for conv, bias in (weights.folded | _unasked(weights.arrays, state)).items()}
     for name, bias in norms.items():
@@ -229,21 +231,28 @@ def restore(net: nn.Module, path: Path, *, drawn: str = "\0") -> tuple[str, ...]
     return tuple(norms)
 
 
-def weights_of(path: Path) -> Weights:
-    """The parameters in an ONNX file."""
+def weights_of(path: Path, place: int = 0) -> Weights:
+    """The parameters in an ONNX file; where it holds several networks, of the one at this place."""
+    prefix = f"{OTHERS}{place - 1}." if place else PREFIX
     graph = onnx.load(path).graph
-    raw = {each.name: numpy_helper.to_array(each) for each in graph.initializer if not each.name.startswith(OTHERS)}
-    arrays = {name.removeprefix(PREFIX): value for name, value in raw.items() if value.dtype == np.float32}
+    raw = {
+        each.name: numpy_helper.to_array(each)
+        for each in graph.initializer
+        if (each.name.startswith(prefix) if place else not each.name.startswith(OTHERS))
+    }
+    arrays = {name.removeprefix(prefix): value for name, value in raw.items() if value.dtype == np.float32}
     folded = {}
     for name, value in raw.items():
         weight = name.removesuffix(FOLDED)
         if weight != name and weight in raw:
-            folded[weight.removeprefix(PREFIX).removesuffix(".weight")] = value
+            folded[weight.removeprefix(prefix).removesuffix(".weight")] = value
     added = {node.input[0]: node.input[1] for node in graph.node if node.op_type == "Add"}
     for node in graph.node:
         bias = added.get(node.output[0], "")
         if node.op_type == "MatMul" and node.input[1] in raw and bias.endswith(".bias"):
-            arrays[bias.removeprefix(PREFIX).removesuffix("bias") + "weight"] = raw[node.input[1]].T
+            arrays[bias.removeprefix(prefix).removesuffix("bias") + "weight"] = raw[node.input[1]].T
+    if place:  # the exporter keeps equal tensors once, under the first name
+        arrays = {**weights_of(path).arrays, **arrays}
     return Weights(arrays, folded)
 
 

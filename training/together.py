@@ -7,7 +7,7 @@ a run with those of bundles that were exported before. What is strange is told b
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import onnx
 from torch import nn
@@ -20,6 +20,18 @@ N = TypeVar("N", bound=nn.Module)
 WITH = "together_with"
 TAUGHT = ("data", "split")
 """What a card says of the cases that taught a network."""
+
+
+class Drawn(Protocol):
+    """A recipe that draws one network."""
+
+    @property
+    def net(self) -> object: ...
+
+
+def alike(recipe: Drawn, recipes: Mapping[str, Drawn]) -> tuple[str, ...]:
+    """The presets that draw the same network."""
+    return tuple(name for name, other in recipes.items() if other.net == recipe.net)
 
 
 def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[str, str]) -> tuple[Start, ...]:

@@ -54,7 +54,7 @@ def measure(rounds: int) -> Inference:
 
 
 def _eager(asked: card.Card, threads: int) -> Callable[[], float] | None:
-    """Runs the whole image and its windows through two nets; the seconds it took. None without torch."""
+    """Runs the whole image and its windows through the nets of both stages; the seconds it took. None without torch."""
     with contextlib.suppress(ImportError):
         import torch
 
@@ -66,8 +66,11 @@ def _eager(asked: card.Card, threads: int) -> Callable[[], float] | None:
         told = asked.training
         spec = RECIPES[str(told["preset"])].net
         sides = [told[f"{role}_looks_at_px"] for role in knee.ROLES]
+        others = int(told.get("networks", 1)) - 1
         nets = [
-            Served(SegUNet(spec), ServeSpec(tuple(looks), mirrored)).eval()
+            Served(
+                SegUNet(spec), ServeSpec(tuple(looks), mirrored), others=[SegUNet(spec) for _ in range(others)]
+            ).eval()
             for looks, mirrored in zip(sides, told["mirrored"], strict=True)
         ]
         inputs = [torch.rand((batch, 1, *asked.preprocess.size)) for batch in (1, WINDOWS)]
@@ -86,11 +89,14 @@ def _eager(asked: card.Card, threads: int) -> Callable[[], float] | None:
 def inference_table(rounds: int) -> Table:
     """Stages of the node's inference, and torch."""
     found = measure(rounds)
-    title = f"Inference of one radiograph of {ROWS}×{COLUMNS} on the CPU, both networks, {os.cpu_count()} threads"
+    title = f"Inference of one radiograph of {ROWS}×{COLUMNS} on the CPU, both stages, {os.cpu_count()} threads"
     table = Table(title, ("what", "ms (min-max)"))
     for stage, values in found.node.items():
         table.add(f"node: {stage}", spread(values))
-    table.add("torch eager: the two networks alone", spread(found.torch) if found.torch else "torch is not installed")
+    table.add(
+        "torch eager: the networks of both stages alone",
+        spread(found.torch) if found.torch else "torch is not installed",
+    )
     if found.torch:
         ratio = [eager / own for eager, own in zip(found.torch, found.node["inference"], strict=True)]
         table.add("onnxruntime is faster by", f"{spread(ratio)}×")

@@ -28,7 +28,7 @@ from training.run import BEGUN, claim, run_of, with_weights
 from training.spine.classifier import Classifier
 from training.spine.detector import Detector
 from training.spine.recipe import RECIPES as SPINE
-from training.start import Start, begin, claimed, facts_of, start_of, unseen
+from training.start import Start, begin, claimed, facts_of, restore, start_of, unseen
 from training.unet import UNet
 
 SHIPPED = cli.SHIPPED
@@ -60,7 +60,10 @@ def _looks(start: Start) -> ServeSpec:
 def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
     """What a network answers with as many looks as the card says."""
     if isinstance(net, SegUNet):
-        return Served(net, _looks(start)).eval()(image)
+        others = [SegUNet(net.spec).eval() for _ in range(int(str(start.card.training.get("networks", 1))) - 1)]
+        for place, other in enumerate(others, start=1):
+            restore(other, start.file("global"), place=place)
+        return Served(net, _looks(start), others=others).eval()(image)
     said = net(image)
     if start.card.training.get("looks") != 2:
         return said

@@ -23,7 +23,7 @@ from training.knee.serving import Served as ServedKnee
 from training.knee.serving import ServeSpec
 from training.limb.recipe import RECIPES as LIMB
 from training.start import unseen
-from training.together import facts_of_members
+from training.together import alike, facts_of_members
 
 TAUGHT = ("data", "split")
 
@@ -101,6 +101,13 @@ def test_networks_of_real_images_are_never_called_phantom_and_other_cases_are_sa
     assert "others_were_taught_elsewhere" not in same
     assert str(limb.card.training["split"]) in str(other["together_with"])
     assert "only their card says" in unseen(other)
+
+
+def test_presets_that_draw_the_same_network_may_answer_together() -> None:
+    assert alike(LIMB["bent"], LIMB) == ("small", "bent", "wide")
+    assert alike(LIMB["paper"], LIMB) == ("paper",)
+    assert alike(KNEE["tune"], KNEE) == ("small", "tune")
+    assert LIMB["bent"].views.elastic > LIMB["small"].views.elastic == 0.0
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.start import facts_of, start_of
-from training.together import facts_of_members, members_of, networks_of
+from training.together import alike, facts_of_members, members_of, networks_of
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "parameters": parameters(net),
         **facts_of(told, release.kind, release.start_share),
     }
-    members = members_of(release.together, (recipe.name,), _asked(recipe))
+    members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
     seen, others = (
         _seen(parts.validation, recipe),

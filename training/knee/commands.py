@@ -31,7 +31,7 @@ from training.report import publish
 from training.run import folded, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split
 from training.start import facts_of, start_of
-from training.together import facts_of_members, members_of, networks_of
+from training.together import alike, facts_of_members, members_of, networks_of
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -100,7 +100,7 @@ def run_export(args: argparse.Namespace) -> str:
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
-    members = members_of(release.together, recipe.begins_with, _asked(recipe))
+    members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
     served = {

@@ -88,6 +88,7 @@ _STRONG_VIEWS = AugmentSpec(
     degrade=0.12,
     clutter=0.08,
 )
+_WIDE_VIEWS = replace(_STRONG_VIEWS, scale=0.2, aspect=0.2, rotation_deg=15.0, shift=0.1, flip_rows=0.1)
 _PLAIN_VIEWS = AugmentSpec(
     scale=0.10,
     aspect=0.0,
@@ -178,21 +179,26 @@ TUNE = replace(
     SMALL,
     name="tune",
     looks=256,
-    loss=replace(SMALL.loss, alphas=(1.0, 1.3, 0.2)),
+    loss=replace(SMALL.loss, alphas=(0.6, 1.3, 0.2), smoothing=0.1),
     global_stage=Stage(
         replace(
             SMALL.global_stage.batches,
             phases=(
-                Phase(0.0, 192, _STRONG_VIEWS, windows=0.375, half_sides=(0.4, 0.8)),
-                Phase(0.4, 256, _STRONG_VIEWS, windows=0.25, half_sides=(0.5, 0.8)),
+                Phase(0.0, 192, _WIDE_VIEWS, windows=0.375, half_sides=(0.4, 0.8), mixed=0.5),
+                Phase(0.3, 256, _WIDE_VIEWS, windows=0.25, half_sides=(0.5, 0.8), mixed=0.5),
             ),
         ),
         replace(SMALL.global_stage.plan, rate=1e-3, steps=4_000, observe_every=400),
     ),
+    patch_stage=replace(
+        SMALL.patch_stage,
+        batches=replace(SMALL.patch_stage.batches, phases=(Phase(0.0, 192, _WIDE_VIEWS, windows=1.0, mixed=0.4),)),
+    ),
 )
 """What a trained small network goes on with (`--start BUNDLE`): no first small and light views, and in the end all
 pixels that the collection has, where small tumours are more than a few of them. Masks count for more than in small: to
-outline is what was learned least."""
+outline is what was learned least; classes count for less, and views are mixed, because a network that had seen the
+images for hours told the classes of those it learned from ever better, and of others worse."""
 
 STRONG = Recipe(
     name="strong",

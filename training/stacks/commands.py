@@ -27,7 +27,7 @@ from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
 from training.start import facts_of, start_of
-from training.together import facts_of_members, members_of, networks_of
+from training.together import alike, facts_of_members, members_of, networks_of
 from training.unet import UNet
 
 FOLDS = 5
@@ -109,7 +109,7 @@ def export(
     recipe = spacing.kept(recipe, run)
     net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
     card, progress = recipe_card(system, recipe), progress_of(run)
-    members = members_of(release.together, (recipe.name,), card.contract(ROLE))
+    members = members_of(release.together, alike(recipe, system.recipes), card.contract(ROLE))
     others = networks_of(lambda: UNet(recipe.net), members, ROLE, drawn=fit.HEADS)
     served = Served(net, learned(net, parts.train, card), release.mirrored, others)
     facts: Facts = {
