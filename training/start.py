@@ -148,11 +148,11 @@ def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float
 def unseen(training: Mapping[str, object]) -> str:
     """What an evaluation may say of its cases, given the [training] part of the card."""
     mine = "none of them trained or calibrated on"
-    return (
-        f"{mine} here; what taught the weights that it began with, only their card says"
-        if "begun_with" in training or ELSEWHERE in training
-        else mine
-    )
+    if ELSEWHERE in training:
+        return f"{mine} here; what taught the networks that answer with it, only their cards say"
+    if "begun_with" in training:
+        return f"{mine} here; what taught the weights that it began with, only their card says"
+    return mine
 
 
 def begin(

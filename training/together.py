@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import onnx
 from torch import nn
 
 from training.errors import RunFault
 from training.run import folded
-from training.start import ELSEWHERE, OTHERS, Start, restore, start_of
+from training.start import ELSEWHERE, Start, restore, start_of
 
 N = TypeVar("N", bound=nn.Module)
-WITH = "together_with"
+BEGUN, COUNT, WITH = "begun_with", "networks", "together_with"
 TAUGHT = ("data", "split")
 """What a card says of the cases that taught a network."""
 
@@ -47,22 +46,18 @@ def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[s
     BundleError
         One is none, or damaged.
     RunFault
-        One is of another system or preset, takes other images, or holds several networks already.
+        One is of another system or preset, or takes other images.
     """
     members = []
     for folder in folders:
         member = start_of(folder, presets, asked, purpose="answer together with this network")
         assert member is not None  # it was named
-        for role in member.card.files:
-            names = (each.name for each in onnx.load(member.file(role)).graph.initializer)
-            if any(name.startswith(OTHERS) for name in names):
-                raise RunFault(f"{folder} holds several networks already. Give the bundles that these came from.")
         members.append(member)
     return tuple(members)
 
 
 def networks_of(draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: str = "\0") -> list[N]:
-    """The networks of the members, ready to answer.
+    """The networks of the members, all of those that hold several, ready to answer.
 
     Parameters
     ----------
@@ -71,10 +66,18 @@ def networks_of(draw: Callable[[], N], members: Sequence[Start], role: str, *, d
     drawn
         As `training.start.restore`.
     """
-    made = [draw() for _ in members]
-    for net, member in zip(made, members, strict=True):
-        restore(net, member.file(role), drawn=drawn)
-    return [folded(net.eval()) for net in made]
+    made = []
+    for member in members:
+        for place in range(_count(member)):
+            net = draw()
+            restore(net, member.file(role), drawn=drawn, place=place)
+            made.append(folded(net.eval()))
+    return made
+
+
+def _count(member: Start) -> int:
+    """How many networks answer in each of its files."""
+    return int(str(member.card.training.get(COUNT, 1)))
 
 
 def facts_of_members(
@@ -104,12 +107,16 @@ def facts_of_members(
     told: list[str | int | float | bool] = [
         _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
     ]
-    facts: dict[str, int | list[str | int | float | bool]] = {"networks": 1 + len(members), WITH: told}
-    return facts | ({ELSEWHERE: True} if any(apart) else {})
+    facts: dict[str, int | list[str | int | float | bool]] = {COUNT: 1 + sum(map(_count, members)), WITH: told}
+    unsaid = {ELSEWHERE} if BEGUN in mine else {ELSEWHERE, BEGUN}
+    is_unknown = any(apart) or any(key in each.card.training for each in members for key in unsaid)
+    return facts | ({ELSEWHERE: True} if is_unknown else {})
 
 
 def _words(member: Start, is_apart: bool) -> str:
     training = member.card.training
     cases = "on " + "; ".join(str(training.get(key)) for key in TAUGHT) if is_apart else "on the same cases"
-    before = f"; that began with {training['begun_with']}" if "begun_with" in training else ""
-    return f"{member.words}, trained by {training.get('command')} {cases}{before}"
+    before = f"; that began with {training[BEGUN]}" if BEGUN in training else ""
+    others = training.get(WITH)
+    several = f", itself together with {' and '.join(map(str, others))}" if isinstance(others, list) else ""
+    return f"{member.words}, trained by {training.get('command')} {cases}{before}{several}"

@@ -33,7 +33,7 @@ def logits(bundle: Path) -> Any:
 
 
 def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_from_the_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(LIMB, "small", TINY)
     data = ["--data", str(volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)]))]
@@ -58,10 +58,12 @@ def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_
     assert unseen(training) == unseen({})
     assert "networks" not in read_bundle(one).card.training
 
-    assert cli.main([*joined, str(again), "--with", str(both)]) == 2
-    assert "holds several networks already" in capsys.readouterr().err
-    assert not again.exists()
-    third = str(tmp_path / "third")
+    three, third = tmp_path / "three", str(tmp_path / "third")
+    assert cli.main([*joined, str(three), "--with", str(both)]) == 0
+    assert np.allclose(logits(three), (logits(one) + 2.0 * logits(two)) / 3.0, atol=1e-4), "the run and both of these"
+    grown = read_bundle(three).card.training
+    assert grown["networks"] == 3
+    assert str(grown["together_with"]).count("limb 0.0.1 (net ") == 2
     monkeypatch.setitem(LIMB, "small", replace(TINY, plan=replace(TINY.plan, steps=1, rate=1e-9)))
     assert cli.main(["fit", "limb", *data, "--out", third, "--start", str(both)]) == 0
     assert cli.main(["export", "limb", *data, "--run", third, "--bundle", str(again), "--kind", "phantom"]) == 0
@@ -100,7 +102,7 @@ def test_networks_of_real_images_are_never_called_phantom_and_other_cases_are_sa
     same, other = (facts_of_members([limb], told, "real") for told in (mine, {**mine, "split": "another"}))
     assert "others_were_taught_elsewhere" not in same
     assert str(limb.card.training["split"]) in str(other["together_with"])
-    assert "only their card says" in unseen(other)
+    assert "only their cards say" in unseen(other)
 
 
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:
