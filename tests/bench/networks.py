@@ -31,13 +31,13 @@ class Network:
 
 
 def eager_nets(system: str, preset: str) -> Mapping[str, Any]:
-    """The architectures of a bundle by role; empty without torch, or where the preset is not known."""
-    with contextlib.suppress(ImportError, KeyError):
-        if system == "knee-seg-unet":
-            from training.knee.nets import SegUNet
-            from training.knee.recipe import RECIPES as KNEE
+    """The architectures of a bundle by role; empty without torch, or where the preset is not known.
 
-            return {role: SegUNet(KNEE[preset].net).eval() for role in ("global", "patch")}
+    Of the knee none: its files look at several sizes, and inference.py sets both stages beside torch.
+    """
+    if system == "knee-seg-unet":
+        return {}
+    with contextlib.suppress(ImportError, KeyError):
         if system == "hand-deep-ht":
             from training.hand.nets import DeepLab
             from training.hand.recipe import RECIPES as HAND
@@ -59,10 +59,15 @@ def eager_nets(system: str, preset: str) -> Mapping[str, Any]:
     return {}
 
 
-def measure(data: bytes, net: Any, batch: int, rounds: int, threads: int) -> Network:
-    """Alternate the two, after one round that does not count."""
+def passes_of(training: Mapping[str, object]) -> int:
+    """How often a file asks a network: for each look (mirror images) and each network that answers together."""
+    return int(str(training.get("looks", 1))) * int(str(training.get("networks", 1)))
+
+
+def measure(data: bytes, net: Any, batch: int, rounds: int, threads: int, passes: int = 1) -> Network:
+    """Alternate the two, after one round that does not count; torch runs the network `passes` times."""
     run, shape = _runtime(data, batch, threads)
-    eager = _eager(net, shape, threads) if net is not None else None
+    eager = _eager(net, shape, threads, passes) if net is not None else None
     found = Network(shape)
     for number in range(rounds + 1):
         own = _milliseconds(run)
@@ -86,7 +91,7 @@ def _runtime(data: bytes, batch: int, threads: int) -> tuple[Callable[[], object
     return lambda: session.run(None, {entry.name: image}), shape
 
 
-def _eager(net: Any, shape: tuple[int, ...], threads: int) -> Callable[[], object]:
+def _eager(net: Any, shape: tuple[int, ...], threads: int, passes: int) -> Callable[[], object]:
     import torch
 
     torch.set_num_threads(threads)
@@ -94,7 +99,7 @@ def _eager(net: Any, shape: tuple[int, ...], threads: int) -> Callable[[], objec
 
     def run() -> object:
         with torch.inference_mode():
-            return net(image)
+            return [net(image) for _ in range(passes)]
 
     return run
 
@@ -115,7 +120,8 @@ def networks_table(rounds: int) -> Table:
     for bundle in card.bundles(BUNDLED_MODELS).sound:
         nets = eager_nets(bundle.card.system, str(bundle.card.training.get("preset", "")))
         for role, data in bundle.files.items():
-            found = measure(data, nets.get(role), BATCHES.get(role, BATCH), rounds, threads)
+            passes = passes_of(bundle.card.training)
+            found = measure(data, nets.get(role), BATCHES.get(role, BATCH), rounds, threads, passes)
             ratio = [eager / own for eager, own in zip(found.torch, found.runtime, strict=False)]
             told = (spread(found.torch), f"{spread(ratio)}×") if ratio else ("not at hand", "-")
             name = f"{bundle.card.name} {bundle.card.version}"
