@@ -38,8 +38,8 @@ WIDE = replace(
     even_share=0.5,
     image_dice=0.5,
 )
-"""Small's network seen other views and asked another loss, to answer together with one of small (`export --with`).
-Alone they are no better; networks of small alone that differ by their seed gain nothing together."""
+"""Small's network that saw other views, and was asked another loss, to answer together with one of small (`export
+--with`); networks of small alone that differ by their seed gain nothing together. None of these two ships yet."""
 STRONG = replace(
     SMALL,
     name="strong",
