@@ -122,7 +122,9 @@ def claimed(start: Start | None) -> Told:
     if start is None:
         return {}
     before = str(start.card.training.get("begun_with", ""))
-    return {"start": start.words, "start_kind": start.card.training_kind, "start_began": before}
+    networks = start.card.training.get("networks", 1)
+    words = start.words if networks == 1 else f"{start.words}, the first of its {networks} networks"
+    return {"start": words, "start_kind": start.card.training_kind, "start_began": before}
 
 
 def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float]:

@@ -67,6 +67,8 @@ def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_
     monkeypatch.setitem(LIMB, "small", replace(TINY, plan=replace(TINY.plan, steps=1, rate=1e-9)))
     assert cli.main(["fit", "limb", *data, "--out", third, "--start", str(both)]) == 0
     assert cli.main(["export", "limb", *data, "--run", third, "--bundle", str(again), "--kind", "phantom"]) == 0
+    began = str(read_bundle(again).card.training["begun_with"])
+    assert "the first of its 2 networks, trained on phantom images" in began
     likeness = [float(np.corrcoef(logits(again).ravel(), logits(each).ravel())[0, 1]) for each in (two, one)]
     assert likeness[0] > 0.99 > likeness[1], "the run's own network is the first, and the one that goes on"
 

@@ -94,10 +94,8 @@ def cross_validated(
 def run_export(system: System, args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
-    release, recipe = (
-        release_of(args, ("start_share", "mirror", "together")),
-        recipe_of(run_of(args.run), system.recipes),
-    )
+    release = release_of(args, ("start_share", "mirror", "together"))
+    recipe = recipe_of(run_of(args.run), system.recipes)
     export(system, args.run, recipe, system.read(args.data), args.bundle, release)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate {system.name} --bundle {args.bundle} --data {args.data}"
 
