@@ -5,15 +5,31 @@ Exit codes: 0 done; 1 the thing asked for failed or was not found; 2 the command
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, Protocol, cast
 
-from node.cli import running
 from node.config import Config, config_path, read_config
 from node.errors import ConfigurationError, OsteonError
 from storage.errors import StorageError
 
 Command = Callable[[argparse.Namespace, Config], int]
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "running": ("serve", "listen", "work", "passcode"),
+    "peers": ("peers",),
+    "studies": ("studies", "retry", "held"),
+    "assessments": ("assessments",),
+    "audit": ("audit",),
+    "bundles": ("models",),
+    "examine": ("check", "explain"),
+    "keeping": ("backup", "restore", "rebuild"),
+    "forgetting": ("forget", "forgotten"),
+    "inventory": ("sbom",),
+    "conformance": ("conformance",),
+}
+"""The commands of each file here. Only the file of the command is loaded: all together take a second, which a node that
+starts after a crash, and a script that asks for many studies, would wait each time."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,20 +75,6 @@ def _parser(first: str) -> argparse.ArgumentParser:
 
 
 def _parts(first: str) -> Sequence[_Part]:
-    """The files of commands; for the node's own processes only theirs, so that it is there at once after a crash."""
-    if first in running.COMMANDS:
-        return [running]
-    from node.cli import (
-        assessments,
-        audit,
-        bundles,
-        conformance,
-        examine,
-        forgetting,
-        inventory,
-        keeping,
-        peers,
-        studies,
-    )
-
-    return [running, peers, studies, assessments, audit, bundles, examine, keeping, forgetting, inventory, conformance]
+    """The file of the first word; all of them to say what there is."""
+    files = [file for file, words in FILES.items() if first in words] or list(FILES)
+    return [cast("_Part", import_module(f"node.cli.{file}")) for file in files]

@@ -8,7 +8,6 @@ from typing import Any
 from node.cli.acting import add_reason, by
 from node.cli.tables import local_time, show
 from node.config import Config
-from node.corrections import export
 from node.database import open_database
 from node.errors import OsteonError
 from storage import returned
@@ -67,6 +66,8 @@ def line(assessment: returned.Assessment) -> dict[str, object]:
 
 
 def _export(folder: Path, config: Config, person: By) -> int:
+    from node.corrections import export  # reads objects, for which the listings need load nothing
+
     engine = open_database(config)
     with reading(engine) as conn:
         done = export(conn, config.journal_folder, folder)

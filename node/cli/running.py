@@ -8,8 +8,6 @@ from typing import Any
 from node import logs
 from node.config import Config
 
-COMMANDS = ("serve", "listen", "work", "passcode")
-
 
 def add_commands(commands: "argparse._SubParsersAction[Any]", shared: argparse.ArgumentParser) -> None:
     """Register the commands of this file."""
