@@ -17,7 +17,7 @@ from training.hand.batches import slices_of
 from training.hand.dataset import Case
 from training.hand.nets import DeepLab
 from training.hand.recipe import Recipe
-from training.mirror import looked_twice, mean_of
+from training.looks import looked_twice, mean_of
 
 Array = npt.NDArray[np.float32]
 

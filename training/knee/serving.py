@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from training.familiarity import Familiarity
 from training.knee.nets import Outputs, SegUNet
-from training.mirror import mean_of
+from training.looks import mean_of
 
 
 class Answers(NamedTuple):

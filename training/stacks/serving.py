@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.slices import has_tissue
 from models.stack_card import StackCard
 from training.familiarity import Familiarity, familiar_with, spread
-from training.mirror import looked_twice, mean_of
+from training.looks import looked_twice, mean_of
 from training.stacks.case import Case, stack_of, way_of
 from training.unet import UNet
 
