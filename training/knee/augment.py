@@ -67,16 +67,16 @@ def view(images: Tensor, masks: Tensor, frame: Frame, side: int, spec: AugmentSp
     shrink = int(images.shape[-1] * frame.half_side) // side
     if shrink > 1:
         images, masks = F.avg_pool2d(images, shrink), F.avg_pool2d(masks, shrink)
-    plain = _affine(frame, None, rng)
-    bent = _affine(frame, spec, rng)
-    seen = _warp(masks, bent, side)
-    before = _warp(masks, plain, side).sum(dim=(1, 2, 3))
-    lost = (seen.sum(dim=(1, 2, 3)) * _determinant(bent) / frame.half_side**2) < LEAST_KEPT * before
-    if frame.half_side == 1.0 and lost.any():
-        bent = torch.where(lost[:, None, None], plain, bent)
-        seen = _warp(masks, bent, side)
+    plain, bent = _affine(frame, None, rng), _affine(frame, spec, rng)
     fill = torch.from_numpy((rng.random(len(images)) < 0.12).astype(np.float32))[:, None, None, None]
-    pixels = _warp(images - fill, bent, side) + fill
+    filled = torch.cat((images - fill, masks), dim=1)
+    warped = _warp(filled, bent, side)
+    if frame.half_side == 1.0:
+        before = _warp(masks, plain, side).sum(dim=(1, 2, 3))
+        lost = warped[:, 1].sum(dim=(1, 2)) * _determinant(bent) < LEAST_KEPT * before
+        if lost.any():
+            warped[lost] = _warp(filled[lost], plain[lost], side)
+    pixels, seen = warped[:, :1] + fill, warped[:, 1:]
     seen = (seen > 0.4).float()
     return _weather(pixels, seen, spec, rng), seen
 
@@ -152,11 +152,13 @@ def _developed(pixels: Tensor, chance: float, rng: Rng) -> Tensor:
     """A random mixture of gamma curves, which never reverses grey values, between random black and white levels."""
     n, pixels = len(pixels), pixels.clamp(0.0, 1.0)
     shares = torch.from_numpy(rng.dirichlet([0.5] * len(_CURVES), n).astype(np.float32))
-    toned = sum(shares[:, place, None, None, None] * (pixels + 1e-4) ** gamma for place, gamma in enumerate(_CURVES))
     black = torch.from_numpy(rng.uniform(0.0, 0.2, n).astype(np.float32))[:, None, None, None]
     white = torch.from_numpy(rng.uniform(0.8, 1.0, n).astype(np.float32))[:, None, None, None]
-    chosen = torch.from_numpy(rng.random(n) < chance)[:, None, None, None]
-    return torch.where(chosen, black + (white - black) * toned, pixels)
+    chosen = torch.from_numpy(rng.random(n) < chance)
+    seen, shares = pixels[chosen] + 1e-4, shares[chosen]
+    toned = sum(shares[:, place, None, None, None] * seen**gamma for place, gamma in enumerate(_CURVES))
+    pixels[chosen] = black[chosen] + (white - black)[chosen] * toned
+    return pixels
 
 
 def _coarse(image: Tensor, rng: Rng) -> Tensor:
