@@ -98,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--preset",
         default="small",
-        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step, of knee tune "
+        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step, of knee tune, "
+        "of limb bent and wide "
         "(default: small)",
     )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
@@ -212,8 +213,8 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="BUNDLE",
-        help="a bundle of a preset with the same network, which answers too, with the mean of all; may be given "
-        "several times (not for spine)",
+        help="a bundle of a preset with the same network, which answers too, with the mean of all; all look at "
+        "what this export says, and each costs its time and memory; may be given several times (not for spine)",
     )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 

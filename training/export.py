@@ -11,6 +11,7 @@ held against the export; where the network is sure of itself, the tolerance is a
 
 import contextlib
 import copy
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from models.session import Contract, Device, SessionOptions, open_session
 from training.errors import UnequalExport
+from training.start import SHARED, shared_by
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[
         )
     model = program.model_proto
     forget_where_it_was_made(model.graph)
-    for key, value in metadata.items():
+    shared = shared_by(net, model.graph)
+    for key, value in {**metadata, **({SHARED: json.dumps(shared)} if shared else {})}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())

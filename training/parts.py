@@ -14,6 +14,8 @@ MEASURES = ("test", VALIDATION, WHOLE)
 CALIBRATES = (VALIDATION, WHOLE)
 MARK = "validation_names_sha256"
 """Of a card: how the hash of the names begins that it was calibrated on."""
+TAUGHT = "taught_names_sha256"
+"""Of a card: how the hash of the names begins that its networks were trained on."""
 
 C = TypeVar("C")
 T_co = TypeVar("T_co", covariant=True)
@@ -71,6 +73,11 @@ def measured_on(
 def calibrated_on(names: Sequence[str], part: str) -> dict[str, str | int]:
     """What a card keeps of the cases that it was calibrated on: of their names no more than a hash of all together."""
     return {"validation_part": part, "validation_cases": len(names), MARK: _mark(names)}
+
+
+def taught_by(names: Sequence[str]) -> dict[str, str]:
+    """What a card keeps of the cases that its networks were trained on; see `calibrated_on`."""
+    return {TAUGHT: _mark(names)}
 
 
 def keep_apart(names: Sequence[str], measured: Mapping[str, object]) -> None:

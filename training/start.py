@@ -8,6 +8,7 @@ nothing. The network begins with exactly the answers of the bundle, and can be t
 is wider or deeper than the bundle's does so too, where it is of a kind that may grow (growth.py).
 """
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ PREFIX = "net."
 """Of the names in files whose network was exported inside another module."""
 OTHERS = "others."
 """Of the names of further networks in a file that answers with the mean of several (together.py)."""
+SHARED = "shared"
+"""Metadata of such a file, JSON: of tensors that several networks have alike, the name left out and the one kept."""
 ELSEWHERE = "others_were_taught_elsewhere"
 """Of a card: such a network saw other cases."""
 FOLDED = "_bias"
@@ -40,7 +43,7 @@ UNCOUNTED = "num_batches_tracked"
 VIEWS = 16
 """Batches on which means and variances of norms are measured."""
 
-SMALLER = "Begin with a bundle of this preset, as it is or as it was when it was smaller."
+SMALLER = "Give a bundle of this preset, as it is or as it was when it was smaller."
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
@@ -150,11 +153,10 @@ def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float
 def unseen(training: Mapping[str, object]) -> str:
     """What an evaluation may say of its cases, given the [training] part of the card."""
     mine = "none of them trained or calibrated on"
-    if ELSEWHERE in training:
-        return f"{mine} here; what taught the networks that answer with it, only their cards say"
-    if "begun_with" in training:
-        return f"{mine} here; what taught the weights that it began with, only their card says"
-    return mine
+    unknown = ["the weights that it began with"] if "begun_with" in training else []
+    unknown += ["the networks that answer with it"] if training.get(ELSEWHERE) else []
+    say = "cards say" if training.get(ELSEWHERE) else "card says"
+    return f"{mine} here; what taught {' and '.join(unknown)}, only their {say}" if unknown else mine
 
 
 def begin(
@@ -186,7 +188,7 @@ def begin(
     _measure(net, norms, views)
     folder.mkdir(parents=True, exist_ok=True)
     keep(net, folder / BEGUN)
-    log.info("Began with %s.", start.words)
+    log.info("Began with %s.", claimed(start)["start"])
 
 
 def restore(net: nn.Module, path: Path, *, drawn: str = "\0", place: int = 0) -> tuple[str, ...]:
@@ -218,7 +220,7 @@ def restore(net: nn.Module, path: Path, *, drawn: str = "\0", place: int = 0) ->
     missing = [name for name in state if name not in given and not name.endswith(UNCOUNTED)]
     lost = [name for name in missing if not name.startswith(drawn)]
     if lost:
-        raise RunFault(f"{path} lacks {lost[0]} and {len(lost) - 1} more of this preset. Begin with a bundle of it.")
+        raise RunFault(f"{path} lacks {lost[0]} and {len(lost) - 1} more of this preset. Give a bundle of it.")
     parts = {name for name, _ in net.named_children()}
     above = [name for name in weights.arrays if name.endswith(".weight") and name not in state]
     above = [name for name in above if name.partition(".")[0] in parts]
@@ -234,14 +236,23 @@ def restore(net: nn.Module, path: Path, *, drawn: str = "\0", place: int = 0) ->
 
 
 def weights_of(path: Path, place: int = 0) -> Weights:
-    """The parameters in an ONNX file; where it holds several networks, of the one at this place."""
+    """The parameters in an ONNX file; where it holds several networks, of the one at this place.
+
+    Raises
+    ------
+    RunFault
+        It holds fewer.
+    """
     prefix = f"{OTHERS}{place - 1}." if place else PREFIX
-    graph = onnx.load(path).graph
+    model = onnx.load(path)
+    graph = model.graph
     raw = {
         each.name: numpy_helper.to_array(each)
         for each in graph.initializer
         if (each.name.startswith(prefix) if place else not each.name.startswith(OTHERS))
     }
+    if not raw:
+        raise RunFault(f"{path} holds no network {place + 1}, which its card says. Export the bundle again.")
     arrays = {name.removeprefix(prefix): value for name, value in raw.items() if value.dtype == np.float32}
     folded = {}
     for name, value in raw.items():
@@ -253,9 +264,34 @@ def weights_of(path: Path, place: int = 0) -> Weights:
         bias = added.get(node.output[0], "")
         if node.op_type == "MatMul" and node.input[1] in raw and bias.endswith(".bias"):
             arrays[bias.removeprefix(prefix).removesuffix("bias") + "weight"] = raw[node.input[1]].T
-    if place:  # the exporter keeps equal tensors once, under the first name
-        arrays = {**weights_of(path).arrays, **arrays}
-    return Weights(arrays, folded)
+    return Weights(_shared(model, prefix, place) | arrays, folded)
+
+
+def _shared(model: onnx.ModelProto, prefix: str, place: int) -> dict[str, npt.NDArray[np.float32]]:
+    """The tensors of a further network that the exporter keeps once, under the name that another has for them."""
+    kept = {each.name: each for each in model.graph.initializer}
+    told = [each.value for each in model.metadata_props if each.key == SHARED]
+    if place == 1 and not told:  # a file of two that was made before they were told: what is left out is the first's
+        first = [name for name in kept if name.startswith(PREFIX)]
+        return {name.removeprefix(PREFIX): numpy_helper.to_array(kept[name]) for name in first}
+    shared: dict[str, str] = json.loads(told[0]) if told else {}
+    mine = {name: other for name, other in shared.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): numpy_helper.to_array(kept[other]) for name, other in mine.items()}
+
+
+def shared_by(net: nn.Module, graph: onnx.GraphProto) -> dict[str, str]:
+    """Of the tensors of further networks, those that the exporter left out, and under which name an equal one is."""
+    arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    kept = {name: array for name, array in arrays.items() if name.startswith((PREFIX, OTHERS))}
+    state = net.state_dict()
+    left_out = [name for name in state if name.startswith(OTHERS) and name not in arrays]
+    pairs = [
+        (name, other)
+        for name in left_out
+        for other, array in kept.items()
+        if np.array_equal(array, state[name].numpy())
+    ]
+    return dict(pairs)
 
 
 def _unasked(arrays: Arrays, state: Mapping[str, Tensor]) -> dict[str, npt.NDArray[np.float32]]:
@@ -275,7 +311,7 @@ def _behind(conv: str) -> str:
 def _norm(net: nn.Module, name: str) -> nn.modules.batchnorm._BatchNorm:
     found = dict(net.named_modules()).get(name)
     if not isinstance(found, nn.modules.batchnorm._BatchNorm):
-        raise RunFault(f"The network of this preset has no norm {name}, the bundle's has. Begin with one of it.")
+        raise RunFault(f"The network of this preset has no norm {name}, the bundle's has. Give one of it.")
     return found
 
 

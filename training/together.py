@@ -2,23 +2,27 @@
 
 Networks that were drawn and trained apart err in different places, and their mean errs less (Lakshminarayanan et al.,
 NeurIPS 2017, arXiv:1612.01474; nnU-Net's five folds, Isensee et al. 2021). `export --with BUNDLE` joins the network of
-a run with those of bundles that were exported before. What is strange is told by the first alone.
+a run with those of bundles that were exported before; all of them look at what that export says (sizes, mirror image).
+What is strange is told by the first alone.
 """
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import torch
 from torch import nn
 
 from training.errors import RunFault
+from training.parts import TAUGHT
 from training.run import folded
 from training.start import ELSEWHERE, Start, restore, start_of
 
 N = TypeVar("N", bound=nn.Module)
 BEGUN, COUNT, WITH = "begun_with", "networks", "together_with"
-TAUGHT = ("data", "split")
-"""What a card says of the cases that taught a network."""
+CASES = ("data", "split")
+"""What a card says in words of the cases that taught a network."""
 
 
 class Drawn(Protocol):
@@ -56,23 +60,45 @@ def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[s
     return tuple(members)
 
 
-def networks_of(draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: str = "\0") -> list[N]:
+def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: str = "\0") -> list[N]:
     """The networks of the members, all of those that hold several, ready to answer.
 
     Parameters
     ----------
+    own
+        That of the run.
     draw
         Makes one of their kind.
     drawn
         As `training.start.restore`.
+
+    Raises
+    ------
+    RunFault
+        Two are the same network.
     """
-    made = []
+    made: list[N] = []
+    known = [(folded(copy.deepcopy(own).eval()), "that of the run")] if members else []
     for member in members:
         for place in range(_count(member)):
             net = draw()
             restore(net, member.file(role), drawn=drawn, place=place)
             made.append(folded(net.eval()))
+            name = f"network {place + 1} of {member.folder}"
+            twin = next((other for one, other in known if _is_same(one, made[-1], drawn)), None)
+            if twin is not None:
+                raise RunFault(f"{name} is {twin}: a mean would only count it twice. Leave one out.")
+            known.append((made[-1], name))
     return made
+
+
+def _is_same(one: nn.Module, other: nn.Module, drawn: str) -> bool:
+    """But for rounding (norms were folded away, by us or by the exporter) and for heads that only training looks at."""
+    left, right = one.state_dict(), other.state_dict()
+    weights = [name for name, value in left.items() if value.is_floating_point() and not name.startswith(drawn)]
+    return left.keys() == right.keys() and all(
+        torch.allclose(left[name], right[name], rtol=1e-4, atol=1e-6) for name in weights
+    )
 
 
 def _count(member: Start) -> int:
@@ -103,20 +129,20 @@ def facts_of_members(
                 f"{member.words} was trained on real images, and {kind} is to be said of it. What answers with it is "
                 "of real images: give --kind real, or join it with phantoms' own."
             )
-    apart = [any(member.card.training.get(key) != mine[key] for key in TAUGHT) for member in members]
+    apart = [member.card.training.get(TAUGHT) != mine[TAUGHT] for member in members]
     told: list[str | int | float | bool] = [
         _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
     ]
     facts: dict[str, int | list[str | int | float | bool]] = {COUNT: 1 + sum(map(_count, members)), WITH: told}
-    unsaid = {ELSEWHERE} if BEGUN in mine else {ELSEWHERE, BEGUN}
-    is_unknown = any(apart) or any(key in each.card.training for each in members for key in unsaid)
+    is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN))
     return facts | ({ELSEWHERE: True} if is_unknown else {})
 
 
 def _words(member: Start, is_apart: bool) -> str:
     training = member.card.training
-    cases = "on " + "; ".join(str(training.get(key)) for key in TAUGHT) if is_apart else "on the same cases"
+    cases = "on " + "; ".join(str(training.get(key, f"untold {key}")) for key in CASES)
+    cases = cases if is_apart else "on the same cases"
     before = f"; that began with {training[BEGUN]}" if BEGUN in training else ""
     others = training.get(WITH)
     several = f", itself together with {' and '.join(map(str, others))}" if isinstance(others, list) else ""
-    return f"{member.words}, trained by {training.get('command')} {cases}{before}{several}"
+    return f"{member.words}, trained by {training.get('command', 'an untold command')} {cases}{before}{several}"

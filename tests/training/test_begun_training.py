@@ -112,7 +112,7 @@ def test_another_network_is_refused_by_the_name_of_what_is_missing_or_of_other_s
     limb, diffusion = shipped("limb"), shipped("diffusion")
     with pytest.raises(RunFault, match=r"no norm encoder\.1\.convs\.2\.1, the bundle's has"):
         begin(UNet(LIMB["small"].net), diffusion, "net", [], tmp_path, drawn="heads.")
-    with pytest.raises(RunFault, match="Begin with"):
+    with pytest.raises(RunFault, match="Give one of it"):
         begin(DeepLab(HAND["small"].net), limb, "net", [], tmp_path)
     with pytest.raises(RunFault, match="holds no network global"):
         begin(SegUNet(KNEE["small"].net), limb, "global", [], tmp_path)

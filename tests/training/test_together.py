@@ -14,6 +14,7 @@ from tests.training import volumes
 from tests.training.test_begun_training import IMAGE, SHIPPED, TINY, shipped
 from training import cli
 from training.errors import RunFault
+from training.export import export
 from training.hand.nets import DeepLab
 from training.hand.recipe import RECIPES as HAND
 from training.hand.serving import Served as ServedHand
@@ -22,10 +23,11 @@ from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served as ServedKnee
 from training.knee.serving import ServeSpec
 from training.limb.recipe import RECIPES as LIMB
-from training.start import unseen
+from training.run import folded
+from training.start import Start, restore, unseen, weights_of
 from training.together import alike, facts_of_members
 
-TAUGHT = ("data", "split")
+TAUGHT = ("data", "split", "taught_names_sha256")
 
 
 def logits(bundle: Path) -> Any:
@@ -33,12 +35,12 @@ def logits(bundle: Path) -> Any:
 
 
 def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_from_the_first(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(LIMB, "small", TINY)
     data = ["--data", str(volumes.write(tmp_path / "set", [volumes.case(number) for number in range(12)]))]
-    one, two, both, again = (tmp_path / name for name in ("one", "two", "both", "again"))
-    for seed, bundle in (("1", one), ("2", two)):
+    one, two, other, both, again = (tmp_path / name for name in ("one", "two", "other", "both", "again"))
+    for seed, bundle in (("1", one), ("2", two), ("3", other)):
         run = str(tmp_path / f"run{seed}")
         assert cli.main(["fit", "limb", *data, "--out", run, "--seed", seed]) == 0
         assert cli.main(["export", "limb", *data, "--run", run, "--bundle", str(bundle), "--kind", "phantom"]) == 0
@@ -59,8 +61,14 @@ def test_what_is_exported_together_answers_with_the_mean_and_a_training_goes_on_
     assert "networks" not in read_bundle(one).card.training
 
     three, third = tmp_path / "three", str(tmp_path / "third")
+    joined[joined.index(str(tmp_path / "run2"))] = str(tmp_path / "run3")
     assert cli.main([*joined, str(three), "--with", str(both)]) == 0
-    assert np.allclose(logits(three), (logits(one) + 2.0 * logits(two)) / 3.0, atol=1e-4), "the run and both of these"
+    assert np.allclose(logits(three), (logits(one) + logits(two) + logits(other)) / 3.0, atol=1e-4)
+    assert cli.main([*joined, str(tmp_path / "twice"), "--with", str(three)]) == 2, "the run is the first of these"
+    assert "is that of the run" in capsys.readouterr().err
+    assert cli.main([*joined, str(tmp_path / "twice"), "--with", str(both), "--with", str(one)]) == 2
+    assert f"network 1 of {one} is network 2 of {both}" in capsys.readouterr().err
+    assert not (tmp_path / "twice").exists()
     grown = read_bundle(three).card.training
     assert grown["networks"] == 3
     assert str(grown["together_with"]).count("limb 0.0.1 (net ") == 2
@@ -96,15 +104,62 @@ def test_several_networks_of_knee_and_hand_answer_with_their_mean_and_are_strang
 
 
 def test_networks_of_real_images_are_never_called_phantom_and_other_cases_are_said() -> None:
-    limb = shipped("limb")
+    limb = marked(shipped("limb"), taught_names_sha256="0123456789abcdef")
     mine = {key: limb.card.training[key] for key in TAUGHT}
     with pytest.raises(RunFault, match="give --kind real"):
         facts_of_members([limb], mine, "phantom")
     assert facts_of_members([], mine, "phantom") == {}
-    same, other = (facts_of_members([limb], told, "real") for told in (mine, {**mine, "split": "another"}))
+    others = {**mine, "taught_names_sha256": "fedcba9876543210"}
+    same, other = (facts_of_members([limb], told, "real") for told in (mine, others))
     assert "others_were_taught_elsewhere" not in same
     assert str(limb.card.training["split"]) in str(other["together_with"])
-    assert "only their cards say" in unseen(other)
+    assert unseen(other).endswith("what taught the networks that answer with it, only their cards say")
+
+
+def test_what_a_card_does_not_say_of_its_teachers_is_said_to_be_unknown() -> None:
+    """As many patients, split alike, need not be the same ones; and what a member began with has taught it too."""
+    limb = shipped("limb")
+    untold = marked(limb, taught_names_sha256=None)
+    mine = {**limb.card.training, "taught_names_sha256": "0123456789abcdef"}
+    assert facts_of_members([untold], mine, "real")["others_were_taught_elsewhere"] is True
+    begun = marked(limb, taught_names_sha256="0123456789abcdef", begun_with="the weights of another hospital")
+    facts = facts_of_members([begun], {**mine, "begun_with": "its own"}, "real")
+    assert "; that began with the weights of another hospital" in str(facts["together_with"])
+    assert unseen({**facts, "begun_with": "its own"}).endswith(
+        "what taught the weights that it began with and the networks that answer with it, only their cards say"
+    )
+
+
+def marked(member: Start, **told: str | None) -> Start:
+    """The same bundle whose card says so; None: does not say it."""
+    training = {key: value for key, value in member.card.training.items() if key not in told}
+    training |= {key: value for key, value in told.items() if value is not None}
+    return replace(member, card=replace(member.card, training=training))
+
+
+@pytest.mark.parametrize("alike", [(), (0, 1), (1, 2), (0, 2), (0, 1, 2)], ids=str)
+def test_each_of_several_networks_is_given_back_where_the_exporter_keeps_equal_tensors_once(
+    alike: tuple[int, ...], tmp_path: Path
+) -> None:
+    """A knee's stem comes from the images that taught it: equal in two trainings on the same, and no other's."""
+    torch.manual_seed(3)
+    nets = [SegUNet(KNEE["small"].net).eval() for _ in range(3)]
+    for place, net in enumerate(nets):
+        net.stem.fill_(float(alike[0] if place in alike else place) + 1.0)
+        for name, value in net.named_parameters():
+            if name.endswith(".1.bias"):  # of a norm, as training leaves it
+                torch.nn.init.normal_(value, std=0.1)
+    stems = [net.stem.clone() for net in nets]
+    served = ServedKnee(folded(nets[0]), ServeSpec((64,), mirrored=False), others=[folded(net) for net in nets[1:]])
+    path = tmp_path / "net.onnx"
+    path.write_bytes(export(served, 64, served.gives, {}))
+    for place, net in enumerate(nets):
+        back = SegUNet(KNEE["small"].net)
+        restore(back, path, place=place)
+        assert torch.equal(back.stem, stems[place])
+        assert torch.equal(back.class_head.weight, net.class_head.weight)
+    with pytest.raises(RunFault, match=r"net\.onnx holds no network 4, which its card says"):
+        weights_of(path, 3)
 
 
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:

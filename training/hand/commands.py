@@ -26,7 +26,7 @@ from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -112,6 +112,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
             f"by patient, by a hash of the name, each kind apart: {len(parts.train)} train, "
             f"{len(parts.validation)} calibrate, {len(parts.test)} test"
         ),
+        **taught_by([case.name for case in parts.train]),
         "command": f"osteon-train fit hand --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": seconds,
         "steps": steps,
@@ -121,7 +122,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
     members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
     seen = _seen(parts.validation, recipe)
-    others = networks_of(lambda: DeepLab(recipe.net), members, ROLE, drawn=fit.HEADS)
+    others = networks_of(net, lambda: DeepLab(recipe.net), members, ROLE, drawn=fit.HEADS)
     served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored, others)
     facts["looks"] = served.looks
     return bundle.write(served, recipe, folder, version=release.version, seen=seen, facts=facts)

@@ -94,7 +94,7 @@ class Drawer:
             parts.append(self._seen(indices[:windows], phase, rng.uniform(*phase.half_sides), rng))
         images, labels, masks = (torch.cat(tensors) for tensors in zip(*parts, strict=True))
         if phase.mixed:
-            labels = cutmix(images, masks, labels, phase.mixed, rng)
+            labels = cutmix(images, masks, labels, phase.mixed, rng, least=self._least_px(phase))
         return Batch(images.contiguous(memory_format=torch.channels_last), Targets(labels, masks, self._levels(masks)))
 
     def _seen(
@@ -110,9 +110,12 @@ class Drawer:
         pixels, seen = view(images, masks, frame, phase.side, phase.views, rng)
         labels = torch.from_numpy(self._data.labels[indices].copy())
         if half_side is not None:
-            least = self._spec.least_tumour_px * (phase.side / (self._spec.window_px or 256)) ** 2
-            labels[seen.sum(dim=(1, 2, 3)) < least] = 0
+            labels[seen.sum(dim=(1, 2, 3)) < self._least_px(phase)] = 0
         return pixels, labels, seen
+
+    def _least_px(self, phase: Phase) -> float:
+        """Tumour pixels of a view of this phase from which a part of a tumour is one."""
+        return self._spec.least_tumour_px * (phase.side / (self._spec.window_px or 256)) ** 2
 
     def _surroundings(
         self, indices: npt.NDArray[np.int64], window_px: int, rng: np.random.Generator

@@ -25,7 +25,7 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import calibrated_on, keep_apart, measured_on, part_of
+from training.parts import calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import folded, options_of, recipe_of, run_of, seeded
@@ -92,6 +92,7 @@ def run_export(args: argparse.Namespace) -> str:
         "kind": release.kind,
         "data": _described(data, release.kind),
         "split": _split_words(data),
+        **taught_by([data.names[index] for index in data.split().train]),
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
@@ -108,7 +109,7 @@ def run_export(args: argparse.Namespace) -> str:
             folded(net),
             specs[name],
             known if name == "global" else None,
-            networks_of(lambda: SegUNet(recipe.net), members, name, drawn=fit.HEADS),
+            networks_of(net, lambda: SegUNet(recipe.net), members, name, drawn=fit.HEADS),
         )
         for name, net in nets.items()
     }

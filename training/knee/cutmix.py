@@ -13,12 +13,19 @@ from torch import Tensor
 SIDES = (0.3, 0.8)
 """Between which shares of the view's side the sides of a rectangle lie."""
 GONE, THERE = 0.1, 0.6
-"""A tumour of which at most the first share is left is gone, one with at least the second is there. Between the two
-it is in doubt what a reader would call it, and the view is left as it was."""
+"""A tumour of which at most the first share is left, and that a small one, is gone; one with at least the second is
+there. Between the two it is in doubt what a reader would call it, and the view is left as it was."""
 
 
-def cutmix(images: Tensor, masks: Tensor, labels: Tensor, chance: float, rng: np.random.Generator) -> Tensor:
+def cutmix(
+    images: Tensor, masks: Tensor, labels: Tensor, chance: float, rng: np.random.Generator, *, least: float
+) -> Tensor:
     """Mix views with others of the batch, images and masks in place, each with this chance.
+
+    Parameters
+    ----------
+    least
+        From how many tumour pixels on what is left of a tumour is not gone, however small its share.
 
     Returns
     -------
@@ -34,8 +41,10 @@ def cutmix(images: Tensor, masks: Tensor, labels: Tensor, chance: float, rng: np
             continue
         (top, left), (rows, columns) = corners[view].tolist(), sides[view].tolist()
         place = slice(top, top + rows), slice(left, left + columns)
-        covered = _share(sources[1][view, 0], place)
-        stays, comes = _verdict(1.0 - covered), _verdict(_share(sources[1][donor, 0], place))
+        inside = [float(sources[1][each, 0][place].sum()) for each in (view, donor)]
+        whole = [float(sources[1][each].sum()) for each in (view, donor)]
+        stays = _verdict(whole[0] - inside[0], whole[0], least)
+        comes = _verdict(inside[1], whole[1], least) if whole[1] else False
         if stays is None or comes is None:
             continue
         for mixed, source in zip((images, masks), sources, strict=True):
@@ -44,11 +53,8 @@ def cutmix(images: Tensor, masks: Tensor, labels: Tensor, chance: float, rng: np
     return held
 
 
-def _share(mask: Tensor, place: tuple[slice, slice]) -> float:
-    """How much of the tumour pixels lies in the rectangle; 0 where there are none."""
-    return float(mask[place].sum() / mask.sum().clamp(min=1.0))
-
-
-def _verdict(share: float) -> bool | None:
-    """Whether a tumour is there; None where that is in doubt."""
-    return None if GONE < share < THERE else share >= THERE
+def _verdict(left: float, whole: float, least: float) -> bool | None:
+    """Whether a tumour of so many pixels is there with those that are left; None where that is in doubt."""
+    if left >= THERE * whole:  # also where no pixel shows it: the view keeps the label that it has
+        return True
+    return False if left <= GONE * whole and left < least else None

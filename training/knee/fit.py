@@ -104,7 +104,7 @@ def _examiner(data: Radiographs, look_at: Sequence[int], recipe: Recipe, spec: B
         return lambda net: Seen(*answers(Served(net, look), data, examined), labels)
     there = set(data.labels[list(look_at)].tolist())
     normal, benign, malignant = (count if label in there else 0 for label, count in enumerate(spec.composition))
-    phase = replace(spec.phases[-1], start=0.0, views=STILL)
+    phase = replace(spec.phases[-1], start=0.0, views=STILL, mixed=0.0)
     still = replace(spec, phases=(phase,), composition=(normal, benign, malignant))
     drawer = Drawer(data, look_at, still, recipe.loss, seed=0)
     count = math.ceil(len(look_at) / EXAMINED / sum(spec.composition))

@@ -19,7 +19,7 @@ from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -95,6 +95,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "kind": release.kind,
         "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {release.kind}",
         "split": _split_words(parts),
+        **taught_by([case.name for case in parts.train]),
         "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(run)["seconds"]),
         "steps": list(fit.spent(run)["steps"]),

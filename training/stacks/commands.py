@@ -16,7 +16,7 @@ from models.stack_card import ROLE, StackCard
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
@@ -107,22 +107,23 @@ def export(
     recipe = spacing.kept(recipe, run)
     net, told, parts = fit.load(recipe, run, release.start_share), run_of(run), split(cases)
     card, progress = recipe_card(system, recipe), progress_of(run)
-    members = members_of(release.together, alike(recipe, system.recipes), card.contract(ROLE))
-    others = networks_of(lambda: UNet(recipe.net), members, ROLE, drawn=fit.HEADS)
-    served = Served(net, learned(net, parts.train, card), release.mirrored, others)
     facts: Facts = {
         "kind": release.kind,
         "data": system.described(len(cases), release.kind),
         "split": _split_words(parts),
+        **taught_by([case.name for case in parts.train]),
         "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": round(progress.seconds),
         "steps": progress.step,
         "parameters": _parameters(net),
-        "looks": served.looks,
         **({"spacing_rule": SPACING_RULE} if recipe.takes_median else {}),
         **facts_of(told, release.kind, release.start_share),
     }
+    members = members_of(release.together, alike(recipe, system.recipes), card.contract(ROLE))
     facts = {**facts, **facts_of_members(members, facts, release.kind)}
+    others = networks_of(net, lambda: UNet(recipe.net), members, ROLE, drawn=fit.HEADS)
+    served = Served(net, learned(net, parts.train, card), release.mirrored, others)
+    facts["looks"] = served.looks
     return bundle.write(system, served, recipe, folder, version=release.version, cases=parts.validation, facts=facts)
 
 
