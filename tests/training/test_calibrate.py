@@ -8,10 +8,12 @@ from models.findings import Answer
 from models.fusion import calibrate
 from models.session import Session
 from training.knee.calibrate import REMEMBERED, Choice, _Remembering, fit_calibration, pick, with_rule, youden
-from training.knee.evaluate import Case, figures
+from training.knee.evaluate import SIZES, Case, figures
 
 
-def case(label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.0, regions=0, number=1) -> Case:
+def case(
+    label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.0, regions=0, number=1, share=0.01
+) -> Case:
     said = np.array(probabilities)
     return Case(
         name=f"IMG{number:06d}",
@@ -26,6 +28,7 @@ def case(label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.
         iou=overlap / (2 - overlap),
         hd95_px=10.0 * (1.0 - overlap) if overlap else float("nan"),
         pixels=(int(100 * overlap), 100, 100),
+        share=share if label else 0.0,
         strangeness=float(number),
     )
 
@@ -97,6 +100,17 @@ def test_the_windows_of_an_image_are_run_once_for_all_candidates(batches: int, r
         for one in windows:
             assert np.array_equal(remembering.run(one)["mask_logits"], one + 1.0)
     assert len(asked) == (runs or 4 * batches)
+
+
+def test_outlines_are_measured_by_the_size_of_the_tumour() -> None:
+    shares, overlaps = (0.001, 0.0049, 0.005, 0.0299, 0.03, 0.4, 0.0), (0.0, 0.2, 0.4, 0.5, 0.7, 0.9, 0.0)
+    pairs = zip(shares, overlaps, strict=True)
+    cases = [case(1, (0.2, 0.7, 0.1), share=share, overlap=overlap, number=40 * place + 1)
+             for place, (share, overlap) in enumerate(pairs)]  # fmt: skip
+    made = figures([*cases, case(0, (0.9, 0.1, 0.0), number=400)], 0.5)
+    assert made["small_medium_large"] == [2, 2, 2], "the last of the tumours was outlined by nobody"
+    assert [made[f"dice_mean_{size}"][0] for size in SIZES] == [0.1, 0.45, 0.8]
+    assert made["dice_mean"][0] == pytest.approx(2.7 / 7, abs=1e-4)
 
 
 def test_figures_of_cases_worked_out_by_hand() -> None:

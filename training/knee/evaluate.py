@@ -39,6 +39,8 @@ STRANGERS = 50
 FOUND = 0.1
 """A tumour counts as found from this Dice on (MODELS.md: missed below 0.1)."""
 MALIGNANT = CLASSES.index("malignant")
+SIZES = {"small": (0.0, 0.005), "medium": (0.005, 0.03), "large": (0.03, 1.0)}
+"""From which share of the image on, and below which, a tumour is called so: 0.005 of 256 x 256 are 328 pixels."""
 
 Ints = npt.NDArray[np.integer]
 Vector = npt.NDArray[np.float64]
@@ -65,6 +67,8 @@ class Case:
     """Between the surfaces of truth and final mask, in pixels of the grid of the truth; NaN where either is empty."""
     pixels: tuple[int, int, int]
     """Of the intersection, of the truth, of the answer."""
+    share: float
+    """Of the image that the true tumour covers."""
     strangeness: float
 
 
@@ -100,6 +104,7 @@ def _case(knee: Knee, data: Radiographs, index: int, pixels: npt.NDArray[np.floa
         iou=iou(wanted, found),
         hd95_px=hausdorff95(wanted, found, (1.0, 1.0)),
         pixels=(int((wanted & found).sum()), int(wanted.sum()), int(found.sum())),
+        share=float(wanted.mean()),
         strangeness=done.answer.strangeness,
     )
 
@@ -128,12 +133,16 @@ def measures(cases: Sequence[Case], tumour: float) -> Measures:
     outlined = np.array([case.regions > 0 for case in cases])
     pixels = np.array([case.pixels for case in cases])
     distance = np.array([case.hd95_px for case in cases])
+    sizes = _sizes(cases)
 
     def of(statistic: Callable[[Ints], float]) -> Measure:
         return Measure(statistic, blocks, draws=2000)
 
     def among(chosen: Ints, wanted: npt.NDArray[np.bool_]) -> Ints:
         return chosen[wanted[chosen]]
+
+    def outlined_as(size: str) -> Measure:
+        return of(lambda i: _mean(overlap[among(i, sizes == size)]))
 
     return {
         "tumour_auc": of(lambda i: roc_auc(score[i], is_tumour[i])),
@@ -149,6 +158,7 @@ def measures(cases: Sequence[Case], tumour: float) -> Measures:
         "mean_accuracy": of(lambda i: float(recalls(confusion(labels[i], answer[i], len(CLASSES))).mean())),
         "macro_f1": of(lambda i: macro_f1(confusion(labels[i], answer[i], len(CLASSES)))),
         "dice_mean": of(lambda i: _mean(overlap[among(i, is_tumour)])),
+        **{f"dice_mean_{size}": outlined_as(size) for size in SIZES},
         "dice_median": of(lambda i: _median(overlap[among(i, is_tumour)])),
         "dice_pooled": of(lambda i: _pooled(pixels[i])),
         "hd95_px_median_of_outlined": of(lambda i: _median(distance[i][np.isfinite(distance[i])]))._replace(
@@ -177,6 +187,7 @@ def figures(cases: Sequence[Case], tumour: float, group: str = "blocks") -> Figu
         "images": len(cases),
         "normal_benign_malignant": [int(number) for number in np.bincount(labels, minlength=len(CLASSES))],
         group: len(np.unique(blocks)),
+        "_".join(SIZES): [int((_sizes(cases) == size).sum()) for size in SIZES],
         **intervals(measures(cases, tumour)),
         "mean_accuracy_sample_sd": round(mean_accuracy(matrix).sample / 100, 4),
         "confusion_rows_are_truth": [int(number) for number in matrix.ravel()],
@@ -192,6 +203,16 @@ def figures(cases: Sequence[Case], tumour: float, group: str = "blocks") -> Figu
 def _classes(said: Vector, tumour: float) -> Ints:
     """Normal, or from the threshold on the likelier kind."""
     return np.where(1.0 - said[:, 0] >= tumour, 1 + (said[:, 2] >= said[:, 1]), 0)
+
+
+def _sizes(cases: Sequence[Case]) -> npt.NDArray[np.str_]:
+    """The name of each tumour's size; "" of a normal image, and of a tumour that nobody outlined."""
+
+    def size(case: Case) -> str:
+        fits = [name for name, (least, below) in SIZES.items() if least <= case.share < below]
+        return fits[0] if case.label and case.share and fits else ""
+
+    return np.array([size(case) for case in cases])
 
 
 def _by_block(score: Vector, is_tumour: npt.NDArray[np.bool_], blocks: Ints) -> Figures:
