@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-_STRIP_PIXELS = 1 << 20
+_STRIP_PIXELS = 1 << 18
 
 Float = npt.NDArray[np.float32]
+Part = tuple[slice, slice]
+"""Rows and columns of the source."""
 
 
 def mask_on(probability: Float, shape: tuple[int, int], threshold: float) -> npt.NDArray[np.bool_]:
@@ -26,20 +28,8 @@ def mask_on(probability: Float, shape: tuple[int, int], threshold: float) -> npt
         Rows and columns of the source.
     """
     mask = np.zeros(shape, dtype=bool)
-    hit = probability >= threshold
-    rows = _reached(np.flatnonzero(hit.any(axis=1)), shape[0] / len(hit), shape[0])
-    columns = _reached(np.flatnonzero(hit.any(axis=0)), shape[1] / hit.shape[1], shape[1])
-    if rows is None or columns is None:
-        return mask
-    above, below, down = _neighbours(probability.shape[0], shape[0], rows)
-    left, right, across = _neighbours(probability.shape[1], shape[1], columns)
-    height = max(1, _STRIP_PIXELS // len(across))
-    for first in range(0, len(down), height):
-        part = slice(first, first + height)
-        share = down[part, None]
-        lines = probability[above[part]] * (1 - share) + probability[below[part]] * share
-        values = lines[:, left] * (1 - across) + lines[:, right] * across
-        mask[rows[0] + first : rows[0] + first + len(values), columns[0] : columns[1]] = values >= threshold
+    for part in _parts(probability >= threshold, shape):
+        mask[part] = _interpolated(probability, shape, part) >= threshold
     return mask
 
 
@@ -54,13 +44,15 @@ def spread_on(coarse: Float, shape: tuple[int, int]) -> Float:
 def likeliest_on(coarse: Float, shape: tuple[int, int]) -> npt.NDArray[np.uint8]:
     """For every pixel of the source, which of several interpolated maps is highest; the first of equals.
 
+    Where the first map is highest in all cells around a pixel it is so at the pixel, and nothing is interpolated.
+
     Parameters
     ----------
     coarse
         `(maps, rows, columns)`.
     """
     likeliest = np.zeros(shape, dtype=np.uint8)
-    for part in _strips(shape):
+    for part in _parts(coarse.argmax(axis=0) > 0, shape):
         highest = _interpolated(coarse[0], shape, part)
         for number, one in enumerate(coarse[1:], start=1):
             values = _interpolated(one, shape, part)
@@ -69,24 +61,30 @@ def likeliest_on(coarse: Float, shape: tuple[int, int]) -> npt.NDArray[np.uint8]
     return likeliest
 
 
-def _strips(shape: tuple[int, int]) -> Iterator[slice]:
+def _parts(hit: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Iterator[Part]:
+    """Strips of the source, each as wide as what the cells hit can reach in it."""
+    for rows, columns in _strips(shape):
+        above, below, _ = _neighbours(len(hit), shape[0], (rows.start, rows.stop))
+        cells = np.flatnonzero(hit[above[0] : below[-1] + 1].any(axis=0))
+        if cells.size:  # interpolation looks one cell further
+            scale = shape[1] / hit.shape[1]
+            first, end = int((cells[0] - 1) * scale), int(np.ceil((cells[-1] + 2) * scale))
+            yield rows, slice(max(0, first), min(columns.stop, end))
+
+
+def _strips(shape: tuple[int, int]) -> Iterator[Part]:
     height = max(1, _STRIP_PIXELS // shape[1])
-    return (slice(first, min(first + height, shape[0])) for first in range(0, shape[0], height))
+    for first in range(0, shape[0], height):
+        yield slice(first, min(first + height, shape[0])), slice(0, shape[1])
 
 
-def _interpolated(coarse: Float, shape: tuple[int, int], part: slice) -> Float:
-    """The source lines of `part`."""
-    above, below, down = _neighbours(coarse.shape[0], shape[0], (part.start, part.stop))
-    left, right, across = _neighbours(coarse.shape[1], shape[1], (0, shape[1]))
+def _interpolated(coarse: Float, shape: tuple[int, int], part: Part) -> Float:
+    """The pixels of the source in `part`."""
+    down_part, across_part = part
+    above, below, down = _neighbours(coarse.shape[0], shape[0], (down_part.start, down_part.stop))
+    left, right, across = _neighbours(coarse.shape[1], shape[1], (across_part.start, across_part.stop))
     lines = coarse[above] * (1 - down[:, None]) + coarse[below] * down[:, None]
     return np.asarray(lines[:, left] * (1 - across) + lines[:, right] * across, dtype=np.float32)
-
-
-def _reached(cells: npt.NDArray[np.intp], scale: float, length: int) -> tuple[int, int] | None:
-    """First and end index of the source that the hit cells can reach: interpolation looks one cell further."""
-    if cells.size == 0:
-        return None
-    return max(0, int(np.floor((cells[0] - 1) * scale))), min(length, int(np.ceil((cells[-1] + 2) * scale)))
 
 
 def _neighbours(

@@ -53,3 +53,21 @@ def test_the_likeliest_of_several_maps_is_named_at_every_pixel(shape):
     best, second = -np.sort(-expected, axis=0)[:2]
     sure = best - second > 1e-5
     assert np.array_equal(likeliest_on(maps, shape)[sure], expected.argmax(axis=0)[sure])
+
+
+@pytest.mark.parametrize("shape", [(97, 61), (700, 900), (2000, 1500)], ids=str)
+def test_what_lies_in_a_few_places_is_found_there_to_the_pixel(shape):
+    """Most of an image is background, where nothing is interpolated."""
+    rng = np.random.default_rng(6)
+    maps = np.zeros((3, 40, 30), dtype=np.float32)
+    maps[0] = 0.8
+    for row, column in ((0, 0), (39, 29), (20, 3), (21, 25)):
+        maps[1:, row, column] = rng.uniform(0.85, 1.0, 2)
+    expected = np.stack([interpolated(each, shape) for each in maps])
+    best, second = -np.sort(-expected, axis=0)[:2]
+    sure = best - second > 1e-5
+    found = likeliest_on(maps, shape)
+    assert np.array_equal(found[sure], expected.argmax(axis=0)[sure])
+    assert 0 < (found > 0).sum() < 0.02 * found.size
+    clear = np.abs(expected[1] - 0.6) > 1e-6
+    assert np.array_equal(mask_on(maps[1], shape, 0.6)[clear], (expected[1] >= 0.6)[clear])
