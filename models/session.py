@@ -188,6 +188,10 @@ def _opened(
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     runtime.set_default_logger_severity(_SILENT)
     providers = _providers(runtime, options)
+    if providers == [CPU]:
+        # onnxruntime would keep what its largest run took, of every network, for ever: a third of the worker's memory,
+        # for which a run is faster by a few to twenty of a hundred
+        settings.enable_cpu_mem_arena = settings.enable_mem_pattern = False
     try:
         # its own fallback would go to the CPU without a word, and for ever (models/shortage.py does it instead)
         return runtime.InferenceSession(model, sess_options=settings, providers=providers, enable_fallback=0)
