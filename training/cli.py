@@ -216,6 +216,11 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         help="a bundle of a preset with the same network, which answers too, with the mean of all; all look at "
         "what this export says, and each costs its time and memory; may be given several times (not for spine)",
     )
+    export.add_argument(
+        "--outlines-alone",
+        action="store_true",
+        help="the networks of --with answer for the classes only, and that of the run outlines alone (knee)",
+    )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 
 

@@ -11,6 +11,7 @@ CHOICES = {
     "start_share": "--start-share",
     "mirror": "--mirror",
     "together": "--with",
+    "outlines_alone": "--outlines-alone",
     "global_side": "--global-side",
     "patch_side": "--patch-side",
 }
@@ -30,6 +31,8 @@ class Release:
     """Whether the exported network looks at mirror images too, and answers with the mean."""
     together: tuple[Path, ...] = ()
     """Folders of the bundles whose networks answer with it, see together.py."""
+    outlines_alone: bool = False
+    """Whether these answer for the classes only."""
 
 
 def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
@@ -43,9 +46,12 @@ def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
     Raises
     ------
     RunFault
-        They ask for something that the system has not: it would be left out in silence.
+        They ask for something that the system has not, or that means nothing: it would be left out in silence.
     """
     for name, written in CHOICES.items():
         if name not in has and getattr(args, name):
             raise RunFault(f"An export of {args.system} has no {written}. Leave it out.")
-    return Release(args.version, args.kind, args.start_share, args.mirror, tuple(args.together))
+    if args.outlines_alone and not args.together:
+        raise RunFault("--outlines-alone says what the bundles given by --with are for. Give one, or leave it out.")
+    together = tuple(args.together)
+    return Release(args.version, args.kind, args.start_share, args.mirror, together, args.outlines_alone)

@@ -92,6 +92,12 @@ def test_several_networks_of_knee_and_hand_answer_with_their_mean_and_are_strang
         wanted = (getattr(alone[0], name) + getattr(alone[1], name)) / 2.0
         assert torch.allclose(getattr(both, name), wanted, atol=1e-5), name
     assert torch.equal(both.features, alone[0].features)
+    with torch.no_grad():
+        voting = ServedKnee(first, ServeSpec((256,), True, outlines_alone=True), others=[second]).outputs(image)
+    assert torch.equal(voting.class_logits, both.class_logits)
+    assert torch.equal(voting.mask_logits, alone[0].mask_logits)
+    assert torch.equal(voting.distance_logits, alone[0].distance_logits)
+    assert torch.equal(voting.features, alone[0].features)
 
     recipe = HAND["small"]
     slices = torch.rand((1, recipe.net.channels, 64, 64))

@@ -85,8 +85,8 @@ def run_export(args: argparse.Namespace) -> str:
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
-        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored),
-        "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False),
+        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored, release.outlines_alone),
+        "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False, outlines_alone=release.outlines_alone),
     }
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": release.kind,
@@ -98,6 +98,7 @@ def run_export(args: argparse.Namespace) -> str:
         "steps": list(fit.spent(args.run)["steps"]),
         **{f"{name}_looks_at_px": list(specs[name].sides) for name in fit.STAGES},
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
+        **({"outlined_by": "the first of the networks alone"} if release.outlines_alone else {}),
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }

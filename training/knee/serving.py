@@ -44,6 +44,8 @@ class ServeSpec:
     """Rows and columns of the views that the network looks at, one after another."""
     mirrored: bool
     """Whether left and right are exchanged for a second look at each."""
+    outlines_alone: bool = False
+    """Whether, of several networks, the first alone says where a tumour is, and all what it is."""
 
 
 class Served(nn.Module):
@@ -91,7 +93,10 @@ class Served(nn.Module):
     def _said(self, seen: Tensor) -> Outputs:
         """The mean of all networks, and what the first sees near the image."""
         first: Outputs = self.net(seen)
-        return _mean([first, *(net(seen) for net in self.others)])._replace(features=first.features)
+        said = _mean([first, *(net(seen) for net in self.others)])
+        if self.spec.outlines_alone:
+            return first._replace(class_logits=said.class_logits)
+        return said._replace(features=first.features)
 
 
 def _mean(looks: Sequence[Outputs]) -> Outputs:
