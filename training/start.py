@@ -46,6 +46,8 @@ VIEWS = 16
 SMALLER = "Give a bundle of this preset, as it is or as it was when it was smaller."
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
+Names = str | tuple[str, ...]
+"""How names of parameters begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def begin(
     log.info("Began with %s.", claimed(start)["start"])
 
 
-def restore(net: nn.Module, path: Path, *, drawn: str = "\0", place: int = 0) -> tuple[str, ...]:
+def restore(net: nn.Module, path: Path, *, drawn: Names = "\0", place: int = 0) -> tuple[str, ...]:
     """Give a network the weights in a bundle's file.
 
     Parameters

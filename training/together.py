@@ -17,7 +17,7 @@ from torch import nn
 from training.errors import RunFault
 from training.parts import TAUGHT
 from training.run import folded
-from training.start import ELSEWHERE, Start, restore, start_of
+from training.start import ELSEWHERE, Names, Start, restore, start_of
 
 N = TypeVar("N", bound=nn.Module)
 BEGUN, COUNT, WITH = "begun_with", "networks", "together_with"
@@ -60,7 +60,7 @@ def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[s
     return tuple(members)
 
 
-def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: str = "\0") -> list[N]:
+def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: Names = "\0") -> list[N]:
     """The networks of the members, all of those that hold several, ready to answer.
 
     Parameters
@@ -92,7 +92,7 @@ def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: s
     return made
 
 
-def _is_same(one: nn.Module, other: nn.Module, drawn: str) -> bool:
+def _is_same(one: nn.Module, other: nn.Module, drawn: Names) -> bool:
     """But for rounding (norms were folded away, by us or by the exporter) and for heads that only training looks at."""
     left, right = one.state_dict(), other.state_dict()
     weights = [name for name, value in left.items() if value.is_floating_point() and not name.startswith(drawn)]

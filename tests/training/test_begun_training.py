@@ -19,6 +19,7 @@ from training.diffusion.recipe import RECIPES as DIFFUSION
 from training.errors import RunFault
 from training.hand.nets import DeepLab
 from training.hand.recipe import RECIPES as HAND
+from training.knee.fit import DISTANCE
 from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served, ServeSpec
@@ -54,7 +55,9 @@ def _looks(start: Start) -> ServeSpec:
     assert isinstance(sides, list)
     assert isinstance(mirrored, list)
     mine = sides if "global_looks_at_px" in told else sides[:1]
-    return ServeSpec(tuple(int(side) for side in mine), mirrored=bool(mirrored[0]))
+    return ServeSpec(
+        tuple(int(side) for side in mine), mirrored=bool(mirrored[0]), outlines_alone="outlined_by" in told
+    )
 
 
 def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
@@ -62,7 +65,7 @@ def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
     if isinstance(net, SegUNet):
         others = [SegUNet(net.spec).eval() for _ in range(int(str(start.card.training.get("networks", 1))) - 1)]
         for place, other in enumerate(others, start=1):
-            restore(other, start.file("global"), place=place)
+            restore(other, start.file("global"), place=place, drawn=DISTANCE)
         return Served(net, _looks(start), others=others).eval()(image)
     said = net(image)
     if start.card.training.get("looks") != 2:

@@ -104,13 +104,14 @@ def run_export(args: argparse.Namespace) -> str:
     }
     members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
+    unused = (fit.HEADS, fit.DISTANCE) if release.outlines_alone else fit.HEADS
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
     served = {
         name: Served(
             folded(net),
             specs[name],
             known if name == "global" else None,
-            networks_of(net, lambda: SegUNet(recipe.net), members, name, drawn=fit.HEADS),
+            networks_of(net, lambda: SegUNet(recipe.net), members, name, drawn=unused),
         )
         for name, net in nets.items()
     }
