@@ -39,7 +39,7 @@ WIDE = replace(
     image_dice=0.5,
 )
 """Small's network that saw other views and, wide, was asked another loss, to answer together with one of small (`export
---with`). Neither ships: on the validation patients of limb all three together were as good as small alone (its card)."""
+--with`). Neither ships: on limb's validation patients all three together were as good as small alone (its card)."""
 STRONG = replace(
     SMALL,
     name="strong",
