@@ -67,10 +67,14 @@ def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
         for place, other in enumerate(others, start=1):
             restore(other, start.file("global"), place=place, drawn=DISTANCE)
         return Served(net, _looks(start), others=others).eval()(image)
-    said = net(image)
-    if start.card.training.get("looks") != 2:
-        return said
-    return said._replace(mask_logits=(said.mask_logits + net(image.flip(3)).mask_logits.flip(3)) / 2.0)
+    said, nets = net(image), [net]
+    for place in range(1, int(str(start.card.training.get("networks", 1)))):
+        nets.append(type(net)(net.spec).eval())
+        restore(nets[-1], start.file("net"), place=place)
+    masks = [each(image).mask_logits for each in nets]
+    if start.card.training.get("looks") == 2:
+        masks += [each(image.flip(3)).mask_logits.flip(3) for each in nets]
+    return said._replace(mask_logits=sum(masks) / len(masks)) if len(masks) > 1 else said
 
 
 def shipped(name: str) -> Start:
