@@ -71,10 +71,12 @@ def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
     for place in range(1, int(str(start.card.training.get("networks", 1)))):
         nets.append(type(net)(net.spec).eval())
         restore(nets[-1], start.file("net"), place=place)
+    is_mirrored = start.card.training.get("looks") == 2
+    if not is_mirrored and len(nets) == 1:
+        return said
     masks = [each(image).mask_logits for each in nets]
-    if start.card.training.get("looks") == 2:
-        masks += [each(image.flip(3)).mask_logits.flip(3) for each in nets]
-    return said._replace(mask_logits=sum(masks) / len(masks)) if len(masks) > 1 else said
+    masks += [each(image.flip(3)).mask_logits.flip(3) for each in nets] if is_mirrored else []
+    return said._replace(mask_logits=sum(masks) / len(masks))
 
 
 def shipped(name: str) -> Start:
