@@ -18,6 +18,7 @@ from training.export import export
 from training.hand.nets import DeepLab
 from training.hand.recipe import RECIPES as HAND
 from training.hand.serving import Served as ServedHand
+from training.knee.commands import refuse_voters
 from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served as ServedKnee
@@ -166,6 +167,22 @@ def test_each_of_several_networks_is_given_back_where_the_exporter_keeps_equal_t
         assert torch.equal(back.class_head.weight, net.class_head.weight)
     with pytest.raises(RunFault, match=r"net\.onnx holds no network 4, which its card says"):
         weights_of(path, 3)
+
+
+def test_networks_that_only_vote_are_not_asked_for_outlines() -> None:
+    voting = marked(shipped("knee"), outlined_by="the first of the networks alone")
+    refuse_voters([voting], outlines_alone=True)
+    refuse_voters([marked(voting, outlined_by=None)], outlines_alone=False)
+    with pytest.raises(RunFault, match="was exported with --outlines-alone"):
+        refuse_voters([voting], outlines_alone=False)
+
+
+def test_outlines_alone_without_others_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folders = ["--run", str(tmp_path), "--data", str(tmp_path), "--bundle", str(tmp_path / "made")]
+    assert cli.main(["export", "knee", *folders, "--kind", "real", "--outlines-alone"]) == 2
+    assert "--outlines-alone says what the bundles given by --with are for" in capsys.readouterr().err
+    assert cli.main(["export", "limb", *folders, "--kind", "real", "--outlines-alone"]) == 2
+    assert "An export of limb has no --outlines-alone. Leave it out." in capsys.readouterr().err
 
 
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:

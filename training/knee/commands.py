@@ -30,7 +30,7 @@ from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import folded, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split
-from training.start import facts_of, start_of
+from training.start import Start, facts_of, start_of
 from training.together import alike, facts_of_members, members_of, networks_of
 
 SIDE = 256
@@ -38,6 +38,8 @@ SIDE = 256
 FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
+OUTLINED_BY = "outlined_by"
+"""Of a card: that of several networks the first alone outlines."""
 
 
 def run_fit(args: argparse.Namespace) -> str:
@@ -98,12 +100,13 @@ def run_export(args: argparse.Namespace) -> str:
         "steps": list(fit.spent(args.run)["steps"]),
         **{f"{name}_looks_at_px": list(specs[name].sides) for name in fit.STAGES},
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
-        **({"outlined_by": "the first of the networks alone"} if release.outlines_alone else {}),
+        **({OUTLINED_BY: "the first of the networks alone"} if release.outlines_alone else {}),
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
     members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
+    refuse_voters(members, release.outlines_alone)
     unused = (fit.HEADS, fit.DISTANCE) if release.outlines_alone else fit.HEADS
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
     served = {
@@ -117,6 +120,22 @@ def run_export(args: argparse.Namespace) -> str:
     }
     bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
+
+
+def refuse_voters(members: Sequence[Start], outlines_alone: bool) -> None:
+    """See to it that networks whose files hold no outlines are not asked for any.
+
+    Raises
+    ------
+    RunFault
+        Some would be.
+    """
+    for member in members:
+        if OUTLINED_BY in member.card.training and not outlines_alone:
+            raise RunFault(
+                f"{member.folder} was exported with --outlines-alone: all its networks but the first answer for the "
+                "classes only. Add --outlines-alone here too, or give the bundles that these came from."
+            )
 
 
 def run_calibrate(args: argparse.Namespace) -> str:
