@@ -18,7 +18,7 @@ LISTED = "[...document.querySelectorAll('[data-cy^=study-browser-thumbnail]')]"
 SHOWN = "window.cornerstone.getRenderingEngines().flatMap(e => e.getViewports())"
 SLOW_S = 90.0
 """A browser that draws in software beside other tests."""
-WRITTEN_WITHIN_S, ATTEMPTS = 30.0, 4
+WRITTEN_WITHIN_S, SHOWN_WITHIN_S, ATTEMPTS = 30.0, 15.0, 4
 
 OWN = ":is(body *:not(:has(*)), button, input, svg):not(canvas, .svg-layer, .svg-layer *)"
 LARGEST_OWN, OWN_MARGIN_PX = 0.05, 4
@@ -165,17 +165,23 @@ class Ohif:
         return found
 
     def image(self) -> str:
-        """SOP Instance UID of the image that is shown."""
+        """SOP Instance UID of the image that is shown; empty while a viewport is set up."""
         shown = self.browser.ask(f"{SHOWN}.map(v => v.getCurrentImageId()).find(i => i)")
-        return str(shown).split("/instances/")[1].split("/")[0]
+        return str(shown).partition("/instances/")[2].partition("/")[0]
 
     def go_to(self, sop_instance_uid: str) -> None:
-        """Scroll to an image of the series that is shown."""
-        uid = json.dumps(f"/instances/{sop_instance_uid}/")
-        self.browser.ask(
-            f"(v => window.cornerstone.utilities.jumpToSlice(v.element, {{imageIndex: v.getImageIds()"
-            f".findIndex(i => i.includes({uid}))}}))({SHOWN}.find(v => v.getCurrentImageId()))"
-        )
+        """Scroll to an image of the series that is shown.
+
+        While OHIF lays a segmentation over a series it sets the viewport up anew and jumps to a slice of its own; that
+        may undo a scroll, and as a reader does, this scrolls again.
+        """
+        index = f"v.getImageIds().findIndex(i => i.includes({json.dumps(f'/instances/{sop_instance_uid}/')}))"
+        jump = f"v => v && window.cornerstone.utilities.jumpToSlice(v.element, {{imageIndex: {index}}})"
+        for _ in range(ATTEMPTS):
+            self.browser.ask(f"({jump})({SHOWN}.find(v => v.getCurrentImageId()))")
+            with contextlib.suppress(AssertionError):
+                until(lambda: self.image() == sop_instance_uid, SHOWN_WITHIN_S, "the image is not shown", 0.2)
+                return
         self.shows(sop_instance_uid)
 
     def shows(self, sop_instance_uid: str) -> None:

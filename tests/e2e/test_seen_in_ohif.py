@@ -196,10 +196,12 @@ def test_the_overlay_lies_on_every_slice_of_a_volume_whose_planes_are_no_whole_b
     ohif.open(study.uid, (str(seg.SeriesDescription),))
     ohif.pick(str(seg.SeriesDescription))
     ohif.press("Yes")
+    ohif.still()
     assert len(study.truth) > 1
     for number, image in enumerate(study.truth):
         ohif.go_to(image)
         sight = look(study, ohif, files / "seen" / f"odd-limb-slice-{number}.png")
+        assert sight.image == image, "it scrolled on of itself"
         expected = sight.projected(masked(seg, image))
         overlap = float((sight.overlay & expected).sum() / (sight.overlay | expected).sum())
         assert overlap > LEAST_OVERLAP
