@@ -61,6 +61,16 @@ def likeliest_on(coarse: Float, shape: tuple[int, int]) -> npt.NDArray[np.uint8]
     return likeliest
 
 
+def nearest_on(mask: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """A mask of the source at the centres of the cells of a grid of this shape."""
+    down, across = (
+        ((np.arange(cells) + 0.5) * length / cells).astype(np.intp)
+        for cells, length in zip(shape, mask.shape, strict=True)
+    )
+    found: npt.NDArray[np.bool_] = mask[np.ix_(down, across)]
+    return found
+
+
 def _parts(hit: npt.NDArray[np.bool_], shape: tuple[int, int]) -> Iterator[Part]:
     """Strips of the source, each as wide as what the cells hit can reach in it."""
     for rows, columns in _strips(shape):

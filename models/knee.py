@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from models import knee_patch, patches, verdict
 from models.card import Bundle, Card, contract_of, of_kind
+from models.cut import best_cut
 from models.errors import ContractError
 from models.findings import (
     Answer,
@@ -32,7 +33,7 @@ from models.findings import (
     SpacingSource,
 )
 from models.fusion import calibrate, fuse_classes, fuse_masks
-from models.grid import likeliest_on, mask_on, spread_on
+from models.grid import likeliest_on, mask_on, nearest_on, spread_on
 from models.images import Radiograph
 from models.knee_card import SYSTEM, KneeCard
 from models.knee_patch import MAX_WINDOWS, Seen, Stages, sigmoid, softmax
@@ -242,10 +243,10 @@ class Knee:
                 f"{answer.strangeness:.1f}, the limit is {thresholds.unlike:.1f}). Read it without the model."
             )
             return _unassessed(image, note)
-        reads_as_tumour = answer.probabilities[1] + answer.probabilities[2] >= thresholds.tumour
-        mask = mask_on(answer.tumour, shape, thresholds.mask if reads_as_tumour else thresholds.mask_alone)
-        if image.radiograph.valid is not None:
-            mask &= image.radiograph.valid
+        valid = image.radiograph.valid
+        mask = mask_on(answer.tumour, shape, self._cut(answer, valid))
+        if valid is not None:
+            mask &= valid
         found = regions(mask, self._least_pixels(shape, image.spacing))
         lesions = tuple(self._lesion(number, region, image, answer) for number, region in enumerate(found, start=1))
         said, sentence = verdict.image_answer(answer.probabilities, len(found), thresholds.tumour, thresholds.certain)
@@ -262,6 +263,16 @@ class Knee:
             lesions=lesions,
             notes=tuple(notes),
         )
+
+    def _cut(self, answer: KneeAnswer, valid: npt.NDArray[np.bool_] | None) -> float:
+        """The fused probability from which a pixel is outlined; what a shutter hides has no voice in it."""
+        thresholds = self.card.thresholds
+        if answer.probabilities[1] + answer.probabilities[2] < thresholds.tumour:
+            return thresholds.mask_alone
+        if thresholds.pixel_bias is None:
+            return thresholds.mask
+        seen = answer.tumour if valid is None else np.where(nearest_on(valid, answer.tumour.shape), answer.tumour, 0.0)
+        return best_cut(seen, thresholds.pixel_bias).threshold
 
     def _least_pixels(self, shape: tuple[int, int], spacing: Spacing | None) -> float:
         """The smallest region in source pixels: by surface where millimetres are known, else by share of the image."""

@@ -49,6 +49,9 @@ class Thresholds(Limits):
     """An image stranger than this is not assessed (`strangeness` of the global file)."""
     region_min_source_px: float | None = None
     """Beside the two other limits: the smallest region in pixels of the image itself (appendix B.3: about 500)."""
+    pixel_bias: float | None = None
+    """Of models/cut.py, by which an image that reads as tumour is outlined; None cuts its map at `mask`, which
+    otherwise decides only what A5 and A6 take for tumour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +93,5 @@ class KneeCard(Card):
             place.within("preprocess.window_px", self.preprocess.window_px, 16, 4096)
         if self.thresholds.region_min_source_px is not None:
             place.within("thresholds.region_min_source_px", self.thresholds.region_min_source_px, 0.0, 1e6)
+        if self.thresholds.pixel_bias is not None:
+            place.within("thresholds.pixel_bias", self.thresholds.pixel_bias, -20.0, 20.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.grid import likeliest_on, mask_on, spread_on
+from models.grid import likeliest_on, mask_on, nearest_on, spread_on
 
 
 def interpolated(probability, shape):
@@ -44,6 +44,14 @@ def test_where_no_cell_reaches_the_threshold_the_mask_is_empty():
 def test_a_map_is_spread_by_linear_interpolation(shape):
     probability = np.random.default_rng(4).random((20, 16)).astype(np.float32)
     assert np.abs(spread_on(probability, shape) - interpolated(probability, shape)).max() < 1e-5
+
+
+def test_of_a_mask_a_coarser_or_finer_grid_has_what_lies_at_its_centres():
+    mask = np.zeros((6, 4), bool)
+    mask[3:, 2:] = True
+    assert np.array_equal(nearest_on(mask, (2, 2)), [[False, False], [False, True]])
+    assert np.array_equal(nearest_on(mask, (12, 8)), mask.repeat(2, axis=0).repeat(2, axis=1))
+    assert np.array_equal(nearest_on(mask, (6, 4)), mask)
 
 
 @pytest.mark.parametrize("shape", [(97, 61), (11, 40)], ids=str)

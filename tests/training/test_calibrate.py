@@ -1,14 +1,31 @@
 """Thresholds and calibration from cases with a known best answer."""
 
+from dataclasses import replace
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
-from models.card import Calibration, Thresholds
+from models.card import Bundle, Calibration, KneeCard, Thresholds, of_kind, read_bundle
 from models.findings import Answer
 from models.fusion import calibrate
 from models.session import Session
-from training.knee.calibrate import REMEMBERED, Choice, _Remembering, fit_calibration, pick, with_rule, youden
-from training.knee.evaluate import SIZES, Case, figures
+from tests.models import nets
+from tests.training import collections
+from training.knee.calibrate import (
+    PIXEL_BIASES,
+    REMEMBERED,
+    Choice,
+    _pipelines,
+    _Remembering,
+    choose,
+    fit_calibration,
+    pick,
+    with_rule,
+    youden,
+)
+from training.knee.dataset import Radiographs, read
+from training.knee.evaluate import SIZES, Case, examine, figures
 
 
 def case(
@@ -140,3 +157,51 @@ def test_figures_of_cases_worked_out_by_hand() -> None:
     by_patient = figures(cases, 0.5, "patients")
     assert by_patient["patients"] == 4
     assert set(made) - set(by_patient) == {"blocks", "blocks_with_tumours", "tumour_auc_of_each"}
+
+
+ILL, ALL = (0, 1, 2, 10, 11, 12), (0, 1, 2, 10, 11, 12, 27, 28, 29)
+"""Of the images below: malignant ones and benign ones; these and normal ones."""
+
+
+class Faint(NamedTuple):
+    """A bundle, the images that it is calibrated on, and what was chosen."""
+
+    bundle: Bundle[KneeCard]
+    data: Radiographs
+    choice: Choice
+
+
+@pytest.fixture(scope="module")
+def faint(tmp_path_factory: pytest.TempPathFactory) -> Faint:
+    """Bright tumours, two normals, and networks that give tumour pixels little, and some more than others."""
+    folder = tmp_path_factory.mktemp("faint")
+    data = read(collections.write(folder / "set", images=30, side=100), 256)
+    said = {"bright": 1.0, "steepness": 12.0}
+    made = {part: nets.net(role, **said) for part, role in (("whole", "global"), ("patch", "patch"))}
+    bundle = of_kind(read_bundle(nets.bundle(folder / "knee", **made)), KneeCard)
+    return Faint(bundle, data, choose(bundle, data, data.folder, ALL))
+
+
+def test_the_bias_is_the_one_at_which_tumours_are_outlined_best(faint: Faint) -> None:
+    bundle, data, choice = faint
+    tried = [None, *PIXEL_BIASES]
+    cards = [
+        replace(bundle.card, thresholds=replace(choice.thresholds, pixel_bias=bias), calibration=choice.calibration)
+        for bias in tried
+    ]
+    cases = examine(_pipelines(bundle, cards), data, data.folder, ILL)
+    fits = [float(np.mean([case.overlap for case in each])) for each in cases]
+    assert choice.thresholds.pixel_bias is not None
+    assert fits[tried.index(choice.thresholds.pixel_bias)] == max(fits) > fits[0]
+
+
+def test_a_bundle_is_calibrated_anew_whatever_it_was_before(faint: Faint) -> None:
+    bundle, data, choice = faint
+    before = replace(bundle.card, thresholds=replace(bundle.card.thresholds, pixel_bias=3.0))
+    assert choose(replace(bundle, card=before), data, data.folder, ALL) == choice
+
+
+def test_without_an_outlined_tumour_no_bias_is_chosen(faint: Faint) -> None:
+    bundle, data, _ = faint
+    nobodys = replace(data, masks=np.zeros_like(data.masks))
+    assert choose(bundle, nobodys, data.folder, ALL).thresholds.pixel_bias is None

@@ -3,7 +3,8 @@
 For each candidate of the mask threshold: T of A6, temperature and bias (least negative log-likelihood), and the
 decision threshold (highest sum of sensitivity and specificity). Of the candidates the one with the highest mean Dice of
 tumours, where an image that does not read as tumour counts zero. Then the threshold for images that read as normal:
-the lowest at which few normal ones are outlined.
+the lowest at which few normal ones are outlined. Last the bias by which a map is set right before each image is cut
+where the highest Dice may be expected (models/cut.py); none where a cut at the mask threshold fits better.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from training.knee.evaluate import Case, examine
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+PIXEL_BIASES = (-3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0)
 OUTLINED_NORMALS = 0.05
 """Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 REMEMBERED = 24
@@ -75,11 +77,11 @@ class _Remembering(Session):
 
 def choose(bundle: Bundle[KneeCard], data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
     """Thresholds and calibration for a bundle, from the images at `indices`."""
-    base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0])
+    base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0], pixel_bias=None)
     cards = [_card(bundle.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
     examined = examine(_pipelines(bundle, cards), data, folder, indices)
     choices = [_calibrated(card.thresholds, cases) for card, cases in zip(cards, examined, strict=True)]
-    return pick(choices, examined)
+    return _with_bias(pick(choices, examined), bundle, data, folder, indices)
 
 
 def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choice:
@@ -92,6 +94,23 @@ def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choic
     strange = np.quantile([case.strangeness for case in examined[best]], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
     decided = replace(choices[best].thresholds, mask_alone=alone, unlike=round(SLACK * strange[-1], 4))
     return replace(choices[best], thresholds=decided, strangeness=tuple(strange))
+
+
+def _with_bias(
+    choice: Choice, bundle: Bundle[KneeCard], data: Radiographs, folder: Path, indices: Sequence[int]
+) -> Choice:
+    """With the pixel bias at which tumours that somebody outlined are outlined best; the first of equals."""
+    ill = [index for index in indices if data.labels[index] and data.masks[index].any()]
+    if not ill:
+        return choice
+    candidates = [replace(choice.thresholds, pixel_bias=bias) for bias in (None, *PIXEL_BIASES)]
+    cards = [replace(bundle.card, thresholds=each, calibration=choice.calibration) for each in candidates]
+    fits = [
+        np.mean([case.overlap for case in cases]) for cases in examine(_pipelines(bundle, cards), data, folder, ill)
+    ]
+    for each, fit in zip(candidates, fits, strict=True):
+        log.info("Pixel bias %s: mean Dice of tumours %.3f.", each.pixel_bias, fit)
+    return replace(choice, thresholds=candidates[int(np.argmax(fits))])
 
 
 def _mean_overlap(choice: Choice, cases: Sequence[Case]) -> float:

@@ -145,7 +145,8 @@ def run_calibrate(args: argparse.Namespace) -> str:
     choice = calibrate.choose(sound, data, args.data, indices)
     bundle.record(sound, choice=choice, of=calibrated_on([data.names[index] for index in indices], args.part))
     return (
-        f"Mask {choice.thresholds.mask}, T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
+        f"Mask {choice.thresholds.mask}, pixel bias {choice.thresholds.pixel_bias}, "
+        f"T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
         f"certain {choice.thresholds.certain}, unlike {choice.thresholds.unlike}, "
         f"temperature {choice.calibration.temperature}, bias {choice.calibration.bias}; calibration error "
         f"{choice.ece_before} before, {choice.ece_after} after. "
