@@ -26,8 +26,8 @@ class Cut(NamedTuple):
 
     threshold: float
     """The probability from which a pixel belongs to the outline, as the map has it; above 1 where none does."""
-    expected: float
-    """The Dice that may be expected of it."""
+    expected: float | None = None
+    """The Dice that may be expected of it; None of a threshold that was given."""
 
 
 NOTHING = 1.5

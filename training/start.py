@@ -35,6 +35,8 @@ OTHERS = "others."
 """Of the names of further networks in a file that answers with the mean of several (together.py)."""
 SHARED = "shared"
 """Metadata of such a file, JSON: of tensors that several networks have alike, the name left out and the one kept."""
+BEGUN_WITH, NETWORKS = "begun_with", "networks"
+"""Of a card: what its weights began with, in words, and how many networks a file holds, where they are several."""
 ELSEWHERE = "others_were_taught_elsewhere"
 """Of a card: such a network saw other cases."""
 FOLDED = "_bias"
@@ -126,8 +128,8 @@ def claimed(start: Start | None) -> Told:
     """What the file of a run says of its start; nothing where it began with random weights."""
     if start is None:
         return {}
-    before = str(start.card.training.get("begun_with", ""))
-    networks = start.card.training.get("networks", 1)
+    before = str(start.card.training.get(BEGUN_WITH, ""))
+    networks = start.card.training.get(NETWORKS, 1)
     words = start.words if networks == 1 else f"{start.words}, the first of its {networks} networks"
     return {"start": words, "start_kind": start.card.training_kind, "start_began": before}
 
@@ -149,13 +151,13 @@ def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float
         )
     before = f"; that began with {told['start_began']}" if told.get("start_began") else ""
     averaged: dict[str, str | float] = {"start_share": share} if share else {}
-    return averaged | {"begun_with": f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
+    return averaged | {BEGUN_WITH: f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
 
 
 def unseen(training: Mapping[str, object]) -> str:
     """What an evaluation may say of its cases, given the [training] part of the card."""
     mine = "none of them trained or calibrated on"
-    unknown = ["the weights that it began with"] if "begun_with" in training else []
+    unknown = ["the weights that it began with"] if BEGUN_WITH in training else []
     unknown += ["the networks that answer with it"] if training.get(ELSEWHERE) else []
     say = "cards say" if training.get(ELSEWHERE) else "card says"
     return f"{mine} here; what taught {' and '.join(unknown)}, only their {say}" if unknown else mine

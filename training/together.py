@@ -17,10 +17,10 @@ from torch import nn
 from training.errors import RunFault
 from training.parts import TAUGHT
 from training.run import folded
-from training.start import ELSEWHERE, Names, Start, restore, start_of
+from training.start import BEGUN_WITH, ELSEWHERE, NETWORKS, Names, Start, restore, start_of
 
 N = TypeVar("N", bound=nn.Module)
-BEGUN, COUNT, WITH = "begun_with", "networks", "together_with"
+WITH = "together_with"
 CASES = ("data", "split")
 """What a card says in words of the cases that taught a network."""
 
@@ -103,7 +103,7 @@ def _is_same(one: nn.Module, other: nn.Module, drawn: Names) -> bool:
 
 def _count(member: Start) -> int:
     """How many networks answer in each of its files."""
-    return int(str(member.card.training.get(COUNT, 1)))
+    return int(str(member.card.training.get(NETWORKS, 1)))
 
 
 def facts_of_members(
@@ -133,8 +133,8 @@ def facts_of_members(
     told: list[str | int | float | bool] = [
         _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
     ]
-    facts: dict[str, int | list[str | int | float | bool]] = {COUNT: 1 + sum(map(_count, members)), WITH: told}
-    is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN))
+    facts: dict[str, int | list[str | int | float | bool]] = {NETWORKS: 1 + sum(map(_count, members)), WITH: told}
+    is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN_WITH))
     return facts | ({ELSEWHERE: True} if is_unknown else {})
 
 
@@ -142,7 +142,7 @@ def _words(member: Start, is_apart: bool) -> str:
     training = member.card.training
     cases = "on " + "; ".join(str(training.get(key, f"untold {key}")) for key in CASES)
     cases = cases if is_apart else "on the same cases"
-    before = f"; that began with {training[BEGUN]}" if BEGUN in training else ""
+    before = f"; that began with {training[BEGUN_WITH]}" if BEGUN_WITH in training else ""
     others = training.get(WITH)
     several = f", itself together with {' and '.join(map(str, others))}" if isinstance(others, list) else ""
     return f"{member.words}, trained by {training.get('command', 'an untold command')} {cases}{before}{several}"

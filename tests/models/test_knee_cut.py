@@ -56,6 +56,18 @@ def test_what_a_shutter_hides_has_no_voice_in_where_the_rest_is_cut(tmp_path):
     assert not hidden.mask[0][:, 300:].any()
 
 
+def test_of_a_rough_outline_the_reader_is_told_what_became_of_such(tmp_path):
+    card = BIASED.replace("pixel_bias = 0.0", "pixel_bias = 0.0\nrough = [0.7, 0.31]")
+    (rough,) = seen(tmp_path / "rough", card, **FAINT).sources
+    (sure,) = seen(tmp_path / "sure", card).sources
+    assert rough.lesions
+    assert sure.lesions
+    assert "overlapped those of a reader by 0.31 on average" in rough.notes[-1]
+    assert not sure.notes
+    (untold,) = seen(tmp_path / "untold", BIASED, **FAINT).sources
+    assert not untold.notes
+
+
 @pytest.mark.parametrize("bias", ["-20.5", "21", "nan", "true"])
 def test_a_bias_that_is_none_is_refused(tmp_path, bias):
     text = BIASED.replace("pixel_bias = 0.0", f"pixel_bias = {bias}")

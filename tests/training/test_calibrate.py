@@ -19,6 +19,7 @@ from training.knee.calibrate import (
     _pipelines,
     _Remembering,
     choose,
+    deciding,
     fit_calibration,
     pick,
     with_rule,
@@ -27,9 +28,19 @@ from training.knee.calibrate import (
 from training.knee.dataset import Radiographs, read
 from training.knee.evaluate import SIZES, Case, examine, figures
 
+NAN = float("nan")
+
 
 def case(
-    label: int, probabilities: tuple[float, ...], *, whole=None, overlap=0.0, regions=0, number=1, share=0.01
+    label: int,
+    probabilities: tuple[float, ...],
+    *,
+    whole=None,
+    overlap=0.0,
+    regions=0,
+    number=1,
+    share=0.01,
+    expected=NAN,
 ) -> Case:
     said = np.array(probabilities)
     return Case(
@@ -46,6 +57,7 @@ def case(
         hd95_px=10.0 * (1.0 - overlap) if overlap else float("nan"),
         pixels=(int(100 * overlap), 100, 100),
         share=share if label else 0.0,
+        expected=expected,
         strangeness=float(number),
     )
 
@@ -64,6 +76,22 @@ def test_a_distorted_answer_is_set_right() -> None:
 def test_the_decision_threshold_parts_the_two_sides() -> None:
     score = np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.8])
     assert youden(score, score > 0.5) == pytest.approx(0.45)
+
+
+def test_the_threshold_of_a_tumour_lies_between_youdens_and_the_share_of_tumours() -> None:
+    score = np.array([0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9, 0.95])
+    assert deciding(score, score > 0.5) == pytest.approx((0.45 + 5 / 8) / 2)
+
+
+def test_that_threshold_is_near_the_best_one_more_often_than_youdens() -> None:
+    """Probabilities that are exact, a third of them tumours: the best threshold is a third."""
+    rng, away = np.random.default_rng(3), {"middle": [], "youden": []}
+    for _ in range(40):
+        score = rng.beta(0.8, 1.6, 200)
+        positive = rng.random(200) < score
+        away["middle"].append(abs(deciding(score, positive) - 1 / 3))
+        away["youden"].append(abs(youden(score, positive) - 1 / 3))
+    assert np.mean(away["middle"]) < 0.8 * np.mean(away["youden"])
 
 
 def test_the_rule_of_a6_is_applied_to_what_was_fused_without_it() -> None:
@@ -128,6 +156,20 @@ def test_outlines_are_measured_by_the_size_of_the_tumour() -> None:
     assert made["small_medium_large"] == [2, 2, 2], "the last of the tumours was outlined by nobody"
     assert [made[f"dice_mean_{size}"][0] for size in SIZES] == [0.1, 0.45, 0.8]
     assert made["dice_mean"][0] == pytest.approx(2.7 / 7, abs=1e-4)
+
+
+def test_what_became_of_rough_outlines_is_told_apart_from_the_others() -> None:
+    tumour, normal = (0.2, 0.7, 0.1), (0.9, 0.1, 0.0)
+    cases = [
+        case(1, tumour, overlap=0.4, expected=0.5, number=1),
+        case(0, tumour, overlap=0.0, expected=0.6, number=41),
+        case(1, tumour, overlap=0.9, expected=0.7, number=81),
+        case(0, normal, number=121),
+    ]
+    made = figures(cases, 0.5)
+    assert made["rough_and_other_outlines"] == [2, 1], "the one that was not outlined is neither"
+    assert made["dice_mean_of_rough_and_other"] == [0.2, 0.9]
+    assert "rough_and_other_outlines" not in figures(cases[2:], 0.5)
 
 
 def test_figures_of_cases_worked_out_by_hand() -> None:

@@ -131,7 +131,7 @@ def test_the_file_of_a_strong_run_holds_no_coarse_head(made, role: str) -> None:
 
 def test_a_training_that_begins_with_a_strong_bundle_draws_the_coarse_heads_anew(ended, made, tmp_path) -> None:
     run, _, data = ended
-    start = start_of(made, TINY.begins_with, {"system": "knee-seg-unet"})
+    start = start_of(made, (TINY.name,), {"system": "knee-seg-unet"})
     torch.manual_seed(2)
     net = SegUNet(NET)
     drawn = net.coarse_heads[0].weight.clone()

@@ -46,7 +46,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    start = start_of(args.start, recipe.begins_with, _asked(recipe))
+    start = start_of(args.start, alike(recipe, RECIPES), _asked(recipe))
     nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from models.findings import Answer, ImageRef, Spacing, SpacingSource
 from models.images import Radiograph
-from models.knee import Knee, KneeImage
+from models.knee import Examination, Knee, KneeImage
 from models.metrics import (
     accuracy,
     confusion,
@@ -38,6 +38,8 @@ STRANGERS = 50
 """Images that are made strange, about."""
 FOUND = 0.1
 """A tumour counts as found from this Dice on (MODELS.md: missed below 0.1)."""
+ROUGH = 0.7
+"""An outline is rough of which a lower Dice may be expected: of validation outlines about half."""
 MALIGNANT = CLASSES.index("malignant")
 SIZES = {"small": (0.0, 0.005), "medium": (0.005, 0.03), "large": (0.03, 1.0)}
 """From which share of the image on, and below which, a tumour is called so: 0.005 of 256 x 256 are 328 pixels."""
@@ -69,6 +71,8 @@ class Case:
     """Of the intersection, of the truth, of the answer."""
     share: float
     """Of the image that the true tumour covers."""
+    expected: float
+    """The Dice that the pipeline expected of its outline; NaN where it has none, or had no expectation."""
     strangeness: float
 
 
@@ -105,8 +109,16 @@ def _case(knee: Knee, data: Radiographs, index: int, pixels: npt.NDArray[np.floa
         hd95_px=hausdorff95(wanted, found, (1.0, 1.0)),
         pixels=(int((wanted & found).sum()), int(wanted.sum()), int(found.sum())),
         share=float(wanted.mean()),
+        expected=_expected(knee, done),
         strangeness=done.answer.strangeness,
     )
+
+
+def _expected(knee: Knee, done: Examination) -> float:
+    if done.answer is None or not done.findings.lesions:
+        return float("nan")
+    expected = knee.cut(done.answer).expected
+    return float("nan") if expected is None else expected
 
 
 UNKNOWN = Spacing(1.0, 1.0, SpacingSource.UNKNOWN)
@@ -195,6 +207,7 @@ def figures(cases: Sequence[Case], tumour: float, group: str = "blocks") -> Figu
         "ece_after": round(expected_calibration_error(said, labels), 4),
     }
     made.update(_answers(cases))
+    made.update(_roughness(cases))
     if group == "blocks":  # of one patient alone an area under the curve says nothing
         made.update(_by_block(1.0 - said[:, 0], labels > 0, blocks))
     return made
@@ -250,6 +263,22 @@ def _answers(cases: Sequence[Case]) -> Figures:
         fell = [sum(case.answer is answer and case.label == label for case in cases) for label in range(len(CLASSES))]
         made[f"answered_{answer}"] = list(fell)
     return made
+
+
+def rough_and_other(cases: Sequence[Case]) -> tuple[Vector, Vector]:
+    """The Dice of outlines of which little may be expected, and of the others; 0 where there was no tumour."""
+    expected, found = np.array([case.expected for case in cases]), np.array([case.overlap for case in cases])
+    return found[expected < ROUGH], found[expected >= ROUGH]
+
+
+def _roughness(cases: Sequence[Case]) -> Figures:
+    parts = rough_and_other(cases)
+    if not all(part.size for part in parts):
+        return {}
+    return {
+        "rough_and_other_outlines": [len(part) for part in parts],
+        "dice_mean_of_rough_and_other": [round(float(part.mean()), 4) for part in parts],
+    }
 
 
 def _mean(values: npt.NDArray[Any]) -> float:
