@@ -4,7 +4,8 @@ One threshold for all images is no such place: of a tumour that the network is s
 out; of one that it hardly sees, the doubtful pixels are all there is. Were the pixels independent and many, the k
 likeliest of them would have an expected Dice of about 2 (their sum) / (k + the sum of all), and the best k follows
 (Dai and Li, RankSEG, JMLR 2023, 24:224; Lipton et al., ECML 2014, arXiv:1402.1892: the best threshold is half of the
-highest Dice that can be expected, so never above one half).
+highest Dice that can be expected, so never above one half). What may be expected of an outline tells good ones from bad
+ones too (Borges et al., Soft Dice Confidence, arXiv:2402.10665).
 """
 
 import math

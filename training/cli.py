@@ -217,9 +217,17 @@ def _export_options(export: argparse.ArgumentParser) -> None:
         "what this export says, and each costs its time and memory; may be given several times (not for spine)",
     )
     export.add_argument(
-        "--outlines-alone",
+        "--outlined-by",
+        type=int,
+        default=0,
+        metavar="COUNT",
+        help="of several networks, the run's own first, so many outline, and the others answer for the classes only "
+        "(knee; default: all outline)",
+    )
+    export.add_argument(
+        "--half",
         action="store_true",
-        help="the networks of --with answer for the classes only, and that of the run outlines alone (knee)",
+        help="round the weights to half precision before the proof, and keep them so: the file is half as large (knee)",
     )
     export.add_argument("--kind", choices=("real", "phantom"), required=True, help="what it was trained on")
 

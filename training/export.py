@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from models.session import Contract, Device, SessionOptions, open_session
 from training.errors import UnequalExport
-from training.start import SHARED, shared_by
+from training.start import SHARED, SINGLE, shared_by
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ ROUNDED = 2e-7
 ROUNDINGS = 6
 """So many draws show about how far an answer moves, not how far at most: `UNSURE` times as much is allowed."""
 UNSURE = 4.0
+LEAST_HALVED = 1024
+"""A tensor of so many values is kept in half precision, where that holds all of them exactly."""
 PIXELS = 1e-4
 """The share of pixels that may fall on the other side of a decision."""
 
@@ -66,6 +69,7 @@ def export(net: nn.Module, side: int, outputs: Sequence[str], metadata: Mapping[
     model = program.model_proto
     forget_where_it_was_made(model.graph)
     shared = shared_by(net, model.graph)
+    keep_halves(model.graph)
     for key, value in {**metadata, **({SHARED: json.dumps(shared)} if shared else {})}.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model)
@@ -79,6 +83,29 @@ def forget_where_it_was_made(graph: onnx.GraphProto) -> None:
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info):
         part.doc_string = ""
         del part.metadata_props[:]
+
+
+def keep_halves(graph: onnx.GraphProto) -> None:
+    """Keep tensors in half precision where that loses nothing, cast back where they are used; a runtime does so once.
+
+    Of a network whose weights were rounded (`training.run.halved`) that is nearly all; of another, hardly a tensor.
+    """
+    halves = {}
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < LEAST_HALVED or np.abs(values).max() > np.finfo(np.float16).max:
+            continue
+        if np.array_equal(values.astype(np.float16).astype(np.float32), values):
+            halves[tensor.name] = values.astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(halves[tensor.name], tensor.name))
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name in halves:
+                node.input[place] = name + SINGLE
+    casts = [helper.make_node("Cast", [name], [name + SINGLE], to=onnx.TensorProto.FLOAT) for name in halves]
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def prove(model: bytes, where: str, net: nn.Module, contract: Contract, inputs: Sequence[Array]) -> float:

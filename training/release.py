@@ -11,7 +11,8 @@ CHOICES = {
     "start_share": "--start-share",
     "mirror": "--mirror",
     "together": "--with",
-    "outlines_alone": "--outlines-alone",
+    "outlined_by": "--outlined-by",
+    "half": "--half",
     "global_side": "--global-side",
     "patch_side": "--patch-side",
 }
@@ -31,8 +32,10 @@ class Release:
     """Whether the exported network looks at mirror images too, and answers with the mean."""
     together: tuple[Path, ...] = ()
     """Folders of the bundles whose networks answer with it, see together.py."""
-    outlines_alone: bool = False
-    """Whether these answer for the classes only."""
+    outlined_by: int = 0
+    """How many of the networks outline, the run's own first; the others answer for the classes only. 0: all outline."""
+    half: bool = False
+    """Whether the weights are rounded to half precision, and kept so."""
 
 
 def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
@@ -51,7 +54,16 @@ def release_of(args: argparse.Namespace, has: Collection[str]) -> Release:
     for name, written in CHOICES.items():
         if name not in has and getattr(args, name):
             raise RunFault(f"An export of {args.system} has no {written}. Leave it out.")
-    if args.outlines_alone and not args.together:
-        raise RunFault("--outlines-alone says what the bundles given by --with are for. Give one, or leave it out.")
-    together = tuple(args.together)
-    return Release(args.version, args.kind, args.start_share, args.mirror, together, args.outlines_alone)
+    if args.outlined_by and not args.together:
+        raise RunFault(
+            "--outlined-by says how many of several networks outline. Give others by --with, or leave it out."
+        )
+    return Release(
+        version=args.version,
+        kind=args.kind,
+        start_share=args.start_share,
+        mirrored=args.mirror,
+        together=tuple(args.together),
+        outlined_by=args.outlined_by,
+        half=args.half,
+    )

@@ -39,6 +39,8 @@ BEGUN_WITH, NETWORKS = "begun_with", "networks"
 """Of a card: what its weights began with, in words, and how many networks a file holds, where they are several."""
 ELSEWHERE = "others_were_taught_elsewhere"
 """Of a card: such a network saw other cases."""
+SINGLE = ".single"
+"""What stands behind the name of a tensor that a file keeps in half precision, where it is used."""
 FOLDED = "_bias"
 """What the exporter appends to a weight's name for the bias that comes of a folded norm."""
 UNCOUNTED = "num_batches_tracked"
@@ -251,7 +253,7 @@ def weights_of(path: Path, place: int = 0) -> Weights:
     model = onnx.load(path)
     graph = model.graph
     raw = {
-        each.name: numpy_helper.to_array(each)
+        each.name: _single(each)
         for each in graph.initializer
         if (each.name.startswith(prefix) if place else not each.name.startswith(OTHERS))
     }
@@ -265,10 +267,16 @@ def weights_of(path: Path, place: int = 0) -> Weights:
             folded[weight.removeprefix(prefix).removesuffix(".weight")] = value
     added = {node.input[0]: node.input[1] for node in graph.node if node.op_type == "Add"}
     for node in graph.node:
-        bias = added.get(node.output[0], "")
-        if node.op_type == "MatMul" and node.input[1] in raw and bias.endswith(".bias"):
-            arrays[bias.removeprefix(prefix).removesuffix("bias") + "weight"] = raw[node.input[1]].T
+        bias, weight = added.get(node.output[0], ""), "".join(node.input[1:2]).removesuffix(SINGLE)
+        if node.op_type == "MatMul" and weight in raw and bias.endswith(".bias"):
+            arrays[bias.removeprefix(prefix).removesuffix("bias") + "weight"] = raw[weight].T
     return Weights(_shared(model, prefix, place) | arrays, folded)
+
+
+def _single(tensor: onnx.TensorProto) -> npt.NDArray[np.float32]:
+    """The values of a tensor, in single precision where it is kept in half."""
+    values = numpy_helper.to_array(tensor)
+    return values.astype(np.float32) if values.dtype == np.float16 else values
 
 
 def _shared(model: onnx.ModelProto, prefix: str, place: int) -> dict[str, npt.NDArray[np.float32]]:
@@ -277,10 +285,10 @@ def _shared(model: onnx.ModelProto, prefix: str, place: int) -> dict[str, npt.ND
     told = [each.value for each in model.metadata_props if each.key == SHARED]
     if place == 1 and not told:  # a file of two that was made before they were told: what is left out is the first's
         first = [name for name in kept if name.startswith(PREFIX)]
-        return {name.removeprefix(PREFIX): numpy_helper.to_array(kept[name]) for name in first}
+        return {name.removeprefix(PREFIX): _single(kept[name]) for name in first}
     shared: dict[str, str] = json.loads(told[0]) if told else {}
     mine = {name: other for name, other in shared.items() if name.startswith(prefix)}
-    return {name.removeprefix(prefix): numpy_helper.to_array(kept[other]) for name, other in mine.items()}
+    return {name.removeprefix(prefix): _single(kept[other]) for name, other in mine.items()}
 
 
 def shared_by(net: nn.Module, graph: onnx.GraphProto) -> dict[str, str]:

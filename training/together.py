@@ -21,6 +21,8 @@ from training.start import BEGUN_WITH, ELSEWHERE, NETWORKS, Names, Start, restor
 
 N = TypeVar("N", bound=nn.Module)
 WITH = "together_with"
+ROUNDED = 2e-3
+"""By how much of itself a weight may differ in the same network, in half precision and not."""
 CASES = ("data", "split")
 """What a card says in words of the cases that taught a network."""
 
@@ -80,7 +82,7 @@ def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: s
     made: list[N] = []
     known = [(folded(copy.deepcopy(own).eval()), "that of the run")] if members else []
     for member in members:
-        for place in range(_count(member)):
+        for place in range(count_of(member)):
             net = draw()
             restore(net, member.file(role), drawn=drawn, place=place)
             made.append(folded(net.eval()))
@@ -93,15 +95,16 @@ def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: s
 
 
 def _is_same(one: nn.Module, other: nn.Module, drawn: Names) -> bool:
-    """But for rounding (norms were folded away, by us or by the exporter) and for heads that only training looks at."""
+    """But for rounding (norms were folded away, by us or by the exporter; weights may have been halved) and for heads
+    that only training looks at."""
     left, right = one.state_dict(), other.state_dict()
     weights = [name for name, value in left.items() if value.is_floating_point() and not name.startswith(drawn)]
     return left.keys() == right.keys() and all(
-        torch.allclose(left[name], right[name], rtol=1e-4, atol=1e-6) for name in weights
+        torch.allclose(left[name], right[name], rtol=ROUNDED, atol=1e-6) for name in weights
     )
 
 
-def _count(member: Start) -> int:
+def count_of(member: Start) -> int:
     """How many networks answer in each of its files."""
     return int(str(member.card.training.get(NETWORKS, 1)))
 
@@ -133,7 +136,7 @@ def facts_of_members(
     told: list[str | int | float | bool] = [
         _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
     ]
-    facts: dict[str, int | list[str | int | float | bool]] = {NETWORKS: 1 + sum(map(_count, members)), WITH: told}
+    facts: dict[str, int | list[str | int | float | bool]] = {NETWORKS: 1 + sum(map(count_of, members)), WITH: told}
     is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN_WITH))
     return facts | ({ELSEWHERE: True} if is_unknown else {})
 

@@ -55,9 +55,8 @@ def _looks(start: Start) -> ServeSpec:
     assert isinstance(sides, list)
     assert isinstance(mirrored, list)
     mine = sides if "global_looks_at_px" in told else sides[:1]
-    return ServeSpec(
-        tuple(int(side) for side in mine), mirrored=bool(mirrored[0]), outlines_alone="outlined_by" in told
-    )
+    outlined_by = int(str(told.get("outlined_by", 0)))
+    return ServeSpec(tuple(int(side) for side in mine), mirrored=bool(mirrored[0]), outlined_by=outlined_by)
 
 
 def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
@@ -93,6 +92,8 @@ def test_a_network_begins_with_the_answers_of_the_shipped_one(which: str, tmp_pa
     drawn = "heads." if name in ("limb", "diffusion") else "\0"
     begin(net, start, role, (torch.rand(shape) for _ in range(2)), tmp_path, drawn=drawn)
     image = torch.rand(shape)
+    if isinstance(net, SegUNet):  # noise is full of pixels that are nearly equal, which no radiograph is
+        image = torch.nn.functional.interpolate(torch.rand(1, 1, 24, 24), size=shape[-2:], mode="bicubic").clamp(0, 1)
     with torch.no_grad():
         said = served(net, start, image)._asdict()
     file = onnxruntime.InferenceSession(start.file(role))

@@ -53,6 +53,23 @@ def test_losses_of_logits_in_half_precision_are_summed_in_single_precision() -> 
         assert loss(maps) == loss(maps.float())
 
 
+@pytest.mark.parametrize(
+    ("balanced", "expected"), [(True, 0.5 * 4 / 54 + 2.0 * 0.5), (False, (4 * 1.0 + 60 * 0.5) / 64)]
+)
+def test_the_mask_s_cross_entropy_counts_all_pixels_alike_or_tumour_and_background_apart(
+    balanced: bool, expected: float
+) -> None:
+    """Four pixels of a tumour that cost 1 nat each, sixty of background that cost half a nat."""
+    mask = torch.zeros(1, 1, 8, 8)
+    mask[0, 0, :2, :2] = 1.0
+    logits = torch.where(mask > 0, -np.log(np.e - 1.0), np.log(np.exp(0.5) - 1.0)).float()
+    outputs = Outputs(torch.zeros(1, 3), logits, torch.zeros(1, 5, 8, 8), torch.zeros(1, 2))
+    targets = Targets(torch.tensor([1]), mask, torch.zeros(1, 8, 8, dtype=torch.long))
+    spec = replace(PAPER, mask_ce=2.0, balanced=balanced)
+    plain = total(outputs, targets, replace(spec, mask_ce=0.0))
+    assert float(total(outputs, targets, spec) - plain) == pytest.approx(2.0 * expected, rel=1e-5)
+
+
 def test_a1_is_the_distance_to_the_nearest_tumour_pixel() -> None:
     distance = distance_map(corner())
     assert distance[0, 0] == 0.0

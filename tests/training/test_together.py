@@ -24,7 +24,7 @@ from training.knee.recipe import RECIPES as KNEE
 from training.knee.serving import Served as ServedKnee
 from training.knee.serving import ServeSpec
 from training.limb.recipe import RECIPES as LIMB
-from training.run import folded
+from training.run import folded, halved
 from training.start import Start, restore, unseen, weights_of
 from training.together import alike, facts_of_members
 
@@ -94,7 +94,7 @@ def test_several_networks_of_knee_and_hand_answer_with_their_mean_and_are_strang
         assert torch.allclose(getattr(both, name), wanted, atol=1e-5), name
     assert torch.equal(both.features, alone[0].features)
     with torch.no_grad():
-        voting = ServedKnee(first, ServeSpec((256,), True, outlines_alone=True), others=[second]).outputs(image)
+        voting = ServedKnee(first, ServeSpec((256,), True, outlined_by=1), others=[second]).outputs(image)
     assert torch.equal(voting.class_logits, both.class_logits)
     assert torch.equal(voting.mask_logits, alone[0].mask_logits)
     assert torch.equal(voting.distance_logits, alone[0].distance_logits)
@@ -137,7 +137,7 @@ def test_what_a_card_does_not_say_of_its_teachers_is_said_to_be_unknown() -> Non
     )
 
 
-def marked(member: Start, **told: str | None) -> Start:
+def marked(member: Start, **told: str | int | None) -> Start:
     """The same bundle whose card says so; None: does not say it."""
     training = {key: value for key, value in member.card.training.items() if key not in told}
     training |= {key: value for key, value in told.items() if value is not None}
@@ -169,20 +169,69 @@ def test_each_of_several_networks_is_given_back_where_the_exporter_keeps_equal_t
         weights_of(path, 3)
 
 
-def test_networks_that_only_vote_are_not_asked_for_outlines() -> None:
-    voting = marked(shipped("knee"), outlined_by="the first of the networks alone")
-    refuse_voters([voting], outlines_alone=True)
-    refuse_voters([marked(voting, outlined_by=None)], outlines_alone=False)
-    with pytest.raises(RunFault, match="was exported with --outlines-alone"):
-        refuse_voters([voting], outlines_alone=False)
+def test_of_three_networks_two_may_outline_while_all_vote() -> None:
+    torch.manual_seed(6)
+    image, nets = torch.rand((1, 1, 64, 64)), [SegUNet(KNEE["small"].net).eval() for _ in range(3)]
+    with torch.no_grad():
+        alone = [ServedKnee(net, ServeSpec((64,), mirrored=False)).outputs(image) for net in nets]
+        said = ServedKnee(nets[0], ServeSpec((64,), False, outlined_by=2), others=nets[1:]).outputs(image)
+    assert torch.allclose(said.class_logits, sum(each.class_logits for each in alone) / 3.0, atol=1e-5)  # type: ignore[arg-type]
+    assert torch.allclose(said.mask_logits, (alone[0].mask_logits + alone[1].mask_logits) / 2.0, atol=1e-5)
+    assert torch.equal(said.features, alone[0].features)
 
 
-def test_outlines_alone_without_others_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", ["1", "the first of the networks alone"])
+def test_networks_that_only_vote_are_not_asked_for_outlines(told: str) -> None:
+    """Of the run and a bundle of two, of which the second only votes, two can outline."""
+    whole = marked(shipped("knee"), outlined_by=None, networks="2")
+    voting = marked(whole, outlined_by=int(told) if told.isdigit() else told)
+    for count in (1, 2):
+        refuse_voters([voting], count)
+    for count in (0, 3):
+        with pytest.raises(RunFault, match="was exported with --outlined-by.*Give --outlined-by 2 here"):
+            refuse_voters([voting], count)
+    for count in (0, 1, 3):
+        refuse_voters([whole], count)
+    for count in (-1, 4):
+        with pytest.raises(RunFault, match=f"--outlined-by {count}: there are 3 networks"):
+            refuse_voters([whole], count)
+
+
+def test_who_outlines_is_asked_only_where_there_are_others(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     folders = ["--run", str(tmp_path), "--data", str(tmp_path), "--bundle", str(tmp_path / "made")]
-    assert cli.main(["export", "knee", *folders, "--kind", "real", "--outlines-alone"]) == 2
-    assert "--outlines-alone says what the bundles given by --with are for" in capsys.readouterr().err
-    assert cli.main(["export", "limb", *folders, "--kind", "real", "--outlines-alone"]) == 2
-    assert "An export of limb has no --outlines-alone. Leave it out." in capsys.readouterr().err
+    for asked in ("--outlined-by", "1"), ("--half",):
+        assert cli.main(["export", "limb", *folders, "--kind", "real", *asked]) == 2
+        assert f"An export of limb has no {asked[0]}. Leave it out." in capsys.readouterr().err
+    assert cli.main(["export", "knee", *folders, "--kind", "real", "--outlined-by", "1"]) == 2
+    assert "--outlined-by says how many of several networks outline" in capsys.readouterr().err
+
+
+def test_weights_in_half_precision_are_kept_exactly_and_given_back(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    nets = [SegUNet(KNEE["small"].net).eval() for _ in range(2)]
+    for net in nets:
+        for name, value in net.named_parameters():
+            if name.endswith(".1.bias"):  # of a norm, as training leaves it
+                torch.nn.init.normal_(value, std=0.1)
+        folded(net)
+    before = nets[0].encoder[1].first[0].weight.detach().clone()
+    served = ServedKnee(nets[0], ServeSpec((64,), mirrored=False), others=nets[1:])
+    large, small = tmp_path / "large.onnx", tmp_path / "small.onnx"
+    large.write_bytes(export(served, 64, served.gives, {}))
+    small.write_bytes(export(halved(served), 64, served.gives, {}))
+    assert small.stat().st_size < 0.55 * large.stat().st_size
+    image = {"image": np.random.default_rng(1).random((1, 1, 64, 64), dtype=np.float32)}
+    with torch.no_grad():
+        wanted = served(torch.from_numpy(image["image"]))
+    for name, said in zip(served.gives, onnxruntime.InferenceSession(small).run(None, image), strict=True):
+        assert np.allclose(said, getattr(wanted, name).numpy(), atol=1e-4), name
+    for place, net in enumerate(nets):
+        back = SegUNet(KNEE["small"].net)
+        restore(back, small, place=place)
+        assert torch.equal(back.encoder[1].first[0].weight, net.encoder[1].first[0].weight)
+        assert torch.equal(back.class_head.weight, net.class_head.weight)
+    away = (nets[0].encoder[1].first[0].weight.detach() - before).abs() / before.abs().clamp(min=1e-3)
+    assert 0.0 < float(away.max()) < 1e-3
 
 
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:

@@ -28,10 +28,10 @@ from training.measures import Measures, Names, asked_of, compared
 from training.parts import calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.release import CHOICES, release_of
 from training.report import publish
-from training.run import folded, options_of, recipe_of, run_of, seeded
+from training.run import folded, halved, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split
 from training.start import Start, facts_of, start_of
-from training.together import alike, facts_of_members, members_of, networks_of
+from training.together import alike, count_of, facts_of_members, members_of, networks_of
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -39,7 +39,7 @@ FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
 OUTLINED_BY = "outlined_by"
-"""Of a card: that of several networks the first alone outlines."""
+"""Of a card: how many of several networks outline, where not all do."""
 
 
 def run_fit(args: argparse.Namespace) -> str:
@@ -87,8 +87,8 @@ def run_export(args: argparse.Namespace) -> str:
     chosen = data.split().validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
-        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored, release.outlines_alone),
-        "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False, outlines_alone=release.outlines_alone),
+        "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored, release.outlined_by),
+        "patch": ServeSpec((args.patch_side or recipe.side,), mirrored=False, outlined_by=release.outlined_by),
     }
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": release.kind,
@@ -100,14 +100,15 @@ def run_export(args: argparse.Namespace) -> str:
         "steps": list(fit.spent(args.run)["steps"]),
         **{f"{name}_looks_at_px": list(specs[name].sides) for name in fit.STAGES},
         "mirrored": [specs[name].mirrored for name in fit.STAGES],
-        **({OUTLINED_BY: "the first of the networks alone"} if release.outlines_alone else {}),
+        **({OUTLINED_BY: release.outlined_by} if release.outlined_by else {}),
+        **({"weights": "half precision"} if release.half else {}),
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
     members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
-    refuse_voters(members, release.outlines_alone)
-    unused = (fit.HEADS, fit.DISTANCE) if release.outlines_alone else fit.HEADS
+    refuse_voters(members, release.outlined_by)
+    unused = (fit.HEADS, fit.DISTANCE) if release.outlined_by else fit.HEADS
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
     served = {
         name: Served(
@@ -118,24 +119,36 @@ def run_export(args: argparse.Namespace) -> str:
         )
         for name, net in nets.items()
     }
+    if release.half:
+        served = {name: halved(net) for name, net in served.items()}
     bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
 
 
-def refuse_voters(members: Sequence[Start], outlines_alone: bool) -> None:
-    """See to it that networks whose files hold no outlines are not asked for any.
+def refuse_voters(members: Sequence[Start], outlined_by: int) -> None:
+    """See to it that so many networks can outline: the run's own, then those of the members in their order.
 
     Raises
     ------
     RunFault
-        Some would be.
+        There are fewer networks, or one of them is in its file for the classes only.
     """
-    for member in members:
-        if OUTLINED_BY in member.card.training and not outlines_alone:
+    holders = ["the run"] + [str(member.folder) for member in members for _ in range(count_of(member))]
+    able = [True] + [place < _outliners(member) for member in members for place in range(count_of(member))]
+    if outlined_by < 0 or outlined_by > len(able):
+        raise RunFault(f"--outlined-by {outlined_by}: there are {len(able)} networks. Give a number from 1 to that.")
+    for holder, can in list(zip(holders, able, strict=True))[: outlined_by or None]:
+        if not can:
             raise RunFault(
-                f"{member.folder} was exported with --outlines-alone: all its networks but the first answer for the "
-                "classes only. Add --outlines-alone here too, or give the bundles that these came from."
+                f"{holder} was exported with --outlined-by: some of its networks answer for the classes only. Give "
+                f"--outlined-by {able.index(False)} here, or the bundles that these networks came from."
             )
+
+
+def _outliners(member: Start) -> int:
+    """How many of its networks outline; a card that says so in words, as 0.10.0's, is of one."""
+    told = member.card.training.get(OUTLINED_BY, count_of(member))
+    return told if isinstance(told, int) else 1
 
 
 def run_calibrate(args: argparse.Namespace) -> str:

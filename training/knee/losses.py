@@ -59,12 +59,15 @@ class LossSpec:
     smoothing: float
     """Label smoothing of the class term."""
     mask_ce: float
-    """Weight of a cross-entropy beside the mask's Dice, tumour and background averaged apart; 0 in the paper."""
+    """Weight of a cross-entropy beside the mask's Dice; 0 in the paper."""
     distance_ce: float
     """Weight of a pixel-wise cross-entropy beside the distance's Dice; 0 in the paper."""
     distance_stride: int
     """The distance term is taken on a grid this much coarser: levels are wide, the transform is not cheap."""
     unit: Unit
+    balanced: bool = True
+    """Whether that cross-entropy averages tumour and background apart, or, as nnU-Net does, all pixels alike: a network
+    taught so gives probabilities that may be taken at their word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def _mask_term(logits: Tensor, mask: Tensor, spec: LossSpec) -> Tensor:
     chosen = holds if spec.mask_ce and bool(holds.any()) else torch.ones_like(holds)
     term = soft_dice(torch.sigmoid(logits[chosen]), mask[chosen], EPSILON)
     if spec.mask_ce:
-        term = term + spec.mask_ce * balanced_cross_entropy(logits, mask)
+        cross_entropy = balanced_cross_entropy if spec.balanced else F.binary_cross_entropy_with_logits
+        term = term + spec.mask_ce * cross_entropy(logits, mask)
     return term
 
 

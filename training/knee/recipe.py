@@ -51,14 +51,10 @@ class Recipe:
         """The side of the patch network's windows in pixels of the image itself, in training and in service."""
         return self.patch_stage.batches.window_px
 
-    @property
-    def begins_with(self) -> tuple[str, ...]:
-        """The presets whose bundles a training may begin with."""
-        return (SMALL.name, TUNE.name) if self.net == SMALL.net else (self.name,)
-
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of; those that came later count where they change something."""
-        later = {"deep_levels": 1, "window_px": None, "mixed": 0.0, "region_min_source_px": None, "normal_total": 1.0}
+        later = {"deep_levels": 1, "window_px": None, "mixed": 0.0, "region_min_source_px": None}
+        later |= {"normal_total": 1.0, "balanced": True}
         return digest_of(self, later=later)
 
 
@@ -179,7 +175,7 @@ TUNE = replace(
     SMALL,
     name="tune",
     looks=256,
-    loss=replace(SMALL.loss, alphas=(0.6, 1.3, 0.2), smoothing=0.1),
+    loss=replace(SMALL.loss, alphas=(0.6, 1.3, 0.2), smoothing=0.1, mask_ce=2.0, balanced=False),
     global_stage=Stage(
         replace(
             SMALL.global_stage.batches,
@@ -198,7 +194,8 @@ TUNE = replace(
 """What a trained small network goes on with (`--start BUNDLE`): no first small and light views, and in the end all
 pixels that the collection has, where small tumours are more than a few of them. Masks count for more than in small: to
 outline is what was learned least; classes count for less, and views are mixed, because a network that had seen the
-images for hours told the classes of those it learned from ever better, and of others worse."""
+images for hours told the classes of those it learned from ever better, and of others worse. All pixels of a mask count
+alike: small begins where nothing is outlined, and would go on to outline nothing."""
 
 STRONG = Recipe(
     name="strong",

@@ -44,8 +44,8 @@ class ServeSpec:
     """Rows and columns of the views that the network looks at, one after another."""
     mirrored: bool
     """Whether left and right are exchanged for a second look at each."""
-    outlines_alone: bool = False
-    """Whether, of several networks, the first alone says where a tumour is, and all what it is."""
+    outlined_by: int = 0
+    """How many of several networks, the first of them, say where a tumour is, and all what it is; 0: all of them."""
 
 
 class Served(nn.Module):
@@ -92,11 +92,11 @@ class Served(nn.Module):
 
     def _said(self, seen: Tensor) -> Outputs:
         """The mean of all networks, and what the first sees near the image."""
-        first: Outputs = self.net(seen)
-        said = _mean([first, *(net(seen) for net in self.others)])
-        if self.spec.outlines_alone:
-            return first._replace(class_logits=said.class_logits)
-        return said._replace(features=first.features)
+        each: list[Outputs] = [net(seen) for net in (self.net, *self.others)]
+        said = _mean(each)
+        if self.spec.outlined_by:
+            said = _mean(each[: self.spec.outlined_by])._replace(class_logits=said.class_logits)
+        return said._replace(features=each[0].features)
 
 
 def _mean(looks: Sequence[Outputs]) -> Outputs:
