@@ -90,19 +90,20 @@ def keep_halves(graph: onnx.GraphProto) -> None:
 
     Of a network whose weights were rounded (`training.run.halved`) that is nearly all; of another, hardly a tensor.
     """
-    halves = {}
+    halves = set()
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < LEAST_HALVED or np.abs(values).max() > np.finfo(np.float16).max:
             continue
-        if np.array_equal(values.astype(np.float16).astype(np.float32), values):
-            halves[tensor.name] = values.astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(halves[tensor.name], tensor.name))
+        half = values.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), values):
+            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+            halves.add(tensor.name)
     for node in graph.node:
         for place, name in enumerate(node.input):
             if name in halves:
                 node.input[place] = name + SINGLE
-    casts = [helper.make_node("Cast", [name], [name + SINGLE], to=onnx.TensorProto.FLOAT) for name in halves]
+    casts = [helper.make_node("Cast", [name], [name + SINGLE], to=onnx.TensorProto.FLOAT) for name in sorted(halves)]
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)

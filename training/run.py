@@ -205,8 +205,8 @@ def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0
 def halved(net: N) -> N:
     """The network with weights that half precision holds exactly; changed in place.
 
-    Biases stay as they are: they are few. Raises nothing; a weight beyond what half precision reaches (65504) would be
-    infinite, and the proof of the export refuses that.
+    Biases stay as they are: they are few. A weight beyond 65504, the largest half, becomes infinite, and the proof of
+    the export then refuses the file.
     """
     with torch.no_grad():
         for value in net.parameters():

@@ -29,7 +29,7 @@ STAGES = ("global", "patch")
 HEADS = "coarse_heads."
 """What only training looks at, by the names of its parameters."""
 DISTANCE = "distance_head"
-"""What a file does not hold of a network that answers for the classes alone (`export --outlines-alone`)."""
+"""What a file does not hold of a network that answers for the classes alone (`export --outlined-by`)."""
 WHITENED = 8
 """Every eighth training image is enough for the principal components of pixel blocks."""
 EXAMINED = 3
