@@ -37,6 +37,8 @@ SHARED = "shared"
 """Metadata of such a file, JSON: of tensors that several networks have alike, the name left out and the one kept."""
 BEGUN_WITH, NETWORKS = "begun_with", "networks"
 """Of a card: what its weights began with, in words, and how many networks a file holds, where they are several."""
+BEFORE = "; that began with "
+"""Stands between weights and those before them."""
 ELSEWHERE = "others_were_taught_elsewhere"
 """Of a card: such a network saw other cases."""
 SINGLE = ".single"
@@ -151,7 +153,7 @@ def facts_of(told: Told, kind: str, share: float = 0.0) -> dict[str, str | float
             f"The run began with {told['start']}, trained on real images, and {kind} is to be said of it. What began "
             "with real images is of real images: give --kind real, and begin phantoms with phantoms."
         )
-    before = f"; that began with {told['start_began']}" if told.get("start_began") else ""
+    before = f"{BEFORE}{told['start_began']}" if told.get("start_began") else ""
     averaged: dict[str, str | float] = {"start_share": share} if share else {}
     return averaged | {BEGUN_WITH: f"the weights of {told['start']}, trained on {told['start_kind']} images{before}"}
 
@@ -166,7 +168,7 @@ def unseen(training: Mapping[str, object]) -> str:
 
 
 def begin(
-    net: nn.Module, start: Start | None, role: str, views: Iterable[Tensor], folder: Path, *, drawn: str = "\0"
+    net: nn.Module, start: Start | None, role: str, views: Iterable[Tensor], folder: Path, *, drawn: Names = "\0"
 ) -> None:
     """Give a network the weights of a bundle's, so that it answers as that one does; without a bundle do nothing.
 

@@ -6,6 +6,7 @@ a run with those of bundles that were exported before; all of them look at what 
 What is strange is told by the first alone.
 """
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from torch import nn
 from training.errors import RunFault
 from training.parts import TAUGHT
 from training.run import folded
-from training.start import BEGUN_WITH, ELSEWHERE, NETWORKS, Names, Start, restore, start_of
+from training.start import BEFORE, BEGUN_WITH, ELSEWHERE, NETWORKS, Names, Start, restore, start_of
 
 N = TypeVar("N", bound=nn.Module)
 WITH = "together_with"
@@ -62,15 +63,18 @@ def members_of(folders: Sequence[Path], presets: Sequence[str], asked: Mapping[s
     return tuple(members)
 
 
-def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: str, *, drawn: Names = "\0") -> list[N]:
+def networks_of(
+    own: N, draws: Sequence[Callable[[], N]], members: Sequence[Start], role: str, *, drawn: Names = "\0"
+) -> list[N]:
     """The networks of the members, all of those that hold several, ready to answer.
 
     Parameters
     ----------
     own
         That of the run.
-    draw
-        Makes one of their kind.
+    draws
+        Each makes one of the kinds that they may be of, smallest first: a small network within the frame of a large one
+        would answer the same, and take longer.
     drawn
         As `training.start.restore`.
 
@@ -83,9 +87,7 @@ def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: s
     known = [(folded(copy.deepcopy(own).eval()), "that of the run")] if members else []
     for member in members:
         for place in range(count_of(member)):
-            net = draw()
-            restore(net, member.file(role), drawn=drawn, place=place)
-            made.append(folded(net.eval()))
+            made.append(folded(_restored(draws, member.file(role), drawn, place).eval()))
             name = f"network {place + 1} of {member.folder}"
             twin = next((other for one, other in known if _is_same(one, made[-1], drawn)), None)
             if twin is not None:
@@ -94,13 +96,26 @@ def networks_of(own: N, draw: Callable[[], N], members: Sequence[Start], role: s
     return made
 
 
+def _restored(draws: Sequence[Callable[[], N]], path: Path, drawn: Names, place: int) -> N:
+    """The network at a place of a file, of the first kind that has room for it."""
+    for draw in draws[:-1]:
+        net = draw()
+        with contextlib.suppress(RunFault):  # it is of a larger kind
+            restore(net, path, drawn=drawn, place=place)
+            return net
+    net = draws[-1]()
+    restore(net, path, drawn=drawn, place=place)
+    return net
+
+
 def _is_same(one: nn.Module, other: nn.Module, drawn: Names) -> bool:
     """But for rounding (norms were folded away, by us or by the exporter; weights may have been halved) and for heads
     that only training looks at."""
     left, right = one.state_dict(), other.state_dict()
     weights = [name for name, value in left.items() if value.is_floating_point() and not name.startswith(drawn)]
     return left.keys() == right.keys() and all(
-        torch.allclose(left[name], right[name], rtol=ROUNDED, atol=1e-6) for name in weights
+        left[name].shape == right[name].shape and torch.allclose(left[name], right[name], rtol=ROUNDED, atol=1e-6)
+        for name in weights
     )
 
 
@@ -133,19 +148,28 @@ def facts_of_members(
                 "of real images: give --kind real, or join it with phantoms' own."
             )
     apart = [member.card.training.get(TAUGHT) != mine[TAUGHT] for member in members]
+    mine_began = str(mine.get(BEGUN_WITH, ""))
     told: list[str | int | float | bool] = [
-        _words(member, is_apart) for member, is_apart in zip(members, apart, strict=True)
+        _without_chain(_words(member, is_apart), mine_began) for member, is_apart in zip(members, apart, strict=True)
     ]
     facts: dict[str, int | list[str | int | float | bool]] = {NETWORKS: 1 + sum(map(count_of, members)), WITH: told}
     is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN_WITH))
     return facts | ({ELSEWHERE: True} if is_unknown else {})
 
 
+def _without_chain(told: str, mine: str) -> str:
+    """What is told of a member, less what the card tells already of what its own weights began with."""
+    chain = mine.split(BEFORE) if mine else []
+    for first in range(len(chain)):
+        told = told.replace(BEFORE + BEFORE.join(chain[first:]), f"; what that began with, {BEGUN_WITH} tells")
+    return told
+
+
 def _words(member: Start, is_apart: bool) -> str:
     training = member.card.training
     cases = "on " + "; ".join(str(training.get(key, f"untold {key}")) for key in CASES)
     cases = cases if is_apart else "on the same cases"
-    before = f"; that began with {training[BEGUN_WITH]}" if BEGUN_WITH in training else ""
+    before = f"{BEFORE}{training[BEGUN_WITH]}" if BEGUN_WITH in training else ""
     others = training.get(WITH)
     several = f", itself together with {' and '.join(map(str, others))}" if isinstance(others, list) else ""
     return f"{member.words}, trained by {training.get('command', 'an untold command')} {cases}{before}{several}"

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from training.hand.recipe import RECIPES as HAND
 from training.knee.fit import DISTANCE
 from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES as KNEE
+from training.knee.recipe import ancestors
 from training.knee.serving import Served, ServeSpec
 from training.limb.recipe import RECIPES as LIMB
 from training.loop import CHECKPOINT
@@ -30,6 +32,7 @@ from training.spine.classifier import Classifier
 from training.spine.detector import Detector
 from training.spine.recipe import RECIPES as SPINE
 from training.start import Start, begin, claimed, facts_of, restore, start_of, unseen
+from training.together import networks_of
 from training.unet import UNet
 
 SHIPPED = cli.SHIPPED
@@ -42,7 +45,7 @@ def networks() -> dict[str, tuple[nn.Module, str, str, tuple[int, ...]]]:
         "hand": (DeepLab(HAND["small"].net), "hand", "net", (3, 8, 64, 64)),
         "limb": (UNet(LIMB["small"].net), "limb", "net", (2, 3, 192, 192)),
         "diffusion": (UNet(DIFFUSION["small"].net), "diffusion", "net", (2, 9, 192, 192)),
-        "knee": (SegUNet(KNEE["small"].net), "knee", "global", (1, 1, 256, 256)),
+        "knee": (SegUNet(KNEE["tune"].net), "knee", "global", (1, 1, 256, 256)),
         "spine boxes": (Detector(spine), "spine", "detector", (1, 1, *spine.size)),
         "spine classes": (Classifier(SPINE["small"].classifier), "spine", "classifier", (2, 16, 112, 112)),
     }
@@ -62,9 +65,8 @@ def _looks(start: Start) -> ServeSpec:
 def served(net: nn.Module, start: Start, image: torch.Tensor) -> Any:
     """What a network answers with as many looks as the card says."""
     if isinstance(net, SegUNet):
-        others = [SegUNet(net.spec).eval() for _ in range(int(str(start.card.training.get("networks", 1))) - 1)]
-        for place, other in enumerate(others, start=1):
-            restore(other, start.file("global"), place=place, drawn=DISTANCE)
+        draws = [partial(SegUNet, each.net) for each in ancestors(KNEE["tune"])]
+        others = networks_of(SegUNet(net.spec), draws, [start], "global", drawn=DISTANCE)[1:]
         return Served(net, _looks(start), others=others).eval()(image)
     said, nets = net(image), [net]
     for place in range(1, int(str(start.card.training.get("networks", 1)))):

@@ -22,6 +22,7 @@ from training.knee.serving import Served, ServeSpec
 from training.start import Start, begin
 from training.unet import UNet, UNetSpec
 
+NEW = ("coarse_heads.", "fine.")
 LARGER = replace(TINY, widths=(7, 9, 12), depths=(2, 3, 2), decoder_depth=3)
 ONE_LOOK = ServeSpec((SIDE,), mirrored=False)
 IMAGES = torch.rand((4, 1, SIDE, SIDE), generator=torch.Generator().manual_seed(5))
@@ -143,6 +144,41 @@ def test_a_run_begins_with_a_smaller_bundle(looks: ServeSpec, tmp_path: Path) ->
     begin(net, bundled(small, tmp_path, looks), "global", (IMAGES for _ in range(2)), tmp_path / "run")
     for mine, wanted in zip(answers(net), answers(small), strict=True):
         assert torch.allclose(mine, wanted, atol=1e-4)
+
+
+def test_a_run_begins_with_a_bundle_that_lacks_the_fine_level_and_all_of_that_learns(tmp_path: Path) -> None:
+    small = trained()
+    torch.manual_seed(4)
+    net = SegUNet(replace(LARGER, fine=3))
+    start = bundled(small, tmp_path)
+    with pytest.raises(RunFault, match=r"lacks fine\."):
+        begin(net, start, "global", (IMAGES for _ in range(2)), tmp_path / "run")
+    begin(net, start, "global", (IMAGES for _ in range(2)), tmp_path / "run", drawn=NEW)
+    for mine, wanted in zip(answers(net), answers(small), strict=True):
+        assert torch.allclose(mine, wanted, atol=1e-4)
+    before = {name: value.clone() for name, value in net.named_parameters() if name.startswith("fine.")}
+    optimiser = torch.optim.SGD(net.train().parameters(), lr=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        sum(output.square().mean() for output in net(IMAGES)).backward()
+        optimiser.step()
+    assert len(before) == 24
+    assert not [name for name, value in net.named_parameters() if name in before and torch.equal(before[name], value)]
+
+
+def test_a_finer_bundle_cannot_begin_a_network_without_that_level(tmp_path: Path) -> None:
+    start = bundled(trained(replace(TINY, fine=3)), tmp_path)
+    with pytest.raises(RunFault, match="this preset has (not|no norm)"):
+        begin(SegUNet(TINY), start, "global", [], tmp_path / "run", drawn=NEW)
+
+
+def test_a_fine_level_grows_with_the_others() -> None:
+    small = trained(replace(TINY, fine=3))
+    torch.manual_seed(4)
+    net = SegUNet(replace(LARGER, fine=5))
+    net.load_state_dict(grown(net, net.state_dict(), small.state_dict()))
+    for mine, wanted in zip(answers(net), answers(small), strict=True):
+        assert torch.allclose(mine, wanted, atol=1e-5)
 
 
 def test_a_wider_bundle_cannot_begin_a_narrower_network(tmp_path: Path) -> None:

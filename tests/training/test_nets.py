@@ -1,10 +1,13 @@
 """Seg-UNet: shapes, pooling indices, size, and the published measures."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from torch import nn
 
 from training.knee.nets import NetSpec, SegUNet, even
-from training.knee.recipe import PAPER, SMALL
+from training.knee.recipe import PAPER, SMALL, TUNE, Recipe, ancestors
 
 TINY = NetSpec(
     widths=(4, 6, 8),
@@ -53,14 +56,38 @@ def test_unpooling_puts_a_value_back_where_it_was_the_maximum() -> None:
     assert (unpooled[:, 0, 2] == 0).all()
 
 
-def test_every_weight_is_trained() -> None:
-    net = SegUNet(TINY).train()
+@pytest.mark.parametrize("fine", [0, 3])
+def test_every_weight_is_trained(fine: int) -> None:
+    net = SegUNet(replace(TINY, fine=fine)).train()
     sum(output.square().sum() for output in net(torch.rand(2, 1, 16, 16))).backward()
     assert not [name for name, value in net.named_parameters() if value.grad is None]
 
 
-def test_the_small_net_has_less_than_three_million_parameters() -> None:
-    assert sum(value.numel() for value in SegUNet(SMALL.net).parameters()) < 3_000_000
+@pytest.mark.parametrize("recipe", [SMALL, TUNE], ids=["small", "tune"])
+def test_a_net_that_ships_has_less_than_three_million_parameters(recipe: Recipe) -> None:
+    assert sum(value.numel() for value in SegUNet(recipe.net).parameters()) < 3_000_000
+
+
+def test_what_the_fine_level_sees_reaches_the_mask_through_both_of_its_ways() -> None:
+    torch.manual_seed(2)
+    net, image = SegUNet(replace(TINY, fine=3)).eval(), torch.rand(2, 1, 16, 16)
+    assert isinstance(net.fine, nn.Module)
+    before = net(image)
+    for head in (net.fine.down, net.fine.mask_head):
+        nn.init.normal_(head.weight)  # type: ignore[arg-type, union-attr]  # a convolution
+        after = net(image)
+        assert not torch.allclose(after.mask_logits, before.mask_logits, atol=1e-3)
+        nn.init.zeros_(head.weight)  # type: ignore[arg-type, union-attr]
+
+
+def test_a_network_becomes_a_wider_deeper_or_finer_one_and_no_other() -> None:
+    for other in ({"widths": (5, 6, 9)}, {"depths": (1, 2, 2)}, {"fine": 3}, {}):
+        assert TINY.becomes(replace(TINY, **other))
+    for other in ({"widths": (3, 7, 9)}, {"widths": (4, 6)}, {"stem_stride": 4}, {"depths": (1, 1, 1)}):
+        assert not TINY.becomes(replace(TINY, **other))
+    assert not replace(TINY, fine=3).becomes(TINY)
+    assert ancestors(TUNE) == (SMALL, TUNE)
+    assert ancestors(SMALL) == (SMALL,)
 
 
 def test_the_paper_net_is_the_published_one() -> None:

@@ -23,7 +23,7 @@ from training.run import claim, options_of, recipe_of, run_of, seeded
 from training.spine.recipe import RECIPES as SPINE
 
 KEPT = {
-    "knee": (RECIPES, {"small": "d2a415cb5b05", "tune": "3787208ab866", "paper": "293090e23d71"}),
+    "knee": (RECIPES, {"small": "d2a415cb5b05", "tune": "56a80126957d", "paper": "293090e23d71"}),
     "hand": (HAND, {"small": "9af63040ef6a", "paper": "b6ca292f7927", "paper-step": "57dba6d65946"}),
     "spine": (SPINE, {"small": "d2e408afe430", "paper": "2dff161bf340"}),
     "limb": (LIMBS, {"small": "aa6b49493b6e", "bent": "8382ccb72679", "wide": "0cd8e0e44ab9", "paper": "f3de31614b8b"}),

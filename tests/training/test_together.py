@@ -1,6 +1,7 @@
 """Networks that answer together: the mean of all, a card that names them, and what may not be joined."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from models.card import read_bundle
+from models.card import FileEntry, read_bundle
 from tests.training import volumes
 from tests.training.test_begun_training import IMAGE, SHIPPED, TINY, shipped
 from training import cli
@@ -26,7 +27,7 @@ from training.knee.serving import ServeSpec
 from training.limb.recipe import RECIPES as LIMB
 from training.run import folded, halved
 from training.start import Start, restore, unseen, weights_of
-from training.together import alike, facts_of_members
+from training.together import alike, facts_of_members, networks_of
 
 TAUGHT = ("data", "split", "taught_names_sha256")
 
@@ -123,6 +124,19 @@ def test_networks_of_real_images_are_never_called_phantom_and_other_cases_are_sa
     assert unseen(other).endswith("what taught the networks that answer with it, only their cards say")
 
 
+def test_what_begun_with_tells_already_is_not_told_of_each_member_again() -> None:
+    limb = marked(shipped("limb"), begun_with="the weights of A, real; that began with the weights of B, real")
+    limb = marked(limb, together_with=None)
+    mine = {
+        **limb.card.training,
+        "begun_with": f"the weights of limb, real; that began with {limb.card.training['begun_with']}",
+    }
+    for told, ends in ((mine, "; what that began with, begun_with tells"), ({**mine, "begun_with": ""}, "B, real")):
+        (words,) = facts_of_members([limb], told, "real")["together_with"]  # type: ignore[misc]  # a list
+        assert words.endswith(ends)
+        assert ("that began with the weights of" in words) == (ends == "B, real")
+
+
 def test_what_a_card_does_not_say_of_its_teachers_is_said_to_be_unknown() -> None:
     """As many patients, split alike, need not be the same ones; and what a member began with has taught it too."""
     limb = shipped("limb")
@@ -178,6 +192,29 @@ def test_of_three_networks_two_may_outline_while_all_vote() -> None:
     assert torch.allclose(said.class_logits, sum(each.class_logits for each in alone) / 3.0, atol=1e-5)  # type: ignore[arg-type]
     assert torch.allclose(said.mask_logits, (alone[0].mask_logits + alone[1].mask_logits) / 2.0, atol=1e-5)
     assert torch.equal(said.features, alone[0].features)
+
+
+def test_networks_of_two_kinds_answer_together_each_as_small_as_it_is(tmp_path: Path) -> None:
+    """The shipped bundle's networks, or such as it began with, beside one of another kind."""
+    torch.manual_seed(8)
+    small, large = (SegUNet(KNEE[name].net).eval() for name in ("small", "tune"))
+    for name, value in small.named_parameters():
+        if name.endswith(".1.bias"):  # of a norm, as training leaves it
+            torch.nn.init.normal_(value, std=0.1)
+    served = ServedKnee(folded(small), ServeSpec((64,), mirrored=False))
+    (tmp_path / "global.onnx").write_bytes(export(served, 64, served.gives, {}))
+    member = Start(replace(shipped("knee").card, files={"global": FileEntry("global.onnx", "0" * 64)}), tmp_path)
+    member = marked(member, networks=None)
+    draws = [partial(SegUNet, KNEE[name].net) for name in ("small", "tune")]
+    (other,) = networks_of(large, draws, [member], "global")
+    assert other.spec == KNEE["small"].net
+    image = torch.rand((1, 1, 64, 64))
+    with torch.no_grad():
+        alone = [ServedKnee(net, ServeSpec((64,), mirrored=False)).outputs(image) for net in (large, small)]
+        said = ServedKnee(large, ServeSpec((64,), mirrored=False), others=[other]).outputs(image)
+    assert torch.allclose(said.mask_logits, (alone[0].mask_logits + alone[1].mask_logits) / 2.0, atol=1e-4)
+    assert torch.equal(said.features, alone[0].features)
+    assert alone[0].features.shape != alone[1].features.shape
 
 
 @pytest.mark.parametrize("told", ["1", "the first of the networks alone"])
@@ -237,7 +274,7 @@ def test_weights_in_half_precision_are_kept_exactly_and_given_back(tmp_path: Pat
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:
     assert alike(LIMB["bent"], LIMB) == ("small", "bent", "wide")
     assert alike(LIMB["paper"], LIMB) == ("paper",)
-    assert alike(KNEE["tune"], KNEE) == ("small", "tune")
+    assert alike(KNEE["tune"], KNEE) == ("tune",)
     assert LIMB["bent"].views.elastic > LIMB["small"].views.elastic == 0.0
 
 

@@ -122,7 +122,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
     members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
     seen = _seen(parts.validation, recipe)
-    others = networks_of(net, lambda: DeepLab(recipe.net), members, ROLE, drawn=fit.HEADS)
+    others = networks_of(net, [lambda: DeepLab(recipe.net)], members, ROLE, drawn=fit.HEADS)
     served = Served(net, learned(net, parts.train, recipe), recipe.preprocess.own, release.mirrored, others)
     facts["looks"] = served.looks
     return bundle.write(served, recipe, folder, version=release.version, seen=seen, facts=facts)

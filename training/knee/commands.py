@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from training.knee import ablate, bundle, calibrate, evaluate, fit
 from training.knee.dataset import Radiographs, read
 from training.knee.montage import montage
 from training.knee.nets import CLASSES, SegUNet
-from training.knee.recipe import RECIPES, Recipe
+from training.knee.recipe import RECIPES, Recipe, ancestors
 from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
@@ -46,7 +47,7 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    start = start_of(args.start, alike(recipe, RECIPES), _asked(recipe))
+    start = start_of(args.start, _presets(recipe), _asked(recipe))
     nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
@@ -105,17 +106,18 @@ def run_export(args: argparse.Namespace) -> str:
         "parameters": sum(value.numel() for value in nets["global"].parameters()),
         **facts_of(told, release.kind, release.start_share),
     }
-    members = members_of(release.together, alike(recipe, RECIPES), _asked(recipe))
+    members = members_of(release.together, _presets(recipe), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
     refuse_voters(members, release.outlined_by)
     unused = (fit.HEADS, fit.DISTANCE) if release.outlined_by else fit.HEADS
+    draws = [partial(SegUNet, each.net) for each in ancestors(recipe)]
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
     served = {
         name: Served(
             folded(net),
             specs[name],
             known if name == "global" else None,
-            networks_of(net, lambda: SegUNet(recipe.net), members, name, drawn=unused),
+            networks_of(net, draws, members, name, drawn=unused),
         )
         for name, net in nets.items()
     }
@@ -221,6 +223,11 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], str]] = {
     "compare": run_compare,
     "ablate": run_ablate,
 }
+
+
+def _presets(recipe: Recipe) -> tuple[str, ...]:
+    """Of the bundles that a run of this recipe may begin with, or answer together with."""
+    return tuple(dict.fromkeys(name for each in ancestors(recipe) for name in alike(each, RECIPES)))
 
 
 def _asked(recipe: Recipe) -> Mapping[str, str]:

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 STAGES = ("global", "patch")
 HEADS = "coarse_heads."
 """What only training looks at, by the names of its parameters."""
+FINE = "fine."
+"""The level that a network may have been without (`NetSpec.fine`), likewise."""
 DISTANCE = "distance_head"
 """What a file does not hold of a network that answers for the classes alone (`export --outlined-by`)."""
 WHITENED = 8
@@ -147,7 +149,7 @@ def _stage(
 
     if isinstance(start, Start):
         views = (drawer(step, 0.0).images for step in range(VIEWS))
-        begin(net, start, STAGES[0], views, folder, drawn=HEADS)
+        begin(net, start, STAGES[0], views, folder, drawn=(HEADS, FINE))
     averaged = fit(net, drawer, loss_of, plan, folder, observe=observe)
     assert isinstance(averaged, SegUNet)  # what went in is what is averaged
     return averaged

@@ -6,7 +6,7 @@ bottleneck).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -59,6 +59,15 @@ class NetSpec:
     dropout: float
     deep_levels: int = 1
     """Decoder levels whose mask is supervised; 1 is the last alone. What the others say only training looks at."""
+    fine: int = 0
+    """Channels of one more level, at half the stem's stride (see `_Fine`); 0 has none."""
+
+    def becomes(self, other: "NetSpec") -> bool:
+        """Whether a network of these measures may go on as one of those: as it is, or wider, deeper or finer."""
+        grown = replace(self, widths=other.widths, depths=other.depths, fine=other.fine)
+        mine, theirs = ((*each.widths, *each.depths, each.fine) for each in (self, other))
+        same_levels = len(self.widths) == len(other.widths)
+        return grown == other and same_levels and all(old <= new for old, new in zip(mine, theirs, strict=True))
 
 
 def even(image: Tensor) -> Tensor:
@@ -118,6 +127,33 @@ class _Up(nn.Module):
         return joined
 
 
+class _Fine(nn.Module):
+    """One more level above the stem's, on a grid twice as fine: what is a few pixels wide is there more than one cell.
+
+    What it adds to the level below and to the mask begins as nothing, so a network without it can go on with it.
+    """
+
+    def __init__(self, width: int, below: int, depth: int, cell: int) -> None:
+        super().__init__()
+        self.cell = cell
+        self.block = _ConvBlock(cell**2, width, depth)
+        self.down = nn.Conv2d(width, below, 1, bias=False)
+        self.up = _Up(below, width, depth)
+        self.mask_head = nn.Conv2d(width, cell**2, 1)
+        for new in (*self.down.parameters(), *self.mask_head.parameters()):
+            nn.init.zeros_(new)
+
+    def seen(self, evened: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of grey values: the level's map, what it adds to the level below, and the indices of what was pooled."""
+        skip = self.block(F.pixel_unshuffle(evened, self.cell))
+        pooled, index = F.max_pool2d(skip, 2, return_indices=True)
+        return skip, self.down(pooled), index
+
+    def mask(self, features: Tensor, index: Tensor, skip: Tensor) -> Tensor:
+        """What the level adds to the mask's logits, on the grid of the image."""
+        return F.pixel_shuffle(self.mask_head(self.up(features, index, skip)), self.cell)
+
+
 class SegUNet(nn.Module):
     """Image `(batch, 1, rows, columns)` in 0..1 to `Outputs`. Rows and columns are multiples of `granularity`."""
 
@@ -134,6 +170,8 @@ class SegUNet(nn.Module):
         )
         pairs = list(zip(spec.widths[1:], spec.widths[:-1], strict=True))
         self.decoder = nn.ModuleList(_Up(below, width, spec.decoder_depth) for below, width in reversed(pairs))
+        half = spec.stem_stride // 2
+        self.fine = _Fine(spec.fine, spec.widths[0], spec.decoder_depth, half) if spec.fine else nn.Identity()
         self.mask_head = nn.Conv2d(spec.widths[0], spec.stem_stride**2, 1)
         self.distance_head = nn.Conv2d(spec.widths[0], LEVELS, 1)
         pooled = spec.widths[-1] if not spec.pools_decoder else 2 * spec.widths[-1] + 2 * spec.widths[0] + 1
@@ -157,11 +195,14 @@ class SegUNet(nn.Module):
         deep, fine = len(state[f"encoder.{len(ups)}.first.0.weight"]), widths[-1]
         pooled = (deep, deep, fine, fine, 1) if self.spec.pools_decoder else (deep,)
         joins = {f"decoder.{place}.join.first.0": (width, width) for place, width in zip(ups, widths, strict=True)}
+        if "fine.down.weight" in state:
+            joins["fine.up.join.first.0"] = (state["fine.down.weight"].shape[1],) * 2
         return {**joins, "steady": pooled, "class_head": pooled}
 
     def additions(self, state: Mapping[str, Tensor]) -> tuple[str, ...]:
         """See `training.growth.Growing`."""
         blocks = [(name, part) for name, part in self.named_modules() if isinstance(part, _ConvBlock)]
+        blocks = [(name, part) for name, part in blocks if f"{name}.first.0.weight" in state]
         mine = [f"{name}.rest.{place}" for name, part in blocks for place in range(len(part.rest))]
         return tuple(conv for conv in mine if f"{conv}.0.weight" not in state)
 
@@ -193,10 +234,12 @@ class SegUNet(nn.Module):
 
     def _answered(self, image: Tensor) -> tuple[Outputs, list[Tensor]]:
         """The outputs, and what each decoder level gives, coarse to fine."""
-        x = F.conv2d(self._evened(image), self.stem, stride=self.spec.stem_stride)
+        evened = self._evened(image)
+        x = F.conv2d(evened, self.stem, stride=self.spec.stem_stride)
+        fine = self.fine.seen(evened) if isinstance(self.fine, _Fine) else None
         skips, indices = [], []
-        for block in self.encoder[:-1]:
-            skip = block(x)
+        for place, block in enumerate(self.encoder[:-1]):
+            skip = block(x) if place or fine is None else F.relu(block(x) + fine[1])
             x, index = F.max_pool2d(skip, 2, return_indices=True)
             skips.append(skip)
             indices.append(index)
@@ -206,14 +249,16 @@ class SegUNet(nn.Module):
         for up in self.decoder:
             features = up(features, indices.pop(), skips.pop())
             levels.append(features)
-        mask = self.mask_head(features)
+        mask = F.pixel_shuffle(self.mask_head(features), self.spec.stem_stride)
+        if isinstance(self.fine, _Fine) and fine is not None:
+            mask = mask + self.fine.mask(features, fine[2], fine[0])
         distance = self.distance_head(features)
         if self.spec.stem_stride > 1 and not self.training:
             distance = F.interpolate(
                 distance, scale_factor=float(self.spec.stem_stride), mode="bilinear", align_corners=False
             )
         said = self._classify(bottleneck, features, mask)
-        return Outputs(said, F.pixel_shuffle(mask, self.spec.stem_stride), distance, seen), levels
+        return Outputs(said, mask, distance, seen), levels
 
     def _evened(self, image: Tensor) -> Tensor:
         return even(image) if self.spec.evens else image - 0.5

@@ -54,7 +54,7 @@ class Recipe:
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of; those that came later count where they change something."""
         later = {"deep_levels": 1, "window_px": None, "mixed": 0.0, "region_min_source_px": None}
-        later |= {"normal_total": 1.0, "balanced": True}
+        later |= {"normal_total": 1.0, "balanced": True, "fine": 0}
         return digest_of(self, later=later)
 
 
@@ -175,6 +175,7 @@ TUNE = replace(
     SMALL,
     name="tune",
     looks=256,
+    net=replace(SMALL.net, widths=(64, 80, 128, 256), fine=16),
     loss=replace(SMALL.loss, alphas=(0.6, 1.3, 0.2), smoothing=0.1, mask_ce=2.0, balanced=False),
     global_stage=Stage(
         replace(
@@ -195,7 +196,9 @@ TUNE = replace(
 pixels that the collection has, where small tumours are more than a few of them. Masks count for more than in small: to
 outline is what was learned least; classes count for less, and views are mixed, because a network that had seen the
 images for hours told the classes of those it learned from ever better, and of others worse. All pixels of a mask count
-alike: small begins where nothing is outlined, and would go on to outline nothing."""
+alike: small begins where nothing is outlined, and would go on to outline nothing. The network is wider where it is
+finest, and has a level of twice that grid: small's had a mean Dice of 0.37 on the small tumours that it had learned
+from, however large it was shown them."""
 
 STRONG = Recipe(
     name="strong",
@@ -300,3 +303,9 @@ PAPER = Recipe(
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SMALL, TUNE, STRONG, PAPER)}
+
+
+def ancestors(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The recipes whose networks that of this one may begin with, smallest first; it is the last itself."""
+    known = [other for other in RECIPES.values() if other.net.becomes(recipe.net) and other.net != recipe.net]
+    return (*sorted(known, key=lambda other: sum(other.net.widths)), recipe)

@@ -92,11 +92,12 @@ class Served(nn.Module):
 
     def _said(self, seen: Tensor) -> Outputs:
         """The mean of all networks, and what the first sees near the image."""
-        each: list[Outputs] = [net(seen) for net in (self.net, *self.others)]
+        first: Outputs = self.net(seen)
+        each = [first, *(net(seen)._replace(features=first.features) for net in self.others)]
         said = _mean(each)
         if self.spec.outlined_by:
             said = _mean(each[: self.spec.outlined_by])._replace(class_logits=said.class_logits)
-        return said._replace(features=each[0].features)
+        return said
 
 
 def _mean(looks: Sequence[Outputs]) -> Outputs:

@@ -121,7 +121,7 @@ def export(
     }
     members = members_of(release.together, alike(recipe, system.recipes), card.contract(ROLE))
     facts = {**facts, **facts_of_members(members, facts, release.kind)}
-    others = networks_of(net, lambda: UNet(recipe.net), members, ROLE, drawn=fit.HEADS)
+    others = networks_of(net, [lambda: UNet(recipe.net)], members, ROLE, drawn=fit.HEADS)
     served = Served(net, learned(net, parts.train, card), release.mirrored, others)
     facts["looks"] = served.looks
     return bundle.write(system, served, recipe, folder, version=release.version, cases=parts.validation, facts=facts)
