@@ -43,6 +43,8 @@ from training.errors import TrainingError
 from training.phantoms import cli as phantoms
 
 SYSTEMS = ("diffusion", "hand", "knee", "limb", "spine")
+STACKS = ("limb", "diffusion")
+"""Those whose thresholds the networks of folds may choose."""
 SHIPPED = Path(models.__file__).parent / "bundles"
 
 
@@ -83,6 +85,11 @@ def _system(args: argparse.Namespace) -> int:
         raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
     if args.command in ("fit", "folds") and args.preset not in module.RECIPES:
         raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
+    for option in ("learning", "folds"):
+        if getattr(args, option, None) and args.system not in STACKS:
+            raise TrainingError(
+                f"{args.command} {args.system} has no --{option}: {' and '.join(STACKS)} have. Leave it out."
+            )
     said = module.COMMANDS[args.command](args)
     crew = importlib.import_module("training.crew")  # torch, which phantoms do without
     if crew.is_first():
@@ -124,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
     folds.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the runs")
     folds.add_argument("--minutes", type=float, help="budget of all folds together; else the recipe's steps for each")
     folds.add_argument("--count", type=int, help="how many folds (default: the paper's, else 5)")
+    folds.add_argument(
+        "--learning",
+        action="store_true",
+        help="of the patients alone who train or validate: calibrate --folds may then choose by them what those whom "
+        "the split withheld are to measure (limb, diffusion)",
+    )
     _export_options(_command(commands, "export", "write a bundle from a run, and prove that it answers as they do"))
     _measuring(commands)
     ablate = _command(commands, "ablate", "the paper's table of what each part of a system is worth")
@@ -154,6 +167,13 @@ def _measuring(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         choices=parts.CALIBRATES,
         default="validation",
         help="which cases: those that the split withheld for it, or all of a set that taught nothing",
+    )
+    calibrate.add_argument(
+        "--folds",
+        type=Path,
+        metavar="RUN",
+        help="choose by the answers of the networks of folds --learning, each on patients that it did not learn from, "
+        "which are more than those of the validation part (limb, diffusion)",
     )
     evaluate = _command(commands, "evaluate", "measure a bundle through the node's pipeline")
     evaluate.add_argument("--bundle", type=Path, required=True, help="folder of the bundle")

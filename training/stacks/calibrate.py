@@ -3,7 +3,7 @@
 In this order: temperature and bias of voxels (least negative log-likelihood), the probability from which on a voxel is
 tumour (highest mean Dice per patient), then the smallest region and its least mean probability (most tumours met less
 regions that are none); the last three twice. A choice that gains nothing worth the name leaves the plain value: there
-are few patients.
+are few patients. Where a cross-validation was made, its networks answer for more of them (crossed.py).
 """
 
 import logging
@@ -19,6 +19,7 @@ from models.stack_card import StackCalibration, StackThresholds
 from training.errors import DataFault
 from training.familiarity import FAMILIAR
 from training.stacks.case import Case
+from training.stacks.crossed import Judges
 from training.stacks.evaluate import Judged, Seen, judge, look, sampled, voxel_error
 
 log = logging.getLogger(__name__)
@@ -49,25 +50,32 @@ class Choice:
     """Quartiles over the validation patients, and the quantile that the limit comes from; empty where nobody says."""
 
 
-def choose(model: StackModel, cases: Sequence[Case]) -> Choice:
+def choose(model: StackModel, cases: Sequence[Case], by: Judges | None = None) -> Choice:
     """Thresholds and calibration, from patients that nobody trained on.
+
+    Parameters
+    ----------
+    by
+        Models that were trained alike, each with patients that it did not learn from (crossed.py): these choose all but
+        what is strange, which the network itself must say.
 
     Raises
     ------
     DataFault
         None of them has a tumour.
     """
-    if not any(case.mask.any() for case in cases):
+    groups = by or [(model, cases)]
+    if not any(case.mask.any() for _, held in groups for case in held):
         raise DataFault("Calibration needs validation patients with a tumour. Give a larger set.")
-    plain = with_parts(model, replace(model.card.thresholds, mask=0.5, tumour=0.5), StackCalibration(1.0, 0.0))
-    raw = sampled(look(plain, cases))
+    raw = sampled(_looked(groups, StackCalibration(1.0, 0.0)))
     calibration = fit_calibration(raw.probability, raw.truth)
-    told = with_parts(plain, plain.card.thresholds, calibration)
-    seen = look(told, cases)
+    seen = _looked(groups, calibration)
     sample = sampled(seen)
+    told = with_parts(model, replace(model.card.thresholds, mask=PLAIN_MASK, tumour=PLAIN_MASK), calibration)
     thresholds, strange = _thresholds(told, seen), tuple[float, ...]()
     if model.card.thresholds.unlike is not None:
-        strange = tuple(np.quantile([each.strangeness for each in seen], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
+        own = look(told, cases) if by else seen
+        strange = tuple(np.quantile([each.strangeness for each in own], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist())
         thresholds = replace(thresholds, unlike=round(SLACK * strange[-1], 4))
     return Choice(
         thresholds,
@@ -76,6 +84,12 @@ def choose(model: StackModel, cases: Sequence[Case]) -> Choice:
         round(voxel_error(sample.probability, sample.truth), 4),
         strange,
     )
+
+
+def _looked(groups: Judges, calibration: StackCalibration) -> list[Seen]:
+    """What each model says of its patients, calibrated so."""
+    pairs = [(with_parts(model, model.card.thresholds, calibration), cases) for model, cases in groups]
+    return [seen for model, cases in pairs for seen in look(model, cases)]
 
 
 def with_parts(model: StackModel, thresholds: StackThresholds, calibration: StackCalibration) -> StackModel:

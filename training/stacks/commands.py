@@ -13,6 +13,7 @@ from models.card import Bundle, Card, read_bundle
 from models.session import Device, SessionOptions
 from models.stack import StackModel, load
 from models.stack_card import ROLE, StackCard
+from training.errors import RunFault
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, Names, asked_of, compared
@@ -22,6 +23,7 @@ from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.stacks import bundle, calibrate, evaluate, fit, spacing
 from training.stacks.case import Case, Parts, folds, split, stack_of
+from training.stacks.crossed import Judges, fold, judges, learning
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
@@ -66,9 +68,9 @@ def run_fit(system: System, args: argparse.Namespace) -> str:
 def run_folds(system: System, args: argparse.Namespace) -> str:
     """Cross-validate by patient; each fold is a run of its own below RUN."""
     torch.set_num_threads(args.threads)
-    return cross_validated(
-        system, system.read(args.data), system.recipes[args.preset], args.out, args.minutes, args.count or FOLDS
-    )
+    cases = system.read(args.data)
+    cases = learning(cases) if args.learning else cases
+    return cross_validated(system, cases, system.recipes[args.preset], args.out, args.minutes, args.count or FOLDS)
 
 
 def cross_validated(
@@ -78,7 +80,7 @@ def cross_validated(
 
     def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
         each = None if minutes is None else minutes / count
-        run = out / f"fold-{number}"
+        run = fold(out, number)
         net = fit.train_on(system, Parts(others, held, held), recipe, run, each)
         card = recipe_card(system, spacing.kept(recipe, run))
         model = fit.model_of(net.eval(), card)
@@ -129,7 +131,11 @@ def export(
 
 def run_calibrate(system: System, args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
-    choice = calibrated(read_bundle(args.bundle), system.read(args.data), args.threads, args.part)
+    sound, cases = read_bundle(args.bundle), system.read(args.data)
+    if args.folds and args.part != VALIDATION:
+        raise RunFault(f"--folds chooses by who trains or validates, --part {args.part} by others. Give one of them.")
+    by = judges(system, sound, cases, args.folds) if args.folds else None
+    choice = calibrated(sound, cases, args.threads, args.part, by)
     thresholds, calibration = choice.thresholds, choice.calibration
     return (
         f"Mask {thresholds.mask}, regions from {thresholds.region_min_mm3:g} mm3 and a probability of "
@@ -139,11 +145,15 @@ def run_calibrate(system: System, args: argparse.Namespace) -> str:
     )
 
 
-def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
-    """Calibrate a bundle and write its card."""
+def calibrated(
+    sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION, by: Judges | None = None
+) -> calibrate.Choice:
+    """Calibrate a bundle, by the answers of the networks of folds where there are some, and write its card."""
     cases = part_of(cases, part, split)
-    choice = calibrate.choose(_open(sound, threads), cases)
-    bundle.record(sound, choice=choice, of=calibrated_on([case.name for case in cases], part))
+    choice = calibrate.choose(_open(sound, threads), cases, by)
+    names = [case.name for _, held in by for case in held] if by else [case.name for case in cases]
+    of = calibrated_on(names, f"{len(by)} folds of training and validation" if by else part)
+    bundle.record(sound, choice=choice, of=of)
     return choice
 
 
