@@ -303,8 +303,8 @@ def _answer(chance: float, bodies: int, threshold: float) -> tuple[Answer, str |
     if chance < threshold:
         return Answer.NORMAL, None
     return Answer.UNDECIDED, (
-        f"Single voxels read as tumour (probability {chance:.0%}), but no region of them is large enough to be one: "
-        "look at the whole series."
+        f"Some voxels read as tumour (probability {chance:.0%}), but no region of them is as large, and on the whole "
+        "as sure, as one must be: look at the whole series."
     )
 
 

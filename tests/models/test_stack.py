@@ -145,7 +145,7 @@ def test_voxels_too_few_for_a_region_leave_the_answer_undecided(tmp_path):
     )
     found = answer(opened(tmp_path / "limb", text, bright=0.3), {"t1": volume(single_frames(stored))})
     assert (found.answer, found.lesions) == (Answer.UNDECIDED, ())
-    assert "no region of them is large enough" in found.notes[-1]
+    assert "no region of them is as large, and on the whole as sure" in found.notes[-1]
 
 
 def diffusion_series(adc=1.5, inside=0.8):
