@@ -42,6 +42,10 @@ class Latency:
     outcomes: list[str] = field(default_factory=list)
 
 
+LATE_S = 10.0
+"""A study without a report by then is asked whether it was refused."""
+
+
 def measure(studies: int) -> Latency:
     """Run `studies` radiographs of tumours through a node, listener and worker as processes of their own."""
     found = Latency()
@@ -54,7 +58,11 @@ def measure(studies: int) -> Latency:
             listener, worker = node.start("listen"), node.start("work")
             _one(node, pacs, 0)  # warm: the models are loaded, every file has been read once
             for seed in range(1, studies + 1):
-                _note(found, node, *_one(node, pacs, seed))
+                one = _one(node, pacs, seed)
+                if isinstance(one, str):
+                    found.outcomes.append(one)
+                else:
+                    _note(found, node, *one)
             found.listener_mb, found.worker_mb = memory_mb(listener.pid), memory_mb(worker.pid)
             found.worker_peak_mb = sum(peak_memory_mb(one) for one in tree(worker.pid))
         finally:
@@ -63,8 +71,11 @@ def measure(studies: int) -> Latency:
     return found
 
 
-def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float]:
-    """Send one study and wait for its report: its UID, and when it was sent and accepted (unix seconds)."""
+def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float] | str:
+    """Send one study and wait for its report: its UID, and when it was sent and accepted (unix seconds).
+
+    Of one that is refused, of which no report comes, the outcome.
+    """
     names = radiographs.real_names("malignant", 24) if radiographs.BTXRD.is_dir() else []
     pixels = (
         radiographs.real_pixels(names[seed % 24], ROWS, COLUMNS) if names else radiographs.any_pixels(ROWS, COLUMNS)
@@ -76,7 +87,15 @@ def _one(node: Node, pacs: Orthanc, seed: int) -> tuple[str, float, float]:
     def report_there() -> bool:
         return pacs.has_series(item.study_instance_uid, "SR")
 
-    until(report_there, 120, lambda: f"no report came; log:\n{node.log()[-3000:]}", every_s=0.01)
+    def silent() -> str:
+        return f"no report came; log:\n{node.log()[-3000:]}"
+
+    until(lambda: report_there() or time.time() - sent > LATE_S, 120, silent, every_s=0.01)
+    if not report_there():
+        outcome: str = node.ended(item.study_instance_uid, 120)["outcome"]
+        if outcome.startswith("REJECTED"):
+            return outcome
+        until(report_there, 120, silent, every_s=0.01)
     return item.study_instance_uid, sent, time.time()
 
 
