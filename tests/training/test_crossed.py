@@ -83,6 +83,11 @@ def test_folds_of_other_recipes_patients_or_places_do_not_choose(
     refused("calibrate knee has no --folds: limb and diffusion have. Leave it out.", system="knee")
     others = volumes.write(tmp_path / "others", [volumes.case(number) for number in range(20, 32)])
     refused("was not trained on these patients", data=others)
+    everybody = tmp_path / "everybody"
+    asked = ["folds", "limb", "--data", str(data), "--out", str(everybody), "--count", "2"]
+    assert cli.main(asked) == 0
+    refused("fold-1 is not of these folds: other patients taught it", folds=everybody)
+    assert cli.main([*asked, "--learning"]) == 2, "nor does it go on with them"
     longer = tmp_path / "longer"
     monkeypatch.setitem(RECIPES, "small", replace(TINY, plan=replace(TINY.plan, steps=2)))
     asked = ["folds", "limb", "--data", str(data), "--out", str(longer), "--learning", "--count", "2"]

@@ -23,7 +23,7 @@ from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.stacks import bundle, calibrate, evaluate, fit, spacing
 from training.stacks.case import Case, Parts, folds, split, stack_of
-from training.stacks.crossed import Judges, fold, judges, learning
+from training.stacks.crossed import Judges, claim_for, fold, judges, learning
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
@@ -81,6 +81,7 @@ def cross_validated(
     def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
         each = None if minutes is None else minutes / count
         run = fold(out, number)
+        claim_for(run, others)
         net = fit.train_on(system, Parts(others, held, held), recipe, run, each)
         card = recipe_card(system, spacing.kept(recipe, run))
         model = fit.model_of(net.eval(), card)
