@@ -35,7 +35,7 @@ NOTHING = 1.5
 """A threshold that no probability reaches."""
 
 
-def best_cut(probability: Float, bias: float) -> Cut:
+def best_cut(probability: Float, bias: float, least: float = LEAST_EXPECTED) -> Cut:
     """The cut with the highest expected Dice.
 
     Parameters
@@ -45,6 +45,8 @@ def best_cut(probability: Float, bias: float) -> Cut:
     bias
         Added to every logit first: what the map must be set right by before it may be taken at its word. A network
         taught by a loss that weighs tumour pixels more than others says too much, and needs a negative one.
+    least
+        If a lower Dice may be expected of the best outline, there is none.
     """
     odds = math.exp(bias)
     right = probability * odds / (probability * odds + (1.0 - probability))
@@ -53,7 +55,7 @@ def best_cut(probability: Float, bias: float) -> Cut:
     sums = np.bincount(step, weights=right.ravel(), minlength=STEPS)[::-1].cumsum()
     expected = 2.0 * sums / np.maximum(counts + sums[-1], 1e-12)
     best = int(expected.argmax())
-    if expected[best] < LEAST_EXPECTED:
+    if expected[best] < least:
         return Cut(NOTHING, float(expected[best]))
     edge = (STEPS - 1 - best) / STEPS
     return Cut(edge / (edge + odds * (1.0 - edge)), float(expected[best]))

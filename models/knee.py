@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from models import knee_patch, patches, verdict
 from models.card import Bundle, Card, contract_of, of_kind
-from models.cut import Cut, best_cut
+from models.cut import LEAST_EXPECTED, Cut, best_cut
 from models.errors import ContractError
 from models.findings import (
     Answer,
@@ -274,12 +274,12 @@ class Knee:
     def cut(self, answer: KneeAnswer, valid: npt.NDArray[np.bool_] | None = None) -> Cut:
         """From which fused probability on a pixel is outlined; what a shutter hides has no voice in it."""
         thresholds = self.card.thresholds
-        if answer.probabilities[1] + answer.probabilities[2] < thresholds.tumour:
-            return Cut(thresholds.mask_alone)
-        if thresholds.pixel_bias is None:
-            return Cut(thresholds.mask)
+        reads_normal = answer.probabilities[1] + answer.probabilities[2] < thresholds.tumour
+        least = thresholds.alone if reads_normal else LEAST_EXPECTED
+        if thresholds.pixel_bias is None or least is None:
+            return Cut(thresholds.mask_alone if reads_normal else thresholds.mask)
         seen = answer.tumour if valid is None else np.where(nearest_on(valid, answer.tumour.shape), answer.tumour, 0.0)
-        return best_cut(seen, thresholds.pixel_bias)
+        return best_cut(seen, thresholds.pixel_bias, least)
 
     def _least_pixels(self, shape: tuple[int, int], spacing: Spacing | None) -> float:
         """The smallest region in source pixels: by surface where millimetres are known, else by share of the image."""

@@ -52,6 +52,9 @@ class Thresholds(Limits):
     pixel_bias: float | None = None
     """Of models/cut.py, by which an image that reads as tumour is outlined; None cuts its map at `mask`, which
     otherwise decides only what A5 and A6 take for tumour."""
+    alone: float | None = None
+    """Where there is a pixel bias: the Dice from which, if so much may be expected of its outline, an image that reads
+    as normal is outlined too; None cuts its map at `mask_alone`."""
     rough: tuple[float, float] | None = None
     """An outline of which a lower Dice than the first may be expected is said to be rough; the second is the mean that
     such outlines had on validation images, 0 where there was no tumour. None where nobody knows."""
@@ -98,5 +101,7 @@ class KneeCard(Card):
             place.within("thresholds.region_min_source_px", self.thresholds.region_min_source_px, 0.0, 1e6)
         if self.thresholds.pixel_bias is not None:
             place.within("thresholds.pixel_bias", self.thresholds.pixel_bias, -20.0, 20.0)
+        if self.thresholds.alone is not None:
+            place.within("thresholds.alone", self.thresholds.alone, 0.0, 1.0)
         for share in self.thresholds.rough or ():
             place.within("thresholds.rough", share, 0.0, 1.0)

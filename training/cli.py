@@ -85,6 +85,8 @@ def _system(args: argparse.Namespace) -> int:
         raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
     if args.command in ("fit", "folds") and args.preset not in module.RECIPES:
         raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
+    if getattr(args, "turn", None) and args.system != "knee":
+        raise TrainingError(f"fit {args.system} has no --turn: knee has. Leave it out.")
     for option in ("learning", "folds"):
         if getattr(args, option, None) and args.system not in STACKS:
             raise TrainingError(
@@ -125,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
         help="begin with the weights of this bundle instead of with random ones; it was made by the same preset "
         "(tune of knee begins with small; where the preset has grown since, the network grows too), and patients that "
         "taught it must not test what comes of it",
+    )
+    fit.add_argument(
+        "--turn",
+        metavar="NUMBER/COUNT",
+        help="learn from the validation part too, but for this one of so many parts of it: fit all turns, and export "
+        "joins them (--with), calibrate has each part judged by the networks that have not learned from it (knee)",
     )
     folds = _command(commands, "folds", "cross-validate by patient")
     folds.add_argument("--preset", default="small", help="recipe (default small)")

@@ -4,11 +4,14 @@ What is exported gives it beside its answers; the card holds the limit from whic
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from training.errors import DataFault
@@ -49,6 +52,16 @@ class Familiarity(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """`(batch, 1)` for features `(batch, width)`."""
         return ((features - self.mean) @ self.whitening).square().mean(dim=1, keepdim=True)
+
+
+def kept_in(path: Path) -> Familiarity:
+    """What an exported file knows (the buffers keep their names in it)."""
+    known = Familiarity(torch.eye(2))
+    for tensor in onnx.load(path).graph.initializer:
+        name = tensor.name.removeprefix("familiarity.")
+        if name in ("mean", "whitening") and name != tensor.name:
+            known.register_buffer(name, torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32)))
+    return known
 
 
 def spread(places: Sequence[int], count: int, turn: int) -> list[int]:

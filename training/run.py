@@ -21,7 +21,7 @@ RUN = "run.json"
 BEGUN = "start.pt"
 """The weights that a run began with, where a bundle gave them."""
 
-SEED = "seed"
+SEED, TURN = "seed", "turn"
 FIRST_SEED = 1
 """Of a recipe as it is written: see `seeded`."""
 
@@ -163,7 +163,8 @@ def options_of(told: Told) -> str:
     """What `fit` was told beside preset and folders, as it was written."""
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     seed = f" --seed {seed_of(told)}" if SEED in told else ""
-    return minutes + seed + (" --start BUNDLE" if "start" in told else "")
+    turn = f" --turn {told[TURN]}" if TURN in told else ""
+    return minutes + seed + (" --start BUNDLE" if "start" in told else "") + turn
 
 
 def with_weights(net: N, path: Path, begun: Path | None = None, share: float = 0.0) -> N:

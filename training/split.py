@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.errors import DataFault
+
 BLOCK = 40
 EDGE = 2
 """Ids at each end of a test block that nobody trains on or tests with."""
@@ -69,6 +71,57 @@ def split(
     _drop_duplicates(sides, "test", ("validation", "train"), hashes)
     _drop_duplicates(sides, "validation", ("train",), hashes)
     return Split(*(tuple(sorted(sides[name])) for name in ("train", "validation", "test", "dropped")))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Of the validation part, divided in `count`, the one that still validates; what is left of it teaches too."""
+
+    number: int
+    """From 1."""
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+def turn_of(words: str) -> Turn:
+    """What `str(turn)` said.
+
+    Raises
+    ------
+    DataFault
+        It is no turn.
+    """
+    number, _, count = words.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) and int(count) > 1):
+        raise DataFault(f"{words!r} is no turn. Give one of two as 1/2, the other as 2/2.")
+    return Turn(int(number), int(count))
+
+
+def taking_turns(
+    parts: Split, turn: Turn, whose: Sequence[Whose], strata: Sequence[str], hashes: npt.NDArray[np.uint8]
+) -> Split:
+    """A split of which all of the validation part but that of one turn trains; nothing of the test part does.
+
+    Networks of all turns together have learned from every image that is not to test them, and still each validation
+    image is one that some of them have not seen.
+
+    Raises
+    ------
+    DataFault
+        There are fewer blocks, or patients, to validate than turns.
+    """
+    groups = {_group(whose[index]) for index in parts.validation}
+    ordered = [group for each in _ordered(whose, strata).values() for group in each if group in groups]
+    if len(ordered) < turn.count:
+        raise DataFault(f"{len(ordered)} blocks or patients validate, too few for {turn.count} turns. Give fewer.")
+    mine = set(ordered[turn.number - 1 :: turn.count])
+    sides: dict[str, list[int]] = {"train": list(parts.train), "validation": [], "dropped": list(parts.dropped)}
+    for index in parts.validation:
+        sides["validation" if _group(whose[index]) in mine else "train"].append(index)
+    _drop_duplicates(sides, "validation", ("train",), hashes)
+    return Split(*(tuple(sorted(side)) for side in (sides["train"], sides["validation"], parts.test, sides["dropped"])))
 
 
 def folds(

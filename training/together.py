@@ -87,7 +87,7 @@ def networks_of(
     known = [(folded(copy.deepcopy(own).eval()), "that of the run")] if members else []
     for member in members:
         for place in range(count_of(member)):
-            made.append(folded(_restored(draws, member.file(role), drawn, place).eval()))
+            made.append(folded(restored(draws, member.file(role), drawn, place).eval()))
             name = f"network {place + 1} of {member.folder}"
             twin = next((other for one, other in known if _is_same(one, made[-1], drawn)), None)
             if twin is not None:
@@ -96,8 +96,14 @@ def networks_of(
     return made
 
 
-def _restored(draws: Sequence[Callable[[], N]], path: Path, drawn: Names, place: int) -> N:
-    """The network at a place of a file, of the first kind that has room for it."""
+def restored(draws: Sequence[Callable[[], N]], path: Path, drawn: Names, place: int) -> N:
+    """The network at a place of a file, of the first kind that has room for it.
+
+    Raises
+    ------
+    RunFault
+        None has.
+    """
     for draw in draws[:-1]:
         net = draw()
         with contextlib.suppress(RunFault):  # it is of a larger kind

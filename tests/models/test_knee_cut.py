@@ -6,7 +6,7 @@ import pytest
 from models.card import parse_card
 from models.errors import CardError
 from tests.models import nets
-from tests.models.test_knee import NETWORKS, U, image, limb, opened
+from tests.models.test_knee import NETWORKS, N, U, image, limb, opened
 
 TUMOUR, NORMAL = [0.0, 3.0, 0.0], [3.0, 0.0, 0.0]
 BIASED = nets.CARD.replace("mask = 0.5", "mask = 0.8\npixel_bias = 0.0").replace("mask_alone = 0.5", "mask_alone = 0.9")
@@ -41,6 +41,15 @@ def test_an_image_that_reads_as_normal_is_cut_where_its_card_says(tmp_path):
     assert seen(tmp_path / "sure", BIASED, logits=NORMAL).sources[0].lesions
 
 
+@pytest.mark.parametrize(("alone", "is_outlined"), [(0.9, False), (0.4, True)])
+def test_or_where_enough_may_be_expected_of_its_outline_if_its_card_says_so(tmp_path, alone, is_outlined):
+    """Pixels of 0.45 are no sure thing, but all that there is: of their outline a Dice of about 0.6 may be expected."""
+    card = BIASED.replace("pixel_bias = 0.0", f"pixel_bias = 0.0\nalone = {alone}")
+    (source,) = seen(tmp_path, card, logits=NORMAL, **FAINT).sources
+    assert bool(source.lesions) is is_outlined
+    assert source.answer is (U if is_outlined else N)
+
+
 def test_what_a_shutter_hides_has_no_voice_in_where_the_rest_is_cut(tmp_path):
     """Beside a large bright body a faint spot is left out; where that is hidden, the spot is all there is."""
     picture = limb(tumours=((100, 800, 320, 520),))
@@ -68,9 +77,12 @@ def test_of_a_rough_outline_the_reader_is_told_what_became_of_such(tmp_path):
     assert not untold.notes
 
 
-@pytest.mark.parametrize("bias", ["-20.5", "21", "nan", "true"])
-def test_a_bias_that_is_none_is_refused(tmp_path, bias):
-    text = BIASED.replace("pixel_bias = 0.0", f"pixel_bias = {bias}")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("pixel_bias", each) for each in ("-20.5", "21", "nan", "true")] + [("alone", "-0.1"), ("alone", "1.1")],
+)
+def test_a_bias_or_an_expectation_that_is_none_is_refused(tmp_path, key, value):
+    text = BIASED.replace("pixel_bias = 0.0", f"{key} = {value}")
     text = text.replace("{global_sha256}", "0" * 64).replace("{patch_sha256}", "1" * 64)
-    with pytest.raises(CardError, match=r"thresholds\.pixel_bias"):
+    with pytest.raises(CardError, match=rf"thresholds\.{key}"):
         parse_card(text.encode(), tmp_path / "card.toml")

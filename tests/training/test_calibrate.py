@@ -15,8 +15,10 @@ from tests.training import collections
 from training.knee.calibrate import (
     PIXEL_BIASES,
     REMEMBERED,
+    Bench,
     Choice,
-    _pipelines,
+    _alone,
+    _outlined_from,
     _Remembering,
     choose,
     deciding,
@@ -26,7 +28,8 @@ from training.knee.calibrate import (
     youden,
 )
 from training.knee.dataset import Radiographs, read
-from training.knee.evaluate import SIZES, Case, examine, figures
+from training.knee.evaluate import SIZES, Case, figures
+from training.knee.judges import whole
 
 NAN = float("nan")
 
@@ -124,6 +127,23 @@ def test_the_mask_is_cut_where_outlines_fit_best_among_images_that_read_as_tumou
     assert pick([chosen(0.4), chosen(0.6)], loud).thresholds.mask_alone == 0.6
 
 
+def test_of_images_that_read_as_normal_those_are_outlined_of_whose_outline_most_may_be_expected() -> None:
+    """Of forty quiet normal images two may be outlined: more than the third expects must be expected."""
+    tumour, normal = (0.2, 0.7, 0.1), (0.9, 0.05, 0.05)
+    quiet = [case(0, normal, regions=1, expected=expected) for expected in (0.8, 0.6, 0.555, 0.3)]
+    quiet += [case(0, normal) for _ in range(36)]
+    read_as_tumour = [case(0, tumour, regions=1, expected=0.95), case(1, tumour, overlap=0.7, regions=1, expected=0.2)]
+    missed = [case(1, normal, overlap=fit, regions=1, expected=each) for fit, each in ((0.7, 0.56), (0.4, 0.55))]
+    choice = chosen(0.5)
+    assert _alone(choice, [*quiet, *read_as_tumour, *missed]) == 0.56
+    assert _alone(choice, read_as_tumour) == 0.1
+    seen = [_outlined_from(0.56, choice, each) for each in (*read_as_tumour, *missed, quiet[2], quiet[5])]
+    assert [each.regions for each in seen] == [1, 1, 1, 0, 0, 0]
+    assert [each.overlap for each in seen[:4]] == [0.0, 0.7, 0.7, 0.0]
+    assert np.isnan(seen[4].overlap), "neither has a tumour"
+    assert np.isnan([seen[3].expected, seen[4].expected, seen[5].expected]).all()
+
+
 @pytest.mark.parametrize(("batches", "runs"), [(3, 3), (REMEMBERED, REMEMBERED), (REMEMBERED + 1, None)])
 def test_the_windows_of_an_image_are_run_once_for_all_candidates(batches: int, runs: int | None) -> None:
     """Beyond what is remembered they are run again, and the answers are the same."""
@@ -213,6 +233,10 @@ class Faint(NamedTuple):
     choice: Choice
 
 
+def bench(bundle: Bundle[KneeCard], data: Radiographs, indices: tuple[int, ...] = ALL) -> Bench:
+    return Bench(bundle, data, whole(bundle, indices))
+
+
 @pytest.fixture(scope="module")
 def faint(tmp_path_factory: pytest.TempPathFactory) -> Faint:
     """Bright tumours, two normals, and networks that give tumour pixels little, and some more than others."""
@@ -221,7 +245,7 @@ def faint(tmp_path_factory: pytest.TempPathFactory) -> Faint:
     said = {"bright": 1.0, "steepness": 12.0}
     made = {part: nets.net(role, **said) for part, role in (("whole", "global"), ("patch", "patch"))}
     bundle = of_kind(read_bundle(nets.bundle(folder / "knee", **made)), KneeCard)
-    return Faint(bundle, data, choose(bundle, data, data.folder, ALL))
+    return Faint(bundle, data, choose(bench(bundle, data)))
 
 
 def test_the_bias_is_the_one_at_which_tumours_are_outlined_best(faint: Faint) -> None:
@@ -231,19 +255,41 @@ def test_the_bias_is_the_one_at_which_tumours_are_outlined_best(faint: Faint) ->
         replace(bundle.card, thresholds=replace(choice.thresholds, pixel_bias=bias), calibration=choice.calibration)
         for bias in tried
     ]
-    cases = examine(_pipelines(bundle, cards), data, data.folder, ILL)
+    cases = bench(bundle, data, ILL).examine(cards)
     fits = [float(np.mean([case.overlap for case in each])) for each in cases]
     assert choice.thresholds.pixel_bias is not None
     assert fits[tried.index(choice.thresholds.pixel_bias)] == max(fits) > fits[0]
 
 
+def test_what_was_chosen_for_images_that_read_as_normal_is_what_the_pipeline_does(faint: Faint) -> None:
+    """What calibration makes of cases that were all outlined, the pipeline gives with the card that comes of it."""
+    bundle, data, choice = faint
+    thresholds = replace(choice.thresholds, tumour=1.0, normal_total=1.0)
+    quiet = replace(choice, thresholds=thresholds, calibration=Calibration(1e3, (0.0, 0.0, 0.0)))
+
+    def cards(*alone: float) -> list[KneeCard]:
+        each = [replace(thresholds, alone=one) for one in alone]
+        return [replace(bundle.card, thresholds=one, calibration=quiet.calibration) for one in each]
+
+    (everything,) = bench(bundle, data).examine(cards(0.0))
+    alone = (float(np.median([one.expected for one in everything])), 1.0)
+    regions = [sum(one.regions for one in everything)]
+    for least, cases in zip(alone, bench(bundle, data).examine(cards(*alone)), strict=True):
+        wanted = [_outlined_from(least, quiet, one) for one in everything]
+        for one, other in zip(wanted, cases, strict=True):
+            assert (one.regions, one.expected) == pytest.approx((other.regions, other.expected), nan_ok=True)
+            assert one.overlap == pytest.approx(other.overlap, nan_ok=True)
+        regions.append(sum(one.regions for one in wanted))
+    assert regions[0] > regions[1] > regions[2] == 0
+
+
 def test_a_bundle_is_calibrated_anew_whatever_it_was_before(faint: Faint) -> None:
     bundle, data, choice = faint
-    before = replace(bundle.card, thresholds=replace(bundle.card.thresholds, pixel_bias=3.0))
-    assert choose(replace(bundle, card=before), data, data.folder, ALL) == choice
+    before = replace(bundle.card, thresholds=replace(bundle.card.thresholds, pixel_bias=3.0, alone=0.99))
+    assert choose(bench(replace(bundle, card=before), data)) == choice
 
 
 def test_without_an_outlined_tumour_no_bias_is_chosen(faint: Faint) -> None:
     bundle, data, _ = faint
     nobodys = replace(data, masks=np.zeros_like(data.masks))
-    assert choose(bundle, nobodys, data.folder, ALL).thresholds.pixel_bias is None
+    assert choose(bench(bundle, nobodys)).thresholds.pixel_bias is None

@@ -4,15 +4,15 @@ For each candidate of the mask threshold: T of A6, temperature and bias (least n
 decision threshold (see `deciding`). Of the candidates the one with the highest mean Dice of tumours, where an image
 that does not read as tumour counts zero. Then the threshold for images that read as normal: the lowest at which few
 normal ones are outlined. Last the bias by which a map is set right before each image is cut where the highest Dice may
-be expected (models/cut.py), none where a cut at the mask threshold fits better; and what became of outlines of which
-little was to be expected.
+be expected (models/cut.py), none where a cut at the mask threshold fits better; with it how much must be expected of
+the outline of an image that reads as normal, so that again few normal ones have one; and what became of outlines of
+which little was to be expected.
 """
 
 import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,18 +21,20 @@ import scipy.optimize
 from models.card import Bundle, Calibration, KneeCard, Thresholds
 from models.findings import ModelIdentity
 from models.fusion import calibrate
-from models.knee import ROLES, Knee, contract
+from models.knee import Knee
 from models.metrics import expected_calibration_error
-from models.session import Device, Session, SessionOptions, open_session
+from models.session import Session
 from training.conformal import least_possible
 from training.familiarity import FAMILIAR, SLACK
 from training.knee.dataset import Radiographs
 from training.knee.evaluate import ROUGH, Case, examine, rough_and_other
+from training.knee.judges import Judge
 
 log = logging.getLogger(__name__)
 
 MASK_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 PIXEL_BIASES = (-3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0)
+ALONE = tuple(round(0.01 * step, 2) for step in range(10, 100))
 OUTLINED_NORMALS = 0.05
 """Of the normal images that read as normal, at most this share may have a region, which makes them undecided."""
 FEW = 10
@@ -78,13 +80,45 @@ class _Remembering(Session):
         return self._latest[key]
 
 
-def choose(bundle: Bundle[KneeCard], data: Radiographs, folder: Path, indices: Sequence[int]) -> Choice:
-    """Thresholds and calibration for a bundle, from the images at `indices`."""
-    base = replace(bundle.card.thresholds, normal_total=NORMAL_TOTALS[0], pixel_bias=None, rough=None)
-    cards = [_card(bundle.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
-    examined = examine(_pipelines(bundle, cards), data, folder, indices)
+class Bench:
+    """A bundle before its judges (judges.py)."""
+
+    def __init__(self, bundle: Bundle[KneeCard], data: Radiographs, judges: Sequence[Judge]) -> None:
+        self._data = data
+        self._judges = [
+            each._replace(whole=_Remembering(each.whole), patch=_Remembering(each.patch)) for each in judges
+        ]
+        self.card = bundle.card
+        self._weights_sha256 = bundle.weights_sha256
+
+    @property
+    def has_outlines(self) -> bool:
+        """Whether somebody has outlined a tumour on one of the images."""
+        data, indices = self._data, [index for judge in self._judges for index in judge.indices]
+        return any(data.labels[index] and data.masks[index].any() for index in indices)
+
+    def examine(self, cards: Sequence[KneeCard]) -> list[list[Case]]:
+        """The cases of each card, all images judged."""
+        made: list[list[Case]] = [[] for _ in cards]
+        for judge in self._judges:
+            knees = [Knee(card, self._identity(judge), judge.whole, judge.patch) for card in cards]
+            for mine, cases in zip(made, examine(knees, self._data, self._data.folder, judge.indices), strict=True):
+                mine += cases
+        return made
+
+    def _identity(self, judge: Judge) -> ModelIdentity:
+        card = self.card
+        named = card.system, card.name, card.version, self._weights_sha256
+        return ModelIdentity(*named, judge.whole.provider, card.training_kind)
+
+
+def choose(bench: Bench) -> Choice:
+    """Thresholds and calibration for a bundle."""
+    base = replace(bench.card.thresholds, normal_total=NORMAL_TOTALS[0], pixel_bias=None, alone=None, rough=None)
+    cards = [_card(bench.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
+    examined = bench.examine(cards)
     choices = [_calibrated(card.thresholds, cases) for card, cases in zip(cards, examined, strict=True)]
-    return _with_bias(pick(choices, examined), bundle, data, folder, indices)
+    return _with_bias(pick(choices, examined), bench)
 
 
 def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choice:
@@ -94,28 +128,47 @@ def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choic
         log.info("Mask threshold %.2f: mean Dice of tumours %.3f.", choice.thresholds.mask, score)
     best = int(np.argmax(scores))
     alone = _mask_alone(choices[best:], examined[best:])
-    strange = np.quantile([case.strangeness for case in examined[best]], (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
+    known = [case.strangeness for case in examined[best] if np.isfinite(case.strangeness)]
+    strange = np.quantile(known, (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
     decided = replace(choices[best].thresholds, mask_alone=alone, unlike=round(SLACK * strange[-1], 4))
     return replace(choices[best], thresholds=decided, strangeness=tuple(strange))
 
 
-def _with_bias(
-    choice: Choice, bundle: Bundle[KneeCard], data: Radiographs, folder: Path, indices: Sequence[int]
-) -> Choice:
-    """With the pixel bias at which tumours that somebody outlined are outlined best, the first of equals; and with what
-    became of rough outlines then."""
-    if not any(data.labels[index] and data.masks[index].any() for index in indices):
+def _with_bias(choice: Choice, bench: Bench) -> Choice:
+    """With the pixel bias at which tumours that somebody outlined are outlined best, the first of equals; with what
+    must be expected where an image reads as normal, and with what became of rough outlines then."""
+    if not bench.has_outlines:
         return choice
-    candidates = [replace(choice.thresholds, pixel_bias=bias) for bias in (None, *PIXEL_BIASES)]
-    cards = [replace(bundle.card, thresholds=each, calibration=choice.calibration) for each in candidates]
-    examined = examine(_pipelines(bundle, cards), data, folder, indices)
+    plain = choice.thresholds
+    candidates = [plain, *(replace(plain, pixel_bias=bias, alone=0.0) for bias in PIXEL_BIASES)]
+    cards = [replace(bench.card, thresholds=each, calibration=choice.calibration) for each in candidates]
+    examined = bench.examine(cards)
+    for place, cases in enumerate(examined[1:], start=1):
+        alone = _alone(choice, cases)
+        candidates[place] = replace(candidates[place], alone=alone)
+        examined[place] = [_outlined_from(alone, choice, case) for case in cases]
     fits = [np.mean([case.overlap for case in cases if case.label and case.share]) for cases in examined]
     for each, fit in zip(candidates, fits, strict=True):
-        log.info("Pixel bias %s: mean Dice of tumours %.3f.", each.pixel_bias, fit)
+        log.info("Pixel bias %s, alone from %s: mean Dice of tumours %.3f.", each.pixel_bias, each.alone, fit)
     best = int(np.argmax(fits))
     rough, _ = rough_and_other(examined[best])
     told = (ROUGH, round(float(rough.mean()), 2)) if rough.size >= FEW else None
     return replace(choice, thresholds=replace(candidates[best], rough=told))
+
+
+def _alone(choice: Choice, cases: Sequence[Case]) -> float:
+    """The lowest Dice to be expected from which few normal images that read as normal are outlined."""
+    quiet = [case for case in cases if not case.label and not _reads_as_tumour(choice, case)]
+    expected = np.array([case.expected for case in quiet])
+    return next((alone for alone in ALONE if np.sum(expected >= alone) <= OUTLINED_NORMALS * len(quiet)), 1.0)
+
+
+def _outlined_from(alone: float, choice: Choice, case: Case) -> Case:
+    """What a case would have been, where an image that reads as normal has an outline only from so much on."""
+    if _reads_as_tumour(choice, case) or not case.expected < alone:
+        return case
+    nothing = float("nan")
+    return replace(case, regions=0, overlap=0.0 if case.share else nothing, expected=nothing)
 
 
 def _mean_overlap(choice: Choice, cases: Sequence[Case]) -> float:
@@ -136,23 +189,6 @@ def _reads_as_tumour(choice: Choice, case: Case) -> bool:
     raw = with_rule(case, choice.thresholds.normal_total)
     said = calibrate(raw, choice.calibration.temperature, choice.calibration.bias)
     return bool(1.0 - said[0] >= choice.thresholds.tumour)
-
-
-def _pipelines(bundle: Bundle[KneeCard], cards: Sequence[KneeCard]) -> list[Knee]:
-    """One pipeline per card, all on the same two networks."""
-    options = SessionOptions(device=Device.CPU, threads=1)
-    whole, patch = (
-        _Remembering(open_session(bundle.files[role], role, contract(bundle.card, role), options)) for role in ROLES
-    )
-    identity = ModelIdentity(
-        bundle.card.system,
-        bundle.card.name,
-        bundle.card.version,
-        bundle.weights_sha256,
-        whole.provider,
-        bundle.card.training_kind,
-    )
-    return [Knee(card, identity, whole, patch) for card in cards]
 
 
 def _calibrated(thresholds: Thresholds, cases: Sequence[Case]) -> Choice:

@@ -17,8 +17,9 @@ from models.session import Device, SessionOptions
 from training.errors import RunFault
 from training.familiarity import Familiarity
 from training.folds import table
-from training.knee import ablate, bundle, calibrate, evaluate, fit
+from training.knee import ablate, bundle, calibrate, evaluate, fit, judges
 from training.knee.dataset import Radiographs, read
+from training.knee.judges import OUTLINED_BY, refuse_taught, turns_of
 from training.knee.montage import montage
 from training.knee.nets import CLASSES, SegUNet
 from training.knee.recipe import RECIPES, Recipe, ancestors
@@ -26,11 +27,11 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.release import CHOICES, release_of
 from training.report import publish
-from training.run import folded, halved, options_of, recipe_of, run_of, seeded
-from training.split import BLOCK, EDGE, Split
+from training.run import TURN, folded, halved, options_of, recipe_of, run_of, seeded
+from training.split import BLOCK, EDGE, Split, Turn, turn_of
 from training.start import Start, facts_of, start_of
 from training.together import alike, count_of, facts_of_members, members_of, networks_of
 
@@ -39,16 +40,14 @@ SIDE = 256
 FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
-OUTLINED_BY = "outlined_by"
-"""Of a card: how many of several networks outline, where not all do."""
 
 
 def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    start = start_of(args.start, _presets(recipe), _asked(recipe))
-    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start)
+    start, turn = start_of(args.start, _presets(recipe), _asked(recipe)), turn_of(args.turn) if args.turn else None
+    nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start, turn)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
         f"Trained both networks of {parameters} parameters into {args.out}. "
@@ -82,10 +81,10 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     release, told = release_of(args, CHOICES), run_of(args.run)
-    recipe = recipe_of(told, RECIPES)
+    recipe, turn = recipe_of(told, RECIPES), turn_of(str(told[TURN])) if TURN in told else None
     data = read(args.data, recipe.side)
     nets = fit.load(recipe, args.run, release.start_share)
-    chosen = data.split().validation[:REAL_INPUTS]
+    chosen = data.split(turn).validation[:REAL_INPUTS]
     real = [data.images[index].astype("float32") / 255.0 for index in chosen]
     specs = {
         "global": ServeSpec(tuple(args.global_side or (recipe.looks,)), release.mirrored, release.outlined_by),
@@ -94,8 +93,8 @@ def run_export(args: argparse.Namespace) -> str:
     facts: dict[str, str | int | float | bool | list[str | int | float | bool]] = {
         "kind": release.kind,
         "data": _described(data, release.kind),
-        "split": _split_words(data),
-        **taught_by([data.names[index] for index in data.split().train]),
+        "split": _split_words(data, turn),
+        **taught_by([data.names[index] for index in data.split(turn).train]),
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
@@ -108,10 +107,11 @@ def run_export(args: argparse.Namespace) -> str:
     }
     members = members_of(release.together, _presets(recipe), _asked(recipe))
     facts |= facts_of_members(members, facts, release.kind)
+    facts |= turns_of(str(turn or ""), [member.card.training for member in members])
     refuse_voters(members, release.outlined_by)
     unused = (fit.HEADS, fit.DISTANCE) if release.outlined_by else fit.HEADS
     draws = [partial(SegUNet, each.net) for each in ancestors(recipe)]
-    known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split().train))
+    known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split(turn).train))
     served = {
         name: Served(
             folded(net),
@@ -156,11 +156,16 @@ def _outliners(member: Start) -> int:
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
-    indices = _part(data, args.part)
-    choice = calibrate.choose(sound, data, args.data, indices)
-    bundle.record(sound, choice=choice, of=calibrated_on([data.names[index] for index in indices], args.part))
+    if args.part == VALIDATION:
+        jury = judges.of_validation(sound, data, args.threads)
+    else:
+        jury = judges.whole(sound, _part(data, args.part), args.threads)
+    choice = calibrate.choose(calibrate.Bench(sound, data, jury))
+    seen = sorted(index for judge in jury for index in judge.indices)
+    of = calibrated_on([data.names[index] for index in seen], args.part)
+    bundle.record(sound, choice=choice, of=of | ({judges.JUDGED: judges.JUDGED_APART} if len(jury) > 1 else {}))
     return (
-        f"Mask {choice.thresholds.mask}, pixel bias {choice.thresholds.pixel_bias}, "
+        f"Mask {choice.thresholds.mask}, pixel bias {choice.thresholds.pixel_bias}, alone {choice.thresholds.alone}, "
         f"T {choice.thresholds.normal_total}, tumour {choice.thresholds.tumour}, "
         f"certain {choice.thresholds.certain}, unlike {choice.thresholds.unlike}, "
         f"temperature {choice.calibration.temperature}, bias {choice.calibration.bias}; calibration error "
@@ -173,6 +178,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
+    refuse_taught(sound.card.training, args.part)
     indices = _part(data, args.part)
     keep_apart([data.names[index] for index in indices], sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
@@ -193,6 +199,7 @@ def run_compare(args: argparse.Namespace) -> str:
 
     def measured(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, Measures]:
         sound, indices = of_kind(bundle, KneeCard), _part(data, args.part)
+        refuse_taught(sound.card.training, args.part)
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
         cases = evaluate.examine([knee], data, data.folder, indices)[0]
         return [data.names[index] for index in indices], evaluate.measures(cases, sound.card.thresholds.tumour)
@@ -253,9 +260,9 @@ def _described(data: Radiographs, kind: str) -> str:
     )
 
 
-def _split_words(data: Radiographs) -> str:
-    division = data.split()
-    parts = {"training": division.train, "validation": division.validation, "test": division.test}
+def _split_words(data: Radiographs, turn: Turn | None = None) -> str:
+    division, validation = data.split(turn), f"validation, turn {turn} (the others train)" if turn else "validation"
+    parts = {"training": division.train, validation: division.validation, "test": division.test}
     told = "; ".join(f"{name} {len(part)} ({_counted(data, part)})" for name, part in parts.items())
     if data.patients:
         return (

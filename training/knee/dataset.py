@@ -16,7 +16,7 @@ from models.pixels import normalise, resize
 from training.errors import DataFault
 from training.knee.layouts import Grey, Layout, grey, layout_of
 from training.knee.nets import CLASSES
-from training.split import HASH_SIDE, Split, Whose, block_of, difference_hash, folds, split
+from training.split import HASH_SIDE, Split, Turn, Whose, block_of, difference_hash, folds, split, taking_turns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,21 +70,27 @@ class Radiographs:
             return pixels, np.zeros(pixels.shape, dtype=np.bool_)
         return pixels, _cut(self.layout.mask(name), pixels.shape)
 
-    def split(self) -> Split:
+    def split(self, turn: Turn | None = None) -> Split:
         """Train, validation and test, by patients where they are told, else by blocks.
+
+        Parameters
+        ----------
+        turn
+            Which part of those that validate still does (`training.split.taking_turns`); None: all of them.
 
         Raises
         ------
         DataFault
-            Patients are told, and too few for one in each part.
+            Patients are told, and too few for one in each part, or in each turn.
         """
-        made = split(self._whose, [CLASSES[label] for label in self.labels], self.hashes)
+        strata = [CLASSES[label] for label in self.labels]
+        made = split(self._whose, strata, self.hashes)
         if self.patients and not (made.train and made.validation and made.test):
             raise DataFault(
                 f"{len(set(self.patients))} patients are too few to train, validate and test: some class needs five "
                 "or more. Add patients, or measure on all of them with --part all."
             )
-        return made
+        return made if turn is None else taking_turns(made, turn, self._whose, strata, self.hashes)
 
     def folds(self, count: int) -> tuple[Split, ...]:
         """Of each fold of a cross-validation, by patients or blocks, who trains and who tests."""

@@ -19,8 +19,8 @@ from training.knee.recipe import Recipe, Stage
 from training.knee.scores import Seen, answers, seen
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
-from training.run import claim, keep, with_weights
-from training.split import Split
+from training.run import TURN, claim, keep, with_weights
+from training.split import Split, Turn
 from training.start import VIEWS, Start, begin, claimed
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ def train(
     folder: Path,
     minutes: float | None = None,
     start: Start | None = None,
+    turn: Turn | None = None,
 ) -> dict[str, SegUNet]:
     """Train, or go on with, both networks; their averaged weights end in `folder`/global.pt and patch.pt.
 
@@ -53,9 +54,11 @@ def train(
         The budget of both together; None takes the steps of the recipe.
     start
         The bundle whose global network the global one begins with; None begins with random weights.
+    turn
+        Of the validation part, the one from which nothing is learned; None: from none of it.
     """
-    claim(folder, recipe, minutes, claimed(start))
-    division = data.split()
+    claim(folder, recipe, minutes, {**claimed(start), **({TURN: str(turn)} if turn else {})})
+    division = data.split(turn)
     nets: dict[str, SegUNet] = {}
     for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):
         share = recipe.patch_share if name == "patch" else 1.0 - recipe.patch_share
