@@ -32,7 +32,8 @@ class Thresholds(Limits):
     """`mask` is of the fused probability."""
 
     mask_alone: float
-    """The same on an image that reads as normal as a whole, where a region makes the answer undecided."""
+    """The same on an image that reads as normal as a whole, where a region makes the answer undecided; unused where
+    there are `pixel_bias` and `alone`."""
     region_min_px: float
     """Smallest region where no millimetres are known, in pixels of a 256 x 256 grid of the image."""
     region_min_mm2: float
@@ -50,8 +51,8 @@ class Thresholds(Limits):
     region_min_source_px: float | None = None
     """Beside the two other limits: the smallest region in pixels of the image itself (appendix B.3: about 500)."""
     pixel_bias: float | None = None
-    """Of models/cut.py, by which an image that reads as tumour is outlined; None cuts its map at `mask`, which
-    otherwise decides only what A5 and A6 take for tumour."""
+    """Of models/cut.py, by which an image that reads as tumour is outlined, and with `alone` one that reads as normal;
+    None cuts the map at `mask`, which otherwise decides only what A5 and A6 take for tumour."""
     alone: float | None = None
     """Where there is a pixel bias: the Dice from which, if so much may be expected of its outline, an image that reads
     as normal is outlined too; None cuts its map at `mask_alone`."""

@@ -85,7 +85,7 @@ def _system(args: argparse.Namespace) -> int:
         raise TrainingError(f"{args.system} has no {args.command}; it has {', '.join(module.COMMANDS)}.")
     if args.command in ("fit", "folds") and args.preset not in module.RECIPES:
         raise TrainingError(f"{args.system} has no preset {args.preset}; it has {', '.join(module.RECIPES)}.")
-    if getattr(args, "turn", None) and args.system != "knee":
+    if getattr(args, "turn", None) is not None and args.system != "knee":
         raise TrainingError(f"fit {args.system} has no --turn: knee has. Leave it out.")
     for option in ("learning", "folds"):
         if getattr(args, option, None) and args.system not in STACKS:

@@ -72,12 +72,12 @@ def measured_on(
 
 def calibrated_on(names: Sequence[str], part: str) -> dict[str, str | int]:
     """What a card keeps of the cases that it was calibrated on: of their names no more than a hash of all together."""
-    return {"validation_part": part, "validation_cases": len(names), MARK: _mark(names)}
+    return {"validation_part": part, "validation_cases": len(names), MARK: mark_of(names)}
 
 
 def taught_by(names: Sequence[str]) -> dict[str, str]:
     """What a card keeps of the cases that its networks were trained on; see `calibrated_on`."""
-    return {TAUGHT: _mark(names)}
+    return {TAUGHT: mark_of(names)}
 
 
 def keep_apart(names: Sequence[str], measured: Mapping[str, object]) -> None:
@@ -93,12 +93,13 @@ def keep_apart(names: Sequence[str], measured: Mapping[str, object]) -> None:
     DataFault
         It would be.
     """
-    if measured.get("validation_part") == WHOLE and measured.get(MARK) == _mark(names):
+    if measured.get("validation_part") == WHOLE and measured.get(MARK) == mark_of(names):
         raise DataFault(
             f"The bundle was calibrated on these very {len(names)} cases, so they would praise it. Measure it on "
             "others (--part all of another set), or calibrate it again with --part validation."
         )
 
 
-def _mark(names: Sequence[str]) -> str:
+def mark_of(names: Sequence[str]) -> str:
+    """How the hash of all names together begins, whatever their order."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()[:16]

@@ -107,7 +107,8 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | Non
     path = folder / RUN
     if path.is_file() and run_of(folder) != wanted:
         raise RunFault(
-            f"{path} is of another recipe, budget or start. Give another folder, or delete this one to start again."
+            f"{path} is of another recipe, budget, start or turn. Give another folder, or delete this one and begin "
+            "again."
         )
     if is_first():
         path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")
@@ -163,7 +164,7 @@ def options_of(told: Told) -> str:
     """What `fit` was told beside preset and folders, as it was written."""
     minutes = "" if told["minutes"] is None else f" --minutes {told['minutes']}"
     seed = f" --seed {seed_of(told)}" if SEED in told else ""
-    turn = f" --turn {told[TURN]}" if TURN in told else ""
+    turn = f" --turn {str(told[TURN]).partition(' ')[0]}" if TURN in told else ""
     return minutes + seed + (" --start BUNDLE" if "start" in told else "") + turn
 
 

@@ -110,13 +110,17 @@ def taking_turns(
     Raises
     ------
     DataFault
-        There are fewer blocks, or patients, to validate than turns.
+        The turn holds images of no class or one: there are too few blocks, or patients, to validate in so many turns.
     """
     groups = {_group(whose[index]) for index in parts.validation}
-    ordered = [group for each in _ordered(whose, strata).values() for group in each if group in groups]
-    if len(ordered) < turn.count:
-        raise DataFault(f"{len(ordered)} blocks or patients validate, too few for {turn.count} turns. Give fewer.")
+    classes = [[group for group in each if group in groups] for _, each in sorted(_ordered(whose, strata).items())]
+    ordered = [group for each in sorted(classes, key=len) for group in each]
     mine = set(ordered[turn.number - 1 :: turn.count])
+    if len({strata[index] for index in parts.validation if _group(whose[index]) in mine}) < 2:
+        raise DataFault(
+            f"Of {len(ordered)} blocks or patients that validate, turn {turn} holds images of less than two classes, "
+            "by which no network can be judged. Give fewer turns, or none."
+        )
     sides: dict[str, list[int]] = {"train": list(parts.train), "validation": [], "dropped": list(parts.dropped)}
     for index in parts.validation:
         sides["validation" if _group(whose[index]) in mine else "train"].append(index)

@@ -8,7 +8,7 @@ What is strange is told by the first alone.
 
 import contextlib
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -131,7 +131,7 @@ def count_of(member: Start) -> int:
 
 
 def facts_of_members(
-    members: Sequence[Start], mine: Mapping[str, object], kind: str
+    members: Sequence[Start], mine: Mapping[str, object], kind: str, kin: Collection[str] = ()
 ) -> dict[str, int | list[str | int | float | bool]]:
     """What the card must say of the others.
 
@@ -139,6 +139,8 @@ def facts_of_members(
     ----------
     mine
         The [training] part of the run's own card.
+    kin
+        Of those whom this split lets teach in other turns, what their cards say of whom: the same cases test them.
 
     Raises
     ------
@@ -153,7 +155,7 @@ def facts_of_members(
                 f"{member.words} was trained on real images, and {kind} is to be said of it. What answers with it is "
                 "of real images: give --kind real, or join it with phantoms' own."
             )
-    apart = [member.card.training.get(TAUGHT) != mine[TAUGHT] for member in members]
+    apart = [member.card.training.get(TAUGHT) not in {mine[TAUGHT], *kin} for member in members]
     mine_began = str(mine.get(BEGUN_WITH, ""))
     told: list[str | int | float | bool] = [
         _without_chain(_words(member, is_apart), mine_began) for member, is_apart in zip(members, apart, strict=True)

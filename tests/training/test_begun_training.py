@@ -166,7 +166,7 @@ def test_a_run_belongs_to_its_start(tmp_path: Path) -> None:
     claim(tmp_path, TINY, None, claimed(start))
     claim(tmp_path, TINY, None, claimed(start))
     assert str(run_of(tmp_path)["start"]).startswith(f"limb {read_bundle(SHIPPED / 'limb').card.version} (net ")
-    with pytest.raises(RunFault, match="another recipe, budget or start"):
+    with pytest.raises(RunFault, match="another recipe, budget, start or turn"):
         claim(tmp_path, TINY, None)
 
 

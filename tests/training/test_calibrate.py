@@ -1,6 +1,7 @@
 """Thresholds and calibration from cases with a known best answer."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from training.knee.calibrate import (
     Choice,
     _alone,
     _outlined_from,
+    _outlining,
     _Remembering,
     choose,
     deciding,
@@ -122,9 +124,29 @@ def test_the_mask_is_cut_where_outlines_fit_best_among_images_that_read_as_tumou
     examined = [cases(0.3, 0.9, 2), cases(0.6, 0.1, 1), cases(0.5, 0.1, 1), cases(0.1, 0.0, 0)]
     made = pick([chosen(mask) for mask in (0.2, 0.4, 0.6, 0.8)], examined)
     assert made.thresholds.mask == 0.4
-    assert made.thresholds.mask_alone == 0.8
-    loud = [cases(0.6, 0.1, 1), cases(0.5, 0.1, 1)]
-    assert pick([chosen(0.4), chosen(0.6)], loud).thresholds.mask_alone == 0.6
+
+
+class Drawn(NamedTuple):
+    """In the place of a bundle before its judges: what it would say at each threshold of an image that reads normal."""
+
+    card: KneeCard
+    silent_from: float
+    has_outlines: bool = False
+
+    def examine(self, cards: list[KneeCard]) -> list[list[Case]]:
+        normal, tumour = (0.8, 0.1, 0.1), (0.2, 0.7, 0.1)
+        outlined = [int(card.thresholds.mask_alone < self.silent_from) for card in cards]
+        return [[*(case(0, normal, regions=each) for _ in range(20)), case(0, tumour, regions=1)] for each in outlined]
+
+
+@pytest.mark.parametrize(("silent_from", "alone"), [(0.1, 0.4), (0.75, 0.8), (0.98, 0.98), (1.0, 0.98)])
+def test_without_a_bias_the_lowest_threshold_is_taken_at_which_few_normal_images_are_outlined(
+    tmp_path: Path, silent_from: float, alone: float
+) -> None:
+    """Measured with the very card that comes of it: A5 takes for tumour what `mask` says, whatever `mask_alone`."""
+    card = of_kind(read_bundle(nets.bundle(tmp_path / "knee")), KneeCard).card
+    made = _outlining(chosen(0.4), Drawn(card, silent_from))  # type: ignore[arg-type]  # all that is asked of a bench
+    assert (made.thresholds.mask, made.thresholds.mask_alone, made.thresholds.pixel_bias) == (0.4, alone, None)
 
 
 def test_of_images_that_read_as_normal_those_are_outlined_of_whose_outline_most_may_be_expected() -> None:

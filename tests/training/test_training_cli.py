@@ -156,7 +156,7 @@ def test_a_run_of_another_budget_is_not_continued(quick: None, tmp_path: Path, c
     (tmp_path / "run" / "run.json").write_text('{"preset": "paper"}')
     data = collections.write(tmp_path / "set", images=12)
     assert cli.main(["fit", "knee", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
-    assert "is of another recipe, budget or start" in capsys.readouterr().err
+    assert "is of another recipe, budget, start or turn" in capsys.readouterr().err
 
 
 def test_phantoms_are_drawn_by_the_same_program(tmp_path: Path) -> None:

@@ -152,6 +152,7 @@ def record(
         before: Figures = {**(of or {})}
         before |= {"validation_ece_before": choice.ece_before, "validation_ece_after": choice.ece_after}
         before["validation_strangeness_25_50_75_99"] = list(choice.strangeness)
+        before["validation_strangeness_cases"] = choice.strange_cases
         card = replace(card, thresholds=choice.thresholds, calibration=choice.calibration, measured=before)
     if measured is not None:
         kept = {key: value for key, value in card.measured.items() if key.startswith("validation_")}

@@ -2,17 +2,17 @@
 
 For each candidate of the mask threshold: T of A6, temperature and bias (least negative log-likelihood), and the
 decision threshold (see `deciding`). Of the candidates the one with the highest mean Dice of tumours, where an image
-that does not read as tumour counts zero. Then the threshold for images that read as normal: the lowest at which few
-normal ones are outlined. Last the bias by which a map is set right before each image is cut where the highest Dice may
-be expected (models/cut.py), none where a cut at the mask threshold fits better; with it how much must be expected of
-the outline of an image that reads as normal, so that again few normal ones have one; and what became of outlines of
-which little was to be expected.
+that does not read as tumour counts zero. Then the bias by which a map is set right before each image is cut where the
+highest Dice may be expected (models/cut.py), none where a cut at the mask threshold fits better. Where an image reads
+as normal, the lowest threshold at which few normal ones are outlined, or with a bias, the least that must be expected
+of an outline for that. Last what became of outlines of which little was to be expected.
 """
 
 import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,8 @@ class Choice:
     ece_after: float
     strangeness: tuple[float, ...] = ()
     """Quartiles over the validation images, and the quantile that the limit comes from."""
+    strange_cases: int = 0
+    """How many of these images the network that tells it has not learned from."""
 
 
 class _Remembering(Session):
@@ -118,7 +120,7 @@ def choose(bench: Bench) -> Choice:
     cards = [_card(bench.card, replace(base, mask=mask, mask_alone=mask)) for mask in MASK_THRESHOLDS]
     examined = bench.examine(cards)
     choices = [_calibrated(card.thresholds, cases) for card, cases in zip(cards, examined, strict=True)]
-    return _with_bias(pick(choices, examined), bench)
+    return _outlining(pick(choices, examined), bench)
 
 
 def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choice:
@@ -127,33 +129,52 @@ def pick(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> Choic
     for choice, score in zip(choices, scores, strict=True):
         log.info("Mask threshold %.2f: mean Dice of tumours %.3f.", choice.thresholds.mask, score)
     best = int(np.argmax(scores))
-    alone = _mask_alone(choices[best:], examined[best:])
     known = [case.strangeness for case in examined[best] if np.isfinite(case.strangeness)]
     strange = np.quantile(known, (0.25, 0.5, 0.75, FAMILIAR)).round(4).tolist()
-    decided = replace(choices[best].thresholds, mask_alone=alone, unlike=round(SLACK * strange[-1], 4))
-    return replace(choices[best], thresholds=decided, strangeness=tuple(strange))
+    decided = replace(choices[best].thresholds, unlike=round(SLACK * strange[-1], 4))
+    return replace(choices[best], thresholds=decided, strangeness=tuple(strange), strange_cases=len(known))
 
 
-def _with_bias(choice: Choice, bench: Bench) -> Choice:
+def _outlining(choice: Choice, bench: Bench) -> Choice:
     """With the pixel bias at which tumours that somebody outlined are outlined best, the first of equals; with what
-    must be expected where an image reads as normal, and with what became of rough outlines then."""
-    if not bench.has_outlines:
-        return choice
-    plain = choice.thresholds
-    candidates = [plain, *(replace(plain, pixel_bias=bias, alone=0.0) for bias in PIXEL_BIASES)]
-    cards = [replace(bench.card, thresholds=each, calibration=choice.calibration) for each in candidates]
+    makes few normal images that read as normal have an outline, and with what became of rough outlines then."""
+    plain, biases = choice.thresholds, PIXEL_BIASES if bench.has_outlines else ()
+    plains = [replace(plain, mask_alone=mask) for mask in MASK_THRESHOLDS if mask >= plain.mask]
+    biased = [replace(plain, pixel_bias=bias, alone=0.0) for bias in biases]
+    cards = [replace(bench.card, thresholds=each, calibration=choice.calibration) for each in (*plains, *biased)]
     examined = bench.examine(cards)
-    for place, cases in enumerate(examined[1:], start=1):
+    quiet = [place for place in range(len(plains)) if _is_quiet(choice, examined[place])]
+    tried = [_Tried(plains[(quiet or [-1])[0]], examined[(quiet or [len(plains) - 1])[0]])]
+    for each, cases in zip(biased, examined[len(plains) :], strict=True):
         alone = _alone(choice, cases)
-        candidates[place] = replace(candidates[place], alone=alone)
-        examined[place] = [_outlined_from(alone, choice, case) for case in cases]
-    fits = [np.mean([case.overlap for case in cases if case.label and case.share]) for cases in examined]
-    for each, fit in zip(candidates, fits, strict=True):
-        log.info("Pixel bias %s, alone from %s: mean Dice of tumours %.3f.", each.pixel_bias, each.alone, fit)
-    best = int(np.argmax(fits))
-    rough, _ = rough_and_other(examined[best])
+        tried.append(_Tried(replace(each, alone=alone), [_outlined_from(alone, choice, case) for case in cases]))
+    for one in tried:
+        log.info(
+            "Pixel bias %s, alone from %s: mean Dice %.3f.", one.thresholds.pixel_bias, one.thresholds.alone, one.fit
+        )
+    best = max(tried, key=lambda one: one.fit)
+    rough, _ = rough_and_other(best.cases)
     told = (ROUGH, round(float(rough.mean()), 2)) if rough.size >= FEW else None
-    return replace(choice, thresholds=replace(candidates[best], rough=told))
+    return replace(choice, thresholds=replace(best.thresholds, rough=told))
+
+
+class _Tried(NamedTuple):
+    """Thresholds, and what the pipeline says with them."""
+
+    thresholds: Thresholds
+    cases: list[Case]
+
+    @property
+    def fit(self) -> float:
+        """The mean Dice of tumours that somebody outlined; 0 where nobody did."""
+        fits = [case.overlap for case in self.cases if case.label and case.share]
+        return float(np.mean(fits)) if fits else 0.0
+
+
+def _is_quiet(choice: Choice, cases: Sequence[Case]) -> bool:
+    """Whether few normal images that read as normal are outlined."""
+    outlined = [case.regions > 0 for case in cases if not case.label and not _reads_as_tumour(choice, case)]
+    return float(np.mean(outlined or [False])) <= OUTLINED_NORMALS
 
 
 def _alone(choice: Choice, cases: Sequence[Case]) -> float:
@@ -174,15 +195,6 @@ def _outlined_from(alone: float, choice: Choice, case: Case) -> Case:
 def _mean_overlap(choice: Choice, cases: Sequence[Case]) -> float:
     """Mean Dice over tumour images as the node would outline them, which is nothing where it reads normal."""
     return float(np.mean([case.overlap if _reads_as_tumour(choice, case) else 0.0 for case in cases if case.label]))
-
-
-def _mask_alone(choices: Sequence[Choice], examined: Sequence[Sequence[Case]]) -> float:
-    """The lowest threshold at which few normal images that the first choice reads as normal are outlined."""
-    for choice, cases in zip(choices, examined, strict=True):
-        outlined = [case.regions > 0 for case in cases if not case.label and not _reads_as_tumour(choices[0], case)]
-        if float(np.mean(outlined or [False])) <= OUTLINED_NORMALS:
-            return choice.thresholds.mask
-    return choices[-1].thresholds.mask
 
 
 def _reads_as_tumour(choice: Choice, case: Case) -> bool:

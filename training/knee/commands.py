@@ -19,7 +19,7 @@ from training.familiarity import Familiarity
 from training.folds import table
 from training.knee import ablate, bundle, calibrate, evaluate, fit, judges
 from training.knee.dataset import Radiographs, read
-from training.knee.judges import OUTLINED_BY, refuse_taught, turns_of
+from training.knee.judges import OUTLINED_BY, panels, refuse_taught
 from training.knee.montage import montage
 from training.knee.nets import CLASSES, SegUNet
 from training.knee.recipe import RECIPES, Recipe, ancestors
@@ -27,13 +27,14 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import TAUGHT, VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import TURN, folded, halved, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split, Turn, turn_of
 from training.start import Start, facts_of, start_of
 from training.together import alike, count_of, facts_of_members, members_of, networks_of
+from training.turns import TURNS, facts_of_turns, turn_in
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -46,7 +47,10 @@ def run_fit(args: argparse.Namespace) -> str:
     """Train, or go on."""
     torch.set_num_threads(args.threads)
     recipe = seeded(RECIPES[args.preset], args.seed)
-    start, turn = start_of(args.start, _presets(recipe), _asked(recipe)), turn_of(args.turn) if args.turn else None
+    start, turn = (
+        start_of(args.start, _presets(recipe), _asked(recipe)),
+        None if args.turn is None else turn_of(args.turn),
+    )
     nets = fit.train(read(args.data, recipe.side), recipe, args.out, args.minutes, start, turn)
     parameters = sum(value.numel() for value in nets["global"].parameters())
     return (
@@ -81,7 +85,7 @@ def run_export(args: argparse.Namespace) -> str:
     """Write and prove a bundle."""
     torch.set_num_threads(args.threads)
     release, told = release_of(args, CHOICES), run_of(args.run)
-    recipe, turn = recipe_of(told, RECIPES), turn_of(str(told[TURN])) if TURN in told else None
+    recipe, turn = recipe_of(told, RECIPES), turn_in(str(told.get(TURN, "")))
     data = read(args.data, recipe.side)
     nets = fit.load(recipe, args.run, release.start_share)
     chosen = data.split(turn).validation[:REAL_INPUTS]
@@ -106,9 +110,12 @@ def run_export(args: argparse.Namespace) -> str:
         **facts_of(told, release.kind, release.start_share),
     }
     members = members_of(release.together, _presets(recipe), _asked(recipe))
-    facts |= facts_of_members(members, facts, release.kind)
-    facts |= turns_of(str(turn or ""), [member.card.training for member in members])
+    turns = facts_of_turns(str(told.get(TURN, "")), members, data.kept_out)
+    facts |= turns
+    facts |= facts_of_members(members, facts, release.kind, _kin(data, turns.get(TURNS, [])))
     refuse_voters(members, release.outlined_by)
+    if turns and members:
+        panels(list(map(str, turns[TURNS])), release.outlined_by)
     unused = (fit.HEADS, fit.DISTANCE) if release.outlined_by else fit.HEADS
     draws = [partial(SegUNet, each.net) for each in ancestors(recipe)]
     known = Familiarity(features(Served(folded(nets["global"]), specs["global"]), data, data.split(turn).train))
@@ -124,7 +131,17 @@ def run_export(args: argparse.Namespace) -> str:
     if release.half:
         served = {name: halved(net) for name, net in served.items()}
     bundle.write(served, recipe, args.bundle, version=release.version, real=real, facts=facts)
+    if turns and not members:
+        return (
+            f"Wrote {args.bundle}. Next: export the other turns, and one of them or of none with all others (--with)."
+        )
     return f"Wrote {args.bundle}. Next: osteon-train calibrate knee --bundle {args.bundle} --data {args.data}"
+
+
+def _kin(data: Radiographs, turns: Sequence[object]) -> set[str]:
+    """The hashes of whom the split lets teach, without a turn and with each of these: the same images test them all."""
+    parts = [data.split(turn) for turn in {turn_in(str(words)) for words in ("", *turns)}]
+    return {taught_by([data.names[index] for index in part.train])[TAUGHT] for part in parts}
 
 
 def refuse_voters(members: Sequence[Start], outlined_by: int) -> None:
@@ -178,7 +195,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
-    refuse_taught(sound.card.training, args.part)
+    refuse_taught(sound, data, args.part)
     indices = _part(data, args.part)
     keep_apart([data.names[index] for index in indices], sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
@@ -199,7 +216,7 @@ def run_compare(args: argparse.Namespace) -> str:
 
     def measured(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, Measures]:
         sound, indices = of_kind(bundle, KneeCard), _part(data, args.part)
-        refuse_taught(sound.card.training, args.part)
+        refuse_taught(sound, data, args.part)
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
         cases = evaluate.examine([knee], data, data.folder, indices)[0]
         return [data.names[index] for index in indices], evaluate.measures(cases, sound.card.thresholds.tumour)

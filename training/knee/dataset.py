@@ -92,6 +92,10 @@ class Radiographs:
             )
         return made if turn is None else taking_turns(made, turn, self._whose, strata, self.hashes)
 
+    def kept_out(self, turn: Turn | None = None) -> tuple[str, ...]:
+        """The names of those that validate in a turn, or of all that do."""
+        return tuple(self.names[index] for index in self.split(turn).validation)
+
     def folds(self, count: int) -> tuple[Split, ...]:
         """Of each fold of a cross-validation, by patients or blocks, who trains and who tests."""
         return folds(self._whose, [CLASSES[label] for label in self.labels], self.hashes, count)

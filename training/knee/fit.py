@@ -19,9 +19,10 @@ from training.knee.recipe import Recipe, Stage
 from training.knee.scores import Seen, answers, seen
 from training.knee.serving import Served, ServeSpec
 from training.loop import Plan, fit, progress_of
-from training.run import TURN, claim, keep, with_weights
+from training.run import TURN, Told, claim, keep, with_weights
 from training.split import Split, Turn
 from training.start import VIEWS, Start, begin, claimed
+from training.turns import refuse_start, words_of
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,9 @@ def train(
     turn
         Of the validation part, the one from which nothing is learned; None: from none of it.
     """
-    claim(folder, recipe, minutes, {**claimed(start), **({TURN: str(turn)} if turn else {})})
+    refuse_start(start, turn, data.kept_out)
+    kept: Told = {TURN: words_of(turn, data.kept_out)} if turn else {}
+    claim(folder, recipe, minutes, {**claimed(start), **kept})
     division = data.split(turn)
     nets: dict[str, SegUNet] = {}
     for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):

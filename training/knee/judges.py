@@ -25,17 +25,15 @@ from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES, ancestors
 from training.knee.serving import Served, ServeSpec
 from training.parts import VALIDATION
-from training.split import Turn, turn_of
-from training.start import NETWORKS
+from training.split import Turn
 from training.together import restored
+from training.turns import turn_in, turns_here
 
 OUTLINED_BY = "outlined_by"
 """Of a card: how many of several networks outline, where not all do."""
 JUDGED = "validation_judged"
 JUDGED_APART = "each image by the networks that have not learned from it"
 """Of a card: by whom, where not by all networks."""
-TURNS = "turns"
-"""Of a card: of each network the turn of the validation part that has taught it nothing; "" where none of it has."""
 
 Array = npt.NDArray[np.float32]
 
@@ -46,30 +44,15 @@ class Judge(NamedTuple):
     whole: Session
     patch: Session
     indices: tuple[int, ...]
-    knows_strangers: bool = True
-    """Whether the network that tells how strange an image is, is among them."""
 
 
-def turns_in(training: Mapping[str, object]) -> tuple[str, ...]:
-    """What the [training] part of a card says of the turns of its networks; nothing where all have seen none of it."""
-    told = training.get(TURNS, [])
-    return tuple(map(str, told)) if isinstance(told, list) else ()
+class Panel(NamedTuple):
+    """Of the networks of a bundle, by their places, those that have not learned from a turn."""
 
-
-def turns_of(own: str, members: Sequence[Mapping[str, object]]) -> dict[str, list[str | int | float | bool]]:
-    """What the card of several networks must say of their turns.
-
-    Parameters
-    ----------
-    own
-        The turn of the run, "" where it had none.
-    members
-        The [training] parts of the cards of the others.
-    """
-    told = [own]
-    for training in members:
-        told += turns_in(training) or ("",) * int(str(training.get(NETWORKS, 1)))
-    return {TURNS: list(told)} if any(told) else {}
+    turn: Turn
+    allowed: tuple[int, ...]
+    outlining: int
+    """How many of them outline, the first of them; the others answer for the classes only."""
 
 
 def whole(bundle: Bundle[KneeCard], indices: Sequence[int], threads: int = 1) -> list[Judge]:
@@ -85,54 +68,75 @@ def of_validation(bundle: Bundle[KneeCard], data: Radiographs, threads: int = 1)
     Raises
     ------
     RunFault
-        Networks have turns of different counts, or nobody is left to judge or to outline some of the images.
+        As `panels`, or as `training.turns.turns_here`.
     """
-    turns = [turn_of(each) for each in turns_in(bundle.card.training) if each]
-    if not turns:
+    told = turns_here(bundle.card.training, bundle.folder, data.kept_out)
+    if not told:
         return whole(bundle, data.split().validation, threads)
-    count = turns[0].count
-    if {turn.count for turn in turns} != {count}:
-        raise RunFault(f"Networks of {bundle.folder} have turns of different counts. Join those of one count.")
     torch.set_num_threads(threads)
-    each = [Turn(number, count) for number in range(1, count + 1)]
-    return [_judge(bundle, turn, data.split(turn).validation) for turn in each]
+    made = []
+    for panel in panels(told, int(str(bundle.card.training.get(OUTLINED_BY, 0)))):
+        net, patch = (_session(bundle, role, panel) for role in ROLES)
+        made.append(Judge(net, patch, data.split(panel.turn).validation))
+    return made
 
 
-def refuse_taught(training: Mapping[str, object], part: str) -> None:
+def panels(told: Sequence[str], outlined_by: int) -> list[Panel]:
+    """Who may judge each turn.
+
+    Parameters
+    ----------
+    told
+        Of each network its turn in words, "" where it has learned from none of the validation part.
+    outlined_by
+        How many of the networks outline, the first of them; 0: all.
+
+    Raises
+    ------
+    RunFault
+        The turns are of different counts, or nobody is left to outline the images of one.
+    """
+    turns = {turn for turn in map(turn_in, told) if turn is not None}
+    if len({turn.count for turn in turns}) != 1:
+        raise RunFault(f"Networks have turns of different counts ({', '.join(sorted(map(str, turns)))}). Join one.")
+    made = []
+    for number in range(1, next(iter(turns)).count + 1):
+        turn = Turn(number, next(iter(turns)).count)
+        allowed = tuple(place for place, words in enumerate(told) if turn_in(words) in (None, turn))
+        outlining = sum(1 for place in allowed if not outlined_by or place < outlined_by)
+        if not outlining:
+            raise RunFault(
+                f"All networks that outline have learned from the validation images of turn {turn}, so nobody can "
+                f"judge an outline on them. Join one (--with) that has not, of fit --turn {turn} or without a turn, "
+                "and let --outlined-by reach it."
+            )
+        made.append(Panel(turn, allowed, outlining))
+    return made
+
+
+def refuse_taught(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> None:
     """See to it that a bundle is not measured on images that some of its networks learned from.
 
     Raises
     ------
     RunFault
-        It would be.
+        It would be; or as `training.turns.turns_here`.
     """
-    if part == VALIDATION and turns_in(training):
+    if part == VALIDATION and turns_here(bundle.card.training, bundle.folder, data.kept_out):
         raise RunFault(
-            "Networks of this bundle have learned from the validation part (fit --turn); only calibrate judges it by "
-            "those that have not. Measure it on --part test, or on all of another set."
+            f"Networks of {bundle.folder} have learned from the validation part (fit --turn); only calibrate judges it "
+            "by those that have not. Measure it on --part test, or on all of another set."
         )
 
 
-def _judge(bundle: Bundle[KneeCard], turn: Turn, indices: Sequence[int]) -> Judge:
-    allowed = [place for place, each in enumerate(turns_in(bundle.card.training)) if each in ("", str(turn))]
-    count = int(str(bundle.card.training.get(OUTLINED_BY, 0)))
-    outline = [place for place in allowed if not count or place < count]
-    if not outline:
-        raise RunFault(
-            f"All networks of {bundle.folder} that outline have learned from turn {turn}. Join one that has not."
-        )
-    whole, patch = (_session(bundle, role, allowed, len(outline)) for role in ROLES)
-    return Judge(whole, patch, tuple(indices), knows_strangers=0 in allowed)
-
-
-def _session(bundle: Bundle[KneeCard], role: str, allowed: Sequence[int], outline: int) -> Session:
+def _session(bundle: Bundle[KneeCard], role: str, panel: Panel) -> Session:
     training, path = bundle.card.training, bundle.folder / bundle.card.files[role].path
     draws = [partial(SegUNet, each.net) for each in ancestors(RECIPES[str(training["preset"])])]
-    first, *others = (restored(draws, path, (HEADS, DISTANCE), place).eval() for place in allowed)
+    first, *others = (restored(draws, path, (HEADS, DISTANCE), place).eval() for place in panel.allowed)
     mirrored = dict(zip(ROLES, _list(training, "mirrored"), strict=True))[role]
     sides = tuple(int(str(side)) for side in _list(training, f"{role}_looks_at_px"))
-    spec = ServeSpec(sides, bool(mirrored), outline if outline < len(allowed) else 0)
-    familiarity = kept_in(path) if role == ROLES[0] and allowed[0] == 0 else None
+    spec = ServeSpec(sides, bool(mirrored), panel.outlining if panel.outlining < len(panel.allowed) else 0)
+    familiarity = kept_in(path) if role == ROLES[0] and panel.allowed[0] == 0 else None
     return _TorchSession(Served(first, spec, familiarity, others))
 
 
