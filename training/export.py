@@ -5,8 +5,9 @@ checks. The proof runs through `models.session`, that is, through what the node 
 
 Pooling indices make a Seg-UNet discontinuous: where two pixels of a pool are equal but for rounding, float32 itself
 chooses at random, and the network's own float32 answer leaves its float64 answer. On white noise that happens, on
-radiographs it did not. So a difference up to four times (`UNSURE`) the network's own rounding on the same input is not
-held against the export; where the network is sure of itself, the tolerance is as it stands.
+radiographs it seldom does. So a difference up to four times (`UNSURE`) the network's own rounding on the same input is
+not held against the export, nor are four times as many pixels that it decides otherwise itself; where the network is
+sure of itself, the tolerance is as it stands.
 """
 
 import contextlib
@@ -127,8 +128,11 @@ def prove(model: bytes, where: str, net: nn.Module, contract: Contract, inputs: 
             others = [precise(torch.from_numpy(batch).double())._asdict()]
             others += [net(image)._asdict() for image in _nearly(batch)]
         for name, answer in answers.items():
-            rounding = max(float((wanted[name] - other[name]).abs().max()) for other in others)
-            worst = max(worst, _difference(name, answer, wanted[name].numpy(), rounding, where))
+            mine, unsure = wanted[name].numpy(), [other[name].numpy() for other in others]
+            worst = max(
+                worst, _difference(name, answer, mine, max(float(np.abs(mine - o).max()) for o in unsure), where)
+            )
+            refuse_flipped(name, answer, mine, unsure, where)
     log.info("%s answers as the network does: largest relative difference %.1e.", where, worst)
     return worst
 
@@ -161,10 +165,31 @@ def _difference(name: str, answer: Array, wanted: Array, rounding: float, where:
             f"{where}: {name} differs from the network by {difference:.1e} of its largest value, more than "
             f"{allowed:.0e}. No bundle was written. Export with the pinned versions of torch, onnx and onnxscript."
         )
-    flipped = float((_decided(answer) != _decided(wanted)).mean())
-    if flipped > PIXELS:
-        raise UnequalExport(f"{where}: {name} decides {flipped:.2%} of its pixels otherwise. No bundle was written.")
     return difference
+
+
+def refuse_flipped(name: str, answer: Array, wanted: Array, unsure: Sequence[Array], where: str) -> None:
+    """See to it that a file decides few pixels otherwise than its network.
+
+    Parameters
+    ----------
+    unsure
+        What the network says of the same images in double precision, and where they are rounded otherwise: of five
+        levels two are often nearly equal, and it decides some pixels otherwise itself.
+
+    Raises
+    ------
+    UnequalExport
+        More than one of ten thousand, and more than `UNSURE` times as many as the network itself.
+    """
+    mine = _decided(wanted)
+    flipped = float((_decided(answer) != mine).mean())
+    itself = max((float((_decided(other) != mine).mean()) for other in unsure), default=0.0)
+    if flipped > max(PIXELS, UNSURE * itself):
+        raise UnequalExport(
+            f"{where}: {name} decides {flipped:.2%} of its pixels otherwise, the network itself {itself:.2%} where its "
+            "input is rounded otherwise. No bundle was written."
+        )
 
 
 def _decided(logits: Array) -> npt.NDArray[np.intp]:

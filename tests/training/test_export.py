@@ -14,7 +14,7 @@ from models.errors import ContractError
 from models.knee import contract
 from training import card_writer
 from training.errors import RunFault, UnequalExport
-from training.export import OPSET, export, prove
+from training.export import OPSET, export, prove, refuse_flipped
 from training.familiarity import Familiarity
 from training.knee import bundle
 from training.knee.nets import NetSpec, SegUNet
@@ -118,6 +118,27 @@ def test_a_small_error_is_refused_where_the_network_is_sure(served: Served, mode
         prove(model, "tiny.onnx", altered, contract(card, "global"), inputs(2))
 
 
+@pytest.mark.parametrize(("itself", "is_refused"), [(0, True), (2, True), (3, False)])
+def test_as_many_decisions_may_differ_as_the_network_is_unsure_of(itself: int, is_refused: bool) -> None:
+    """Of 10 000 pixels the file decides 10 otherwise; four times what the network itself does may be."""
+    wanted = np.full((1, 1, 100, 100), -1.0, dtype=np.float32)
+
+    def with_flips(count: int) -> np.ndarray:
+        said = wanted.copy()
+        said.reshape(-1)[:count] = 1.0
+        return said
+
+    unsure = [wanted, with_flips(itself)]
+    if is_refused:
+        with pytest.raises(
+            UnequalExport, match=rf"decides 0.10% of its pixels otherwise, the network itself 0.0{itself}%"
+        ):
+            refuse_flipped("mask_logits", with_flips(10), wanted, unsure, "net.onnx")
+    else:
+        refuse_flipped("mask_logits", with_flips(10), wanted, unsure, "net.onnx")
+    refuse_flipped("mask_logits", with_flips(1), wanted, [wanted], "net.onnx")
+
+
 def test_a_file_for_the_other_role_is_refused(served: Served, model: bytes, card) -> None:
     with pytest.raises(ContractError):
         prove(model, "tiny.onnx", served, contract(card, "patch"), inputs(2))
@@ -126,7 +147,8 @@ def test_a_file_for_the_other_role_is_refused(served: Served, model: bytes, card
 def test_a_bundle_that_fails_its_proof_is_not_written(
     net: SegUNet, served: Served, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("training.export.PIXELS", -1.0)
+    for limit in ("TOLERANCE", "UNSURE"):
+        monkeypatch.setattr(f"training.export.{limit}", -1.0)
     recipe = replace(SMALL, side=SIDE, net=TINY)
     with pytest.raises(UnequalExport):
         bundle.write(
