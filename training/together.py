@@ -26,6 +26,8 @@ ROUNDED = 2e-3
 """By how much of itself a weight may differ in the same network, in half precision and not."""
 CASES = ("data", "split")
 """What a card says in words of the cases that taught a network."""
+KIN = "those that the same split lets teach in its turn, or without one"
+"""The same of a network that other turns taught than the run's own."""
 
 
 class Drawn(Protocol):
@@ -155,13 +157,16 @@ def facts_of_members(
                 f"{member.words} was trained on real images, and {kind} is to be said of it. What answers with it is "
                 "of real images: give --kind real, or join it with phantoms' own."
             )
-    apart = [member.card.training.get(TAUGHT) not in {mine[TAUGHT], *kin} for member in members]
+    taught = [member.card.training.get(TAUGHT) for member in members]
+    same = ["the same cases" if each == mine[TAUGHT] else KIN if each in kin else "" for each in taught]
     mine_began = str(mine.get(BEGUN_WITH, ""))
     told: list[str | int | float | bool] = [
-        _without_chain(_words(member, is_apart), mine_began) for member, is_apart in zip(members, apart, strict=True)
+        _without_chain(_words(member, cases), mine_began) for member, cases in zip(members, same, strict=True)
     ]
     facts: dict[str, int | list[str | int | float | bool]] = {NETWORKS: 1 + sum(map(count_of, members)), WITH: told}
-    is_unknown = any(apart) or any(each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN_WITH))
+    is_unknown = not all(same) or any(
+        each.card.training.get(key) for each in members for key in (ELSEWHERE, BEGUN_WITH)
+    )
     return facts | ({ELSEWHERE: True} if is_unknown else {})
 
 
@@ -173,10 +178,9 @@ def _without_chain(told: str, mine: str) -> str:
     return told
 
 
-def _words(member: Start, is_apart: bool) -> str:
+def _words(member: Start, alike: str) -> str:
     training = member.card.training
-    cases = "on " + "; ".join(str(training.get(key, f"untold {key}")) for key in CASES)
-    cases = cases if is_apart else "on the same cases"
+    cases = "on " + (alike or "; ".join(str(training.get(key, f"untold {key}")) for key in CASES))
     before = f"{BEFORE}{training[BEGUN_WITH]}" if BEGUN_WITH in training else ""
     others = training.get(WITH)
     several = f", itself together with {' and '.join(map(str, others))}" if isinstance(others, list) else ""

@@ -19,6 +19,7 @@ from training.parts import mark_of
 from training.run import run_of, seeded
 from training.split import Turn, split, taking_turns, turn_of
 from training.start import Start
+from training.together import KIN
 from training.turns import facts_of_turns, refuse_start, turns_here, words_of
 
 KIND = ["--kind", "phantom"]
@@ -106,6 +107,9 @@ def test_runs_and_cards_say_who_taught_each_network(joined: Joined) -> None:
     assert training["turns"] == ["", *words]
     assert [run_of(joined.folder / f"run{seed}").get("turn") for seed in (1, 2, 3)] == [None, *words]
     assert "others_were_taught_elsewhere" not in training, "the same split withheld the same test images from all"
+    with_turns = training["together_with"]
+    assert isinstance(with_turns, list)
+    assert [str(each).endswith(f" on {KIN}") for each in with_turns] == [True, True]
     one = joined.apart["1/2"].card.training
     assert one["turns"] == words[:1]
     assert str(one["command"]).endswith("--seed 2 --turn 1/2")
