@@ -23,7 +23,7 @@ from training.together import KIN
 from training.turns import facts_of_turns, refuse_start, turns_here, words_of
 
 KIND = ["--kind", "phantom"]
-LOOKS = ["--mirror", "--global-side", str(SIDE), "--global-side", "48", "--patch-side", "48", "--half"]
+LOOKS = ["--mirror", "--global-side", "48", "--patch-side", "32", "--half"]
 PICTURES = np.random.default_rng(2).random((2, 1, SIDE, SIDE), dtype=np.float32)
 ONE, TWO = Turn(1, 2), Turn(2, 2)
 

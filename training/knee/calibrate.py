@@ -147,7 +147,8 @@ def _outlining(choice: Choice, bench: Bench) -> Choice:
     tried = [_Tried(plains[(quiet or [-1])[0]], examined[(quiet or [len(plains) - 1])[0]])]
     for each, cases in zip(biased, examined[len(plains) :], strict=True):
         alone = _alone(choice, cases)
-        tried.append(_Tried(replace(each, alone=alone), [_outlined_from(alone, choice, case) for case in cases]))
+        kept = replace(each, alone=alone, mask_alone=tried[0].thresholds.mask_alone)
+        tried.append(_Tried(kept, [_outlined_from(alone, choice, case) for case in cases]))
     for one in tried:
         log.info(
             "Pixel bias %s, alone from %s: mean Dice %.3f.", one.thresholds.pixel_bias, one.thresholds.alone, one.fit

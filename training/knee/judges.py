@@ -98,7 +98,8 @@ def panels(told: Sequence[str], outlined_by: int) -> list[Panel]:
     """
     turns = {turn for turn in map(turn_in, told) if turn is not None}
     if len({turn.count for turn in turns}) != 1:
-        raise RunFault(f"Networks have turns of different counts ({', '.join(sorted(map(str, turns)))}). Join one.")
+        told_apart = ", ".join(sorted(map(str, turns)))
+        raise RunFault(f"Networks have turns of different counts ({told_apart}). Join those of one count.")
     made = []
     for number in range(1, next(iter(turns)).count + 1):
         turn = Turn(number, next(iter(turns)).count)
