@@ -103,6 +103,10 @@ class KneeCard(Card):
         if self.thresholds.pixel_bias is not None:
             place.within("thresholds.pixel_bias", self.thresholds.pixel_bias, -20.0, 20.0)
         if self.thresholds.alone is not None:
+            if self.thresholds.pixel_bias is None:
+                raise place.refused(
+                    "thresholds.alone", self.thresholds.alone, "it needs thresholds.pixel_bias beside it"
+                )
             place.within("thresholds.alone", self.thresholds.alone, 0.0, 1.0)
         for share in self.thresholds.rough or ():
             place.within("thresholds.rough", share, 0.0, 1.0)

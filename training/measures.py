@@ -20,6 +20,7 @@ from training.errors import DataFault, RunFault
 
 Ints = npt.NDArray[np.integer]
 C = TypeVar("C")
+E = TypeVar("E")
 Names = Sequence[str]
 Cell = str | int | float | bool
 SEEMS = 0.05
@@ -89,7 +90,11 @@ def asked_of(args: argparse.Namespace) -> Asked:
 
 
 def compared(
-    asked: Asked, system: str, read: Callable[[Path], C], measured: Callable[[Bundle[Card], C], tuple[Names, Measures]]
+    asked: Asked,
+    system: str,
+    read: Callable[[Path], C],
+    chosen: Callable[[Bundle[Card], C], E],
+    measured: Callable[[Bundle[Card], E], tuple[Names, Measures]],
 ) -> str:
     """The table of both sides.
 
@@ -99,6 +104,8 @@ def compared(
         That both bundles must be of, as cards say it.
     read
         The cases of a folder.
+    chosen
+        Those that a bundle may be measured on; both sides choose before either is measured.
     measured
         Of a bundle on them; and their names, which tell whether both sides are of the same ones.
 
@@ -117,9 +124,8 @@ def compared(
         if each.card.system != system:
             raise DataFault(f"{folder} is a bundle of {each.card.system}, and {system} is compared. Give another.")
     cases = {folder: read(folder) for _, folder in sides}
-    (mine, one), (theirs, other) = (
-        measured(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)
-    )
+    examined = [chosen(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)]
+    (mine, one), (theirs, other) = (measured(*each) for each in zip(bundles, examined, strict=True))
     if list(mine) != list(theirs):
         raise DataFault(
             f"{asked.data} and {asked.other_data} do not hold the same cases: {len(set(mine) ^ set(theirs))} are in "

@@ -78,11 +78,15 @@ def test_of_a_rough_outline_the_reader_is_told_what_became_of_such(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("pixel_bias", each) for each in ("-20.5", "21", "nan", "true")] + [("alone", "-0.1"), ("alone", "1.1")],
+    ("key", "lines"),
+    [
+        *(("pixel_bias", f"pixel_bias = {each}") for each in ("-20.5", "21", "nan", "true")),
+        *(("alone: .* must be from 0 to 1", f"pixel_bias = 0.0\nalone = {each}") for each in ("-0.1", "1.1")),
+        ("alone: 0.5 is refused: it needs thresholds.pixel_bias", "alone = 0.5"),
+    ],
 )
-def test_a_bias_or_an_expectation_that_is_none_is_refused(tmp_path, key, value):
-    text = BIASED.replace("pixel_bias = 0.0", f"{key} = {value}")
+def test_a_bias_or_an_expectation_that_is_none_is_refused(tmp_path, key, lines):
+    text = BIASED.replace("pixel_bias = 0.0", lines)
     text = text.replace("{global_sha256}", "0" * 64).replace("{patch_sha256}", "1" * 64)
     with pytest.raises(CardError, match=rf"thresholds\.{key}"):
         parse_card(text.encode(), tmp_path / "card.toml")

@@ -102,6 +102,10 @@ def test_one_bundle_is_compared_with_itself_on_other_images(
     assert cli.main(["fit", "limb", "--data", seen, "--out", run, "--minutes", "0.05"]) == 0
     assert cli.main(["export", "limb", "--data", seen, "--run", run, "--bundle", bundle, "--kind", "phantom"]) == 0
     capsys.readouterr()
+    for command in ("evaluate", "calibrate", "compare"):
+        asked = [command, "limb", "--data", fewer, "--bundle", bundle, "--part", "validation"]
+        assert cli.main([*asked, *(("--other-data", dark) if command == "compare" else ())]) == 2
+        assert "learned from this set, but cases have come or gone since" in capsys.readouterr().err
     told = ["compare", "limb", "--part", "all", "--data", seen, "--bundle", bundle]
     assert cli.main([*told, "--other-data", dark]) == 0
     table = capsys.readouterr().out.splitlines()

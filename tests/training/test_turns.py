@@ -1,5 +1,6 @@
 """Validation images that teach in turns: who learned from what, and who judges what when a bundle is calibrated."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +222,33 @@ def test_of_a_set_that_has_changed_nobody_is_called_a_judge(joined: Joined) -> N
         judges.refuse_taught(joined.bundle, changed, "validation")
     with pytest.raises(RunFault, match="learned from other images than turn 1/2 of this set leaves"):
         facts_of_turns(words_of(ONE, joined.data.kept_out), [], changed.kept_out)
+
+
+def test_a_set_that_has_changed_since_measures_nothing(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a grown set, the split may withhold what has taught."""
+    changed = without(joined.data, joined.data.names[joined.data.split().train[0]])
+    monkeypatch.setattr(commands, "read", lambda folder, side: changed)
+    for name, part in (("knee1", "test"), ("knee2", "test"), ("knee1", "validation")):
+        asked = ["--data", str(joined.folder / "set"), "--bundle", str(joined.folder / name), "--part", part]
+        assert cli.main(["evaluate", "knee", *asked]) == 2
+        assert f"{name} learned from this set, but cases have come or gone" in capsys.readouterr().err
+    others = replace(changed, names=tuple(f"other {name}" for name in changed.names))
+    monkeypatch.setattr(commands, "read", lambda folder, side: others)
+    monkeypatch.setattr(commands.evaluate, "examine", lambda *asked: sys.exit("measured"))
+    with pytest.raises(SystemExit, match="measured"):
+        cli.main(["evaluate", "knee", "--data", str(joined.folder / "set"), "--bundle", str(joined.folder / "knee1")])
+
+
+def test_neither_bundle_is_measured_before_both_are_known_to_be_fit(
+    joined: Joined, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(commands.evaluate, "examine", lambda *asked: sys.exit("measured"))
+    asked = ["--data", str(joined.folder / "set"), "--part", "validation"]
+    sides = ["--bundle", str(joined.folder / "knee1"), "--other", str(joined.folder / "joined")]
+    assert cli.main(["compare", "knee", *asked, *sides]) == 2
+    assert "joined have learned from the validation part (fit --turn)" in capsys.readouterr().err
 
 
 def test_another_hospitals_set_has_taught_none_of_them(joined: Joined) -> None:

@@ -14,7 +14,7 @@ from models.volume import Grid, Volume, volume
 from training.archive import rtstruct, seg
 from training.archive.b_values import b_values
 from training.archive.folder import Study, load, studies
-from training.archive.turns import stack_of
+from training.archive.repeats import stack_of
 from training.errors import DataFault
 from training.stacks.case import Case
 

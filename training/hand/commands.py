@@ -26,7 +26,7 @@ from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -144,7 +144,7 @@ def run_calibrate(args: argparse.Namespace) -> str:
 
 def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
     """Calibrate a bundle and write its card."""
-    cases = part_of(cases, part, split)
+    cases = withheld(sound, cases, part, split)
     model = _open(sound, threads)
     choice = calibrate.choose(evaluate.look(model, cases), model.card)
     bundle.record(sound, choice=choice, of=calibrated_on([case.name for case in cases], part))
@@ -154,7 +154,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: s
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    cases = part_of(patients(args.data), args.part, split)
+    cases = withheld(sound, patients(args.data), args.part, split)
     keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
@@ -182,8 +182,8 @@ def measure(
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def read(folder: Path) -> Sequence[Case]:
-        return part_of(patients(folder), args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
+        return withheld(sound, cases, args.part, split)
 
     def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         model = _open(sound, args.threads)
@@ -191,7 +191,7 @@ def run_compare(args: argparse.Namespace) -> str:
         measures = evaluate.measures(evaluate.judge(looked, model.card), model.card)
         return [case.name for case in cases], measures
 
-    return compared(asked_of(args), SYSTEM, read, measured)
+    return compared(asked_of(args), SYSTEM, patients, chosen, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> HandModel:

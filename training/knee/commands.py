@@ -27,14 +27,24 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import TAUGHT, VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import (
+    VALIDATION,
+    WHOLE,
+    calibrated_on,
+    keep_apart,
+    mark_of,
+    measured_on,
+    part_of,
+    refuse_changed,
+    taught_by,
+)
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import TURN, folded, halved, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split, Turn, turn_of
 from training.start import Start, facts_of, start_of
 from training.together import alike, count_of, facts_of_members, members_of, networks_of
-from training.turns import TURNS, facts_of_turns, turn_in
+from training.turns import TURNS, facts_of_turns, turn_in, turns_in
 
 SIDE = 256
 """The grid on which truth and answer are compared: that of btxrd256."""
@@ -141,7 +151,7 @@ def run_export(args: argparse.Namespace) -> str:
 def _kin(data: Radiographs, turns: Sequence[object]) -> set[str]:
     """The hashes of whom the split lets teach, without a turn and with each of these: the same images test them all."""
     parts = [data.split(turn) for turn in {turn_in(str(words)) for words in ("", *turns)}]
-    return {taught_by([data.names[index] for index in part.train])[TAUGHT] for part in parts}
+    return {mark_of([data.names[index] for index in part.train]) for part in parts}
 
 
 def refuse_voters(members: Sequence[Start], outlined_by: int) -> None:
@@ -173,6 +183,7 @@ def _outliners(member: Start) -> int:
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
+    _refuse_changed(sound, data, args.part)
     if args.part == VALIDATION:
         jury = judges.of_validation(sound, data, args.threads)
     else:
@@ -195,8 +206,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
-    refuse_taught(sound, data, args.part)
-    indices = _part(data, args.part)
+    indices = _withheld(sound, data, args.part)
     keep_apart([data.names[index] for index in indices], sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
@@ -214,14 +224,16 @@ def run_evaluate(args: argparse.Namespace) -> str:
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same images, or one on other copies of them."""
 
-    def measured(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, Measures]:
-        sound, indices = of_kind(bundle, KneeCard), _part(data, args.part)
-        refuse_taught(sound, data, args.part)
+    def chosen(bundle: Bundle[Card], data: Radiographs) -> tuple[Radiographs, tuple[int, ...]]:
+        return data, _withheld(of_kind(bundle, KneeCard), data, args.part)
+
+    def measured(bundle: Bundle[Card], examined: tuple[Radiographs, tuple[int, ...]]) -> tuple[Names, Measures]:
+        sound, (data, indices) = of_kind(bundle, KneeCard), examined
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
         cases = evaluate.examine([knee], data, data.folder, indices)[0]
         return [data.names[index] for index in indices], evaluate.measures(cases, sound.card.thresholds.tumour)
 
-    return compared(asked_of(args), SYSTEM, lambda folder: read(folder, SIDE), measured)
+    return compared(asked_of(args), SYSTEM, lambda folder: read(folder, SIDE), chosen, measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:
@@ -232,6 +244,18 @@ def run_ablate(args: argparse.Namespace) -> str:
     recipe = RECIPES[args.preset]
     rows = ablate.ablate(read(args.data, recipe.side), recipe, args.out, args.part, args.minutes)
     return ablate.table(rows, args.part, args.kind)
+
+
+def _withheld(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> tuple[int, ...]:
+    """A part that no network of a bundle has learned from."""
+    _refuse_changed(bundle, data, part)
+    refuse_taught(bundle, data, part)
+    return _part(data, part)
+
+
+def _refuse_changed(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> None:
+    if part != WHOLE:
+        refuse_changed(bundle, data.names, _kin(data, turns_in(bundle.card.training)))
 
 
 def _part(data: Radiographs, part: str) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ Legend: `images` `(n, rows, columns)` uint8, 0..255 being 0..1 after `models.pix
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,8 @@ class Radiographs:
     hashes: npt.NDArray[np.uint8]
     folder: Path
     layout: Layout
+    _splits: dict[Turn | None, Split] = field(default_factory=dict, init=False, repr=False)
+    """Those that were asked for: near duplicates among thousands of images take a while to find."""
 
     @property
     def words(self) -> str:
@@ -83,14 +85,9 @@ class Radiographs:
         DataFault
             Patients are told, and too few for one in each part, or in each turn.
         """
-        strata = [CLASSES[label] for label in self.labels]
-        made = split(self._whose, strata, self.hashes)
-        if self.patients and not (made.train and made.validation and made.test):
-            raise DataFault(
-                f"{len(set(self.patients))} patients are too few to train, validate and test: some class needs five "
-                "or more. Add patients, or measure on all of them with --part all."
-            )
-        return made if turn is None else taking_turns(made, turn, self._whose, strata, self.hashes)
+        if turn not in self._splits:
+            self._splits[turn] = self._divided(turn)
+        return self._splits[turn]
 
     def kept_out(self, turn: Turn | None = None) -> tuple[str, ...]:
         """The names of those that validate in a turn, or of all that do."""
@@ -99,6 +96,18 @@ class Radiographs:
     def folds(self, count: int) -> tuple[Split, ...]:
         """Of each fold of a cross-validation, by patients or blocks, who trains and who tests."""
         return folds(self._whose, [CLASSES[label] for label in self.labels], self.hashes, count)
+
+    def _divided(self, turn: Turn | None) -> Split:
+        strata = [CLASSES[label] for label in self.labels]
+        if turn is not None:
+            return taking_turns(self.split(), turn, self._whose, strata, self.hashes)
+        made = split(self._whose, strata, self.hashes)
+        if self.patients and not (made.train and made.validation and made.test):
+            raise DataFault(
+                f"{len(set(self.patients))} patients are too few to train, validate and test: some class needs five "
+                "or more. Add patients, or measure on all of them with --part all."
+            )
+        return made
 
     @property
     def _whose(self) -> Sequence[Whose]:

@@ -9,10 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import nn
 
 from models.card import Bundle, KneeCard
 from models.knee import ROLES, contract
@@ -25,6 +22,7 @@ from training.knee.nets import SegUNet
 from training.knee.recipe import RECIPES, ancestors
 from training.knee.serving import Served, ServeSpec
 from training.parts import VALIDATION
+from training.session import TorchSession
 from training.split import Turn
 from training.together import restored
 from training.turns import turn_in, turns_here
@@ -34,8 +32,6 @@ OUTLINED_BY = "outlined_by"
 JUDGED = "validation_judged"
 JUDGED_APART = "each image by the networks that have not learned from it"
 """Of a card: by whom, where not by all networks."""
-
-Array = npt.NDArray[np.float32]
 
 
 class Judge(NamedTuple):
@@ -138,24 +134,11 @@ def _session(bundle: Bundle[KneeCard], role: str, panel: Panel) -> Session:
     sides = tuple(int(str(side)) for side in _list(training, f"{role}_looks_at_px"))
     spec = ServeSpec(sides, bool(mirrored), panel.outlining if panel.outlining < len(panel.allowed) else 0)
     familiarity = kept_in(path) if role == ROLES[0] and panel.allowed[0] == 0 else None
-    return _TorchSession(Served(first, spec, familiarity, others))
+    net = Served(first, spec, familiarity, others).eval()
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
+    return TorchSession(net)
 
 
 def _list(training: Mapping[str, object], key: str) -> list[object]:
     told = training.get(key)
     return told if isinstance(told, list) else []
-
-
-class _TorchSession(Session):
-    """Networks in torch, where the node has an exported one."""
-
-    def __init__(self, net: nn.Module) -> None:
-        self._net = net.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
-        self.provider = "torch"
-
-    @torch.no_grad()
-    def run(self, images: Array) -> dict[str, Array]:
-        """As `Session.run`; how strange an image is, is no number where nobody here knows."""
-        said = self._net(torch.from_numpy(np.ascontiguousarray(images)))
-        unknown = np.full((len(images), 1), np.nan, dtype=np.float32)
-        return {"strangeness": unknown} | {name: value.numpy() for name, value in said._asdict().items()}

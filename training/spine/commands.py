@@ -19,7 +19,7 @@ from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -140,7 +140,7 @@ def run_calibrate(args: argparse.Namespace) -> str:
 
 def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION) -> calibrate.Choice:
     """Calibrate a bundle and write its card."""
-    cases = part_of(cases, part, split)
+    cases = withheld(sound, cases, part, split)
     spine = _open(sound, threads)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     choice = calibrate.choose(spine.nets, looked, spine.card.rules)
@@ -151,7 +151,7 @@ def calibrated(sound: Bundle[Card], cases: Sequence[Case], threads: int, part: s
 def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    cases = part_of(patients(args.data), args.part, split)
+    cases = withheld(sound, patients(args.data), args.part, split)
     keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(sound, cases, args.part, args.threads, args.kind)
     if args.write:
@@ -179,8 +179,8 @@ def measure(
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def read(folder: Path) -> Sequence[Case]:
-        return part_of(patients(folder), args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
+        return withheld(sound, cases, args.part, split)
 
     def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         spine = _open(sound, args.threads)
@@ -188,7 +188,7 @@ def run_compare(args: argparse.Namespace) -> str:
         measures = evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
         return [case.name for case in cases], measures
 
-    return compared(asked_of(args), SYSTEM, read, measured)
+    return compared(asked_of(args), SYSTEM, patients, chosen, measured)
 
 
 def run_ablate(args: argparse.Namespace) -> str:
@@ -197,7 +197,7 @@ def run_ablate(args: argparse.Namespace) -> str:
         raise RunFault("ablate spine weighs the terms of a bundle anew: give its folder with --bundle.")
     sound = read_bundle(args.bundle)
     spine = _open(sound, args.threads)
-    cases = part_of(patients(args.data), args.part, split)
+    cases = withheld(sound, patients(args.data), args.part, split)
     looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
     return ablate.table(ablate.ablate(spine.nets, looked, spine.card.rules), args.kind)
 

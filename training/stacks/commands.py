@@ -17,7 +17,7 @@ from training.errors import RunFault
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of, taught_by
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
@@ -150,7 +150,7 @@ def calibrated(
     sound: Bundle[Card], cases: Sequence[Case], threads: int, part: str = VALIDATION, by: Judges | None = None
 ) -> calibrate.Choice:
     """Calibrate a bundle, by the answers of the networks of folds where there are some, and write its card."""
-    cases = part_of(cases, part, split)
+    cases = withheld(sound, cases, part, split)
     choice = calibrate.choose(_open(sound, threads), cases, by)
     names = [case.name for _, held in by for case in held] if by else [case.name for case in cases]
     of = calibrated_on(names, f"{len(by)} folds of training and validation" if by else part)
@@ -161,7 +161,7 @@ def calibrated(
 def run_evaluate(system: System, args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound = read_bundle(args.bundle)
-    cases = part_of(system.read(args.data), args.part, split)
+    cases = withheld(sound, system.read(args.data), args.part, split)
     keep_apart([case.name for case in cases], sound.card.measured)
     measured, showing = measure(system, sound, cases, args.part, args.threads, args.kind)
     if args.write:
@@ -190,15 +190,15 @@ def measure(
 def run_compare(system: System, args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def read(folder: Path) -> Sequence[Case]:
-        return part_of(system.read(folder), args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
+        return withheld(sound, cases, args.part, split)
 
     def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
         model = _open(sound, args.threads)
         measures = evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
         return [case.name for case in cases], measures
 
-    return compared(asked_of(args), system.system, read, measured)
+    return compared(asked_of(args), system.system, system.read, chosen, measured)
 
 
 def _open(sound: Bundle[Card], threads: int) -> StackModel:

@@ -14,7 +14,7 @@ from models.stack import StackModel
 from training.errors import RunFault
 from training.folds import in_turn
 from training.loop import CHECKPOINT
-from training.parts import TAUGHT, taught_by
+from training.parts import TAUGHT, mark_of
 from training.run import recipe_of, run_of
 from training.stacks import fit, spacing
 from training.stacks.case import Case, folds, split
@@ -39,7 +39,7 @@ def claim_for(run: Path, others: Sequence[Case]) -> None:
     RunFault
         It was trained on other patients, or nobody knows on whom.
     """
-    mine, path = taught_by([case.name for case in others])[TAUGHT], run / TEACHERS
+    mine, path = mark_of([case.name for case in others]), run / TEACHERS
     if not path.is_file() and not (run / CHECKPOINT).is_file():
         run.mkdir(parents=True, exist_ok=True)
         path.write_text(mine, encoding="utf-8")
@@ -75,7 +75,7 @@ def judges(system: System, bundle: Bundle[Card], cases: Sequence[Case], out: Pat
             f"The folds in {out} are of preset {recipe.name}, {bundle.folder} is of preset {told.get('preset')} or of "
             "other seeds: what suits one need not suit the other. Make folds of the bundle's preset."
         )
-    if told.get(TAUGHT) != taught_by([case.name for case in split(cases).train])[TAUGHT]:
+    if told.get(TAUGHT) != mark_of([case.name for case in split(cases).train]):
         raise RunFault(f"{bundle.folder} was not trained on these patients. Give the data that it was trained on.")
     made = []
     for number, (others, held) in enumerate(in_turn(folds(learning(cases), count)), start=1):

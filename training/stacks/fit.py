@@ -6,18 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from models.findings import ModelIdentity
 from models.metrics import dice
-from models.session import Session
 from models.stack import StackModel
 from models.stack_card import ROLE, StackCard
 from training.loop import fit
 from training.losses import deep
 from training.run import claim, keep, with_weights
+from training.session import TorchSession
 from training.stacks import spacing
 from training.stacks.batches import Batch, Drawer
 from training.stacks.case import Case, Parts, prepared_case, split, stack_of
@@ -33,19 +32,6 @@ HEADS = "heads."
 """What only training looks at, by the names of its parameters."""
 OBSERVED = 8
 """Validation patients that are looked at while training."""
-
-
-class TorchSession(Session):
-    """A network in training, where the node has an exported one."""
-
-    def __init__(self, net: UNet) -> None:
-        self._net = net
-        self.provider = "torch"
-
-    @torch.no_grad()
-    def run(self, images: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """As `Session.run`."""
-        return {"mask_logits": self._net(torch.from_numpy(np.ascontiguousarray(images))).mask_logits.numpy()}
 
 
 def model_of(net: UNet, card: StackCard) -> StackModel:

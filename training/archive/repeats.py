@@ -17,7 +17,7 @@ from models.repetition import by_repetition
 from models.volume import VOLUME_LIMITS, Volume, volume
 from training.errors import DataFault
 
-Turn = dict[str, list[int]]
+Frames = dict[str, list[int]]
 """Frames, from 1, by the SOP Instance UID of their object."""
 
 
@@ -41,15 +41,15 @@ def stack_of(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) ->
     kinds: dict[tuple[str, ...], list[Dataset]] = {}
     for ds in objects:
         kinds.setdefault(_kind(ds), []).append(ds)
-    found = sorted(((_turns(mine, frames), mine) for mine in kinds.values()), key=lambda each: len(each[0]))
+    found = sorted(((_times(mine, frames), mine) for mine in kinds.values()), key=lambda each: len(each[0]))
     if len(found) > 1 and len(found[0][0]) == len(found[1][0]):
         raise DataFault(
             f"{len(found)} series or kinds of images have this b-value "
             f"({'; '.join(' '.join(kind[2:]) for kind in kinds)}). Leave the one that the label was drawn on."
         )
-    turns, mine = found[0]
-    volumes = (volume([ds for ds in mine if str(ds.SOPInstanceUID) in turn], turn) for turn in turns)
-    return next(volumes) if len(turns) == 1 else averaged(volumes)
+    times, mine = found[0]
+    volumes = (volume([ds for ds in mine if str(ds.SOPInstanceUID) in time], time) for time in times)
+    return next(volumes) if len(times) == 1 else averaged(volumes)
 
 
 def _kind(ds: Dataset) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ def _kind(ds: Dataset) -> tuple[str, ...]:
     )
 
 
-def _turns(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> list[Turn]:
+def _times(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> list[Frames]:
     """The first image of every place, then the second of every place, and so on."""
     planes = [plane for ds in objects for plane in _planes(ds, frames[str(ds.SOPInstanceUID)])]
     normal = planes[0].normal
@@ -74,11 +74,11 @@ def _turns(objects: Sequence[Dataset], frames: Mapping[str, Sequence[int]]) -> l
             f"Of {counts[0]} places {counts[-1]} were taken {len(times)} times, the others less often: their images "
             "have no average. Leave as many of each place, or the trace alone."
         )
-    return [_turn(each) for each in times]
+    return [_frames(each) for each in times]
 
 
-def _turn(planes: Sequence[Plane]) -> Turn:
-    frames: Turn = {}
+def _frames(planes: Sequence[Plane]) -> Frames:
+    frames: Frames = {}
     for plane in planes:
         frames.setdefault(plane.ref.sop_instance_uid, []).append(plane.index + 1)
     return frames
