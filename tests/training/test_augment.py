@@ -104,6 +104,31 @@ def test_each_disturbance_changes_pixels(chance: str) -> None:
     assert ((pixels - images).abs().amax(dim=(1, 2, 3)) > 0.01).all()
 
 
+def test_an_elastic_view_bends_and_its_mask_with_it() -> None:
+    images, masks = pictures()
+    images = masks * 0.8 + 0.1
+    elastic = replace(STILL, elastic=0.05)
+    pixels, seen = view(images, masks, whole(6), 64, elastic, np.random.default_rng(4))
+    assert all((seen[place] != masks[place]).any() for place in range(3))
+    assert torch.equal(seen[:3] > 0, pixels[:3] > 0.1 + 0.4 * 0.8), "of a flat tumour, the mask is what is bright"
+    one, other = (seen[place].sum() / masks[place].sum() for place in (0, 1))
+    assert 0.3 < float(one) < 3.0 > float(other) > 0.3
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    for slope in (rows, columns):
+        moved, _ = view((slope / 80.0 + 0.1)[None, None], masks[:1], whole(1), 64, elastic, np.random.default_rng(4))
+        steps = moved[0, 0, 20:44, 20:44].diff(dim=0).abs().max(), moved[0, 0, 20:44, 20:44].diff(dim=1).abs().max()
+        assert max(map(float, steps)) < 3.0 / 80.0, "smoothly: neighbours stay neighbours"
+
+
+def test_views_that_are_not_elastic_draw_what_they_always_drew() -> None:
+    images, masks = pictures()
+    first, second = np.random.default_rng(8), np.random.default_rng(8)
+    view(images, masks, whole(6), 64, WIDE, first)
+    view(images, masks, whole(6), 64, replace(WIDE, elastic=0.05), second)
+    assert first.random() != second.random(), "it draws where it bends"
+    assert replace(WIDE, elastic=0.0) == WIDE
+
+
 def test_a_tone_curve_keeps_the_order_of_grey_values_and_only_those_chosen_change() -> None:
     ramp = torch.linspace(0.0, 1.0, 4096).reshape(1, 1, 64, 64).repeat(6, 1, 1, 1)
     masks = torch.zeros_like(ramp)

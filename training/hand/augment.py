@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
-CELLS = 5
-"""The field of an elastic deformation has so many free points along each side."""
+from training.bending import POINTS, bent
 
 Rng = np.random.Generator
 
@@ -54,9 +53,7 @@ def augmented(images: Tensor, masks: Tensor, spec: AugmentSpec, rng: Rng) -> tup
     count, _, rows, columns = images.shape
     grid = F.affine_grid(theta(spec, count, rng), [count, 1, rows, columns], align_corners=False)
     if spec.elastic:
-        points = rng.normal(0.0, 2.0 * spec.elastic, (count, 2, CELLS, CELLS)).astype(np.float32)
-        field = F.interpolate(torch.from_numpy(points), size=(rows, columns), mode="bicubic", align_corners=True)
-        grid = grid + field.permute(0, 2, 3, 1)
+        grid = bent(grid, rng.normal(0.0, 2.0 * spec.elastic, (count, 2, POINTS, POINTS)))
     moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     seen = F.grid_sample(masks[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, seen[:, 0].round().long()

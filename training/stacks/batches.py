@@ -16,11 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
 
+from training.bending import POINTS, bent
 from training.stacks.case import Prepared
 from training.stacks.recipe import Recipe, Views
-
-BENDS = 5
-"""Points along each side of a view that move when it is bent."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,9 +104,8 @@ def moved(
     size = [count, images.shape[1], recipe.window, recipe.window]
     grid = F.affine_grid(torch.from_numpy(theta).float(), size, align_corners=False)
     if views.elastic:
-        points = rng.uniform(-views.elastic, views.elastic, (count, 2, BENDS, BENDS)) * factor[:, None, None, None]
-        bent = F.interpolate(torch.from_numpy(points).float(), size=size[2:], mode="bicubic", align_corners=True)
-        grid = grid + bent.permute(0, 2, 3, 1)
+        points = rng.uniform(-views.elastic, views.elastic, (count, 2, POINTS, POINTS)) * factor[:, None, None, None]
+        grid = bent(grid, points)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
