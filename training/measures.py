@@ -17,6 +17,7 @@ import numpy.typing as npt
 from models.card import Bundle, Card, read_bundle
 from models.metrics import Estimate, bootstrap, difference
 from training.errors import DataFault, RunFault
+from training.parts import keep_apart
 
 Ints = npt.NDArray[np.integer]
 C = TypeVar("C")
@@ -93,8 +94,8 @@ def compared(
     asked: Asked,
     system: str,
     read: Callable[[Path], C],
-    chosen: Callable[[Bundle[Card], C], E],
-    measured: Callable[[Bundle[Card], E], tuple[Names, Measures]],
+    chosen: Callable[[Bundle[Card], C], tuple[Names, E]],
+    measured: Callable[[Bundle[Card], E], Measures],
 ) -> str:
     """The table of both sides.
 
@@ -105,16 +106,16 @@ def compared(
     read
         The cases of a folder.
     chosen
-        Those that a bundle may be measured on; both sides choose before either is measured.
+        Those that a bundle may be measured on, and their names, which tell whether both sides are of the same ones.
     measured
-        Of a bundle on them; and their names, which tell whether both sides are of the same ones.
+        Of a bundle on them; neither side is, before both are known to be fit for it.
 
     Raises
     ------
     BundleError
         Either is none, or damaged.
     DataFault
-        Either is of another system, or the two folders hold other cases.
+        Either is of another system, or was calibrated on these very cases, or the two folders hold other ones.
     RunFault
         There is but one side.
     """
@@ -124,13 +125,17 @@ def compared(
         if each.card.system != system:
             raise DataFault(f"{folder} is a bundle of {each.card.system}, and {system} is compared. Give another.")
     cases = {folder: read(folder) for _, folder in sides}
-    examined = [chosen(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)]
-    (mine, one), (theirs, other) = (measured(*each) for each in zip(bundles, examined, strict=True))
+    (mine, ours), (theirs, others) = (
+        chosen(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)
+    )
     if list(mine) != list(theirs):
         raise DataFault(
             f"{asked.data} and {asked.other_data} do not hold the same cases: {len(set(mine) ^ set(theirs))} are in "
             "one of them only. Give other images of the very same ones."
         )
+    for bundle in bundles:
+        keep_apart(mine, bundle.card.measured)
+    one, other = measured(bundles[0], ours), measured(bundles[1], others)
     names = tuple(f"{each.card.name} {each.card.version}" for each in bundles)
     if asked.other_data is not None:
         names = tuple(f"{name} on {folder.name}" for name, (_, folder) in zip(names, sides, strict=True))

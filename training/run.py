@@ -92,8 +92,13 @@ def _seeds(part: Any) -> list[int]:
     return [seed for name, each in values for seed in ([each] if name == SEED else _seeds(each))]
 
 
-def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | None = None) -> None:
-    """Make the folder that of this recipe and budget, and of what it begins with (see start.py).
+def claim(folder: Path, recipe: Recipe, minutes: float | None, others: Told | None = None) -> None:
+    """Make the folder that of this recipe and budget, and of what else decides its weights.
+
+    Parameters
+    ----------
+    others
+        What it begins with (start.py), who teaches it (taught.py), and so on.
 
     Raises
     ------
@@ -101,14 +106,14 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None, start: Told | Non
         It is another's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    wanted: Told = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes, **(start or {})}
+    wanted: Told = {"preset": recipe.name, "recipe_sha256": recipe.digest(), "minutes": minutes, **(others or {})}
     first = next(iter(_seeds(recipe)), FIRST_SEED)
     wanted |= {SEED: first} if first != FIRST_SEED else {}
     path = folder / RUN
     if path.is_file() and run_of(folder) != wanted:
         raise RunFault(
-            f"{path} is of another recipe, budget, start or turn. Give another folder, or delete this one and begin "
-            "again."
+            f"{path} is of another recipe, budget, start or turn, or other cases taught it. Give another folder, or "
+            "delete this one and begin again."
         )
     if is_first():
         path.write_text(json.dumps(wanted, indent=1), encoding="utf-8")

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 from training.errors import RunFault
-from training.parts import TAUGHT
 from training.run import folded
 from training.start import BEFORE, BEGUN_WITH, ELSEWHERE, NETWORKS, Names, Start, restore, start_of
+from training.taught import TAUGHT
 
 N = TypeVar("N", bound=nn.Module)
 WITH = "together_with"

@@ -5,16 +5,18 @@ sketch, the smallest hashes of its names, by which a set is known that holds any
 of which nobody can tell any more who learned from what, is told from another hospital's, which has taught no network.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from training.errors import RunFault
-from training.parts import is_known, mark_of, sketch_of
 from training.split import Turn, turn_of
 from training.start import NETWORKS, Start
+from training.taught import mark_of
 
 TURNS, SKETCH = "turns", "turns_sketch"
 """Of a card: of each network the turn that was kept out of its training, "" where all of the part was; and the sketch
 of the part, where any network has a turn."""
+SKETCHED = 16
 Names = Sequence[str]
 KeptOut = Callable[[Turn | None], Names]
 """Of the data at hand the names of a turn; None: of the whole validation part."""
@@ -45,8 +47,8 @@ def turns_here(training: Mapping[str, object], where: object, kept_out: KeptOut)
     RunFault
         They are of this set as it was before: somebody may have learned from anything.
     """
-    told = turns_in(training)
-    if not told or not is_known(training.get(SKETCH), kept_out(None)):
+    told, known = turns_in(training), training.get(SKETCH, [])
+    if not told or not isinstance(known, list) or not set(known) & set(_hashes(kept_out(None))):
         return ()
     for words in filter(None, told):
         turn = turn_in(words)
@@ -81,7 +83,7 @@ def facts_of_turns(own: str, members: Sequence[Start], kept_out: KeptOut) -> Fac
         training = member.card.training
         none = ("",) * int(str(training.get(NETWORKS, 1)))
         told += turns_here(training, member.folder, kept_out) or none
-    return {TURNS: list(told), SKETCH: sketch_of(kept_out(None))} if any(told) else {}
+    return {TURNS: list(told), SKETCH: list(_hashes(kept_out(None))[:SKETCHED])} if any(told) else {}
 
 
 def refuse_start(start: Start | None, turn: Turn | None, kept_out: KeptOut) -> None:
@@ -98,3 +100,7 @@ def refuse_start(start: Start | None, turn: Turn | None, kept_out: KeptOut) -> N
             f"{start.folder if start else ''} has learned from all validation images of this set but those of turn "
             f"{first}. Give --turn {first}, or begin with a bundle that has seen none of them."
         )
+
+
+def _hashes(names: Names) -> list[str]:
+    return sorted(hashlib.sha256(name.encode()).hexdigest()[:8] for name in names)

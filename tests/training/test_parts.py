@@ -7,12 +7,9 @@ from training.parts import (
     CALIBRATES,
     MEASURES,
     calibrated_on,
-    is_known,
     keep_apart,
     measured_on,
     part_of,
-    sketch_of,
-    taught_by,
 )
 from training.patients import Parts
 
@@ -78,15 +75,3 @@ def test_what_calibrated_a_bundle_does_not_measure_it() -> None:
     keep_apart(["b", "c"], card)
     keep_apart(["a", "b"], calibrated_on(["a", "b"], "validation"))
     keep_apart(["a", "b"], {"validation_part": "all"})
-
-
-def test_a_set_is_known_by_a_sketch_that_tells_no_name_and_another_is_not() -> None:
-    names = [f"PH{number}" for number in range(100)]
-    sketch = sketch_of(names)
-    assert len(sketch) == len(set(sketch)) == 16
-    assert sketch == sketch_of(names[::-1])
-    assert sketch == taught_by(names)["taught_sketch"]
-    assert not any("PH" in str(each) for each in sketch)
-    assert is_known(sketch, [*names[:90], "more"])
-    assert not is_known(sketch, [f"XY{number}" for number in range(1000)])
-    assert not is_known(None, names), "a card from before there were sketches"

@@ -227,18 +227,17 @@ def test_of_a_set_that_has_changed_nobody_is_called_a_judge(joined: Joined) -> N
 def test_a_set_that_has_changed_since_measures_nothing(
     joined: Joined, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of a grown set, the split may withhold what has taught."""
+    """A turn may be what taught the first network: that is no change."""
+    monkeypatch.setattr(commands.evaluate, "examine", lambda *asked: sys.exit("measured"))
+    asked = ["evaluate", "knee", "--data", str(joined.folder / "set"), "--part", "test", "--bundle"]
+    for name in ("knee1", "knee2", "joined"):
+        with pytest.raises(SystemExit, match="measured"):
+            cli.main([*asked, str(joined.folder / name)])
     changed = without(joined.data, joined.data.names[joined.data.split().train[0]])
     monkeypatch.setattr(commands, "read", lambda folder, side: changed)
-    for name, part in (("knee1", "test"), ("knee2", "test"), ("knee1", "validation")):
-        asked = ["--data", str(joined.folder / "set"), "--bundle", str(joined.folder / name), "--part", part]
-        assert cli.main(["evaluate", "knee", *asked]) == 2
-        assert f"{name} learned from this set, but cases have come or gone" in capsys.readouterr().err
-    others = replace(changed, names=tuple(f"other {name}" for name in changed.names))
-    monkeypatch.setattr(commands, "read", lambda folder, side: others)
-    monkeypatch.setattr(commands.evaluate, "examine", lambda *asked: sys.exit("measured"))
-    with pytest.raises(SystemExit, match="measured"):
-        cli.main(["evaluate", "knee", "--data", str(joined.folder / "set"), "--bundle", str(joined.folder / "knee1")])
+    for name in ("knee1", "knee2", "joined"):
+        assert cli.main([*asked, str(joined.folder / name)]) == 2
+        assert f"{name} than those that this set lets teach" in capsys.readouterr().err
 
 
 def test_neither_bundle_is_measured_before_both_are_known_to_be_fit(

@@ -26,12 +26,13 @@ from training.hand.report import told_of
 from training.hand.scores import binary, mean_iou
 from training.hand.serving import Served, learned
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, withheld
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.start import facts_of, start_of
+from training.taught import facts_of_taught
 from training.together import alike, facts_of_members, members_of, networks_of
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
             f"by patient, by a hash of the name, each kind apart: {len(parts.train)} train, "
             f"{len(parts.validation)} calibrate, {len(parts.test)} test"
         ),
-        **taught_by([case.name for case in parts.train]),
+        **facts_of_taught(told, *([case.name for case in part] for part in (parts.train, parts.test))),
         "command": f"osteon-train fit hand --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": seconds,
         "steps": steps,
@@ -182,14 +183,14 @@ def measure(
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
-        return withheld(sound, cases, args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Sequence[Case]]:
+        mine = withheld(sound, cases, args.part, split)
+        return [case.name for case in mine], mine
 
-    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> Measures:
         model = _open(sound, args.threads)
         looked = evaluate.together(evaluate.look(model, cases), model.card)
-        measures = evaluate.measures(evaluate.judge(looked, model.card), model.card)
-        return [case.name for case in cases], measures
+        return evaluate.measures(evaluate.judge(looked, model.card), model.card)
 
     return compared(asked_of(args), SYSTEM, patients, chosen, measured)
 

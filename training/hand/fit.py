@@ -21,6 +21,7 @@ from training.loop import fit, progress_of
 from training.patients import Parts
 from training.run import claim, keep, with_weights
 from training.start import VIEWS, Start, begin, claimed
+from training.taught import taught_of
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def train_on(
     start: Start | None = None,
 ) -> DeepLab:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes, claimed(start))
+    claim(folder, recipe, minutes, claimed(start) | taught_of([case.name for case in parts.train]))
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
     drawer = Drawer(parts.train, recipe.preprocess, recipe.batches, recipe.augment, plan.seed)

@@ -44,7 +44,8 @@ class AugmentSpec:
     clutter: float
     """Chance of marks, of borders, and of a hole."""
     elastic: float = 0.0
-    """The most that points lie off the affine warp (standard deviation, as a share of the side), smoothly."""
+    """How far a few points, and smoothly what lies between, stray from the warp: the largest standard deviation that a
+    view draws for itself, as a share of the side."""
 
 
 STILL = AugmentSpec(*[0.0] * len(fields(AugmentSpec)))
@@ -154,8 +155,8 @@ def _greys(pixels: Tensor, strength: float, rng: Rng) -> Tensor:
     brightness = column(rng.normal(0.0, 0.06 * strength, n))
     field = column(np.ones(n)) * torch.from_numpy(rng.normal(0.0, 0.10 * strength, (n, 1, 3, 3)).astype(np.float32))
     field = F.interpolate(field, size=(side, side), mode="bilinear", align_corners=True)
-    bent = (pixels + 1e-4) ** gamma
-    return ((bent - 0.5) * contrast + 0.5 + brightness) * (1.0 + field)
+    toned = (pixels + 1e-4) ** gamma
+    return ((toned - 0.5) * contrast + 0.5 + brightness) * (1.0 + field)
 
 
 _CURVES = (0.4, 0.7, 1.0, 1.5, 2.5)

@@ -27,22 +27,13 @@ from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import (
-    VALIDATION,
-    WHOLE,
-    calibrated_on,
-    keep_apart,
-    mark_of,
-    measured_on,
-    part_of,
-    refuse_changed,
-    taught_by,
-)
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import TURN, folded, halved, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split, Turn, turn_of
 from training.start import Start, facts_of, start_of
+from training.taught import facts_of_taught, mark_of, refuse_others
 from training.together import alike, count_of, facts_of_members, members_of, networks_of
 from training.turns import TURNS, facts_of_turns, turn_in, turns_in
 
@@ -51,6 +42,7 @@ SIDE = 256
 FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
+_Chosen = tuple[Radiographs, tuple[int, ...]]
 
 
 def run_fit(args: argparse.Namespace) -> str:
@@ -108,7 +100,7 @@ def run_export(args: argparse.Namespace) -> str:
         "kind": release.kind,
         "data": _described(data, release.kind),
         "split": _split_words(data, turn),
-        **taught_by([data.names[index] for index in data.split(turn).train]),
+        **facts_of_taught(told, data.named(data.split(turn).train), data.named(data.split(turn).test)),
         "command": f"osteon-train fit knee --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(args.run)["seconds"]),
         "steps": list(fit.spent(args.run)["steps"]),
@@ -149,9 +141,9 @@ def run_export(args: argparse.Namespace) -> str:
 
 
 def _kin(data: Radiographs, turns: Sequence[object]) -> set[str]:
-    """The hashes of whom the split lets teach, without a turn and with each of these: the same images test them all."""
+    """The marks of whom the split lets teach, without a turn and with each of these: the same images test them all."""
     parts = [data.split(turn) for turn in {turn_in(str(words)) for words in ("", *turns)}]
-    return {mark_of([data.names[index] for index in part.train]) for part in parts}
+    return {mark_of(data.named(part.train)) for part in parts}
 
 
 def refuse_voters(members: Sequence[Start], outlined_by: int) -> None:
@@ -183,14 +175,14 @@ def _outliners(member: Start) -> int:
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
-    _refuse_changed(sound, data, args.part)
+    _refuse_others(sound, data, args.part)
     if args.part == VALIDATION:
         jury = judges.of_validation(sound, data, args.threads)
     else:
         jury = judges.whole(sound, _part(data, args.part), args.threads)
     choice = calibrate.choose(calibrate.Bench(sound, data, jury))
     seen = sorted(index for judge in jury for index in judge.indices)
-    of = calibrated_on([data.names[index] for index in seen], args.part)
+    of = calibrated_on(data.named(seen), args.part)
     bundle.record(sound, choice=choice, of=of | ({judges.JUDGED: judges.JUDGED_APART} if len(jury) > 1 else {}))
     return (
         f"Mask {choice.thresholds.mask}, pixel bias {choice.thresholds.pixel_bias}, alone {choice.thresholds.alone}, "
@@ -207,7 +199,7 @@ def run_evaluate(args: argparse.Namespace) -> str:
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
     indices = _withheld(sound, data, args.part)
-    keep_apart([data.names[index] for index in indices], sound.card.measured)
+    keep_apart(data.named(indices), sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
         **measured_on("knee", "radiographs", args.part, sound.card.training, args.kind),
@@ -224,14 +216,15 @@ def run_evaluate(args: argparse.Namespace) -> str:
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same images, or one on other copies of them."""
 
-    def chosen(bundle: Bundle[Card], data: Radiographs) -> tuple[Radiographs, tuple[int, ...]]:
-        return data, _withheld(of_kind(bundle, KneeCard), data, args.part)
+    def chosen(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, _Chosen]:
+        indices = _withheld(of_kind(bundle, KneeCard), data, args.part)
+        return data.named(indices), (data, indices)
 
-    def measured(bundle: Bundle[Card], examined: tuple[Radiographs, tuple[int, ...]]) -> tuple[Names, Measures]:
+    def measured(bundle: Bundle[Card], examined: _Chosen) -> Measures:
         sound, (data, indices) = of_kind(bundle, KneeCard), examined
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
         cases = evaluate.examine([knee], data, data.folder, indices)[0]
-        return [data.names[index] for index in indices], evaluate.measures(cases, sound.card.thresholds.tumour)
+        return evaluate.measures(cases, sound.card.thresholds.tumour)
 
     return compared(asked_of(args), SYSTEM, lambda folder: read(folder, SIDE), chosen, measured)
 
@@ -248,14 +241,14 @@ def run_ablate(args: argparse.Namespace) -> str:
 
 def _withheld(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> tuple[int, ...]:
     """A part that no network of a bundle has learned from."""
-    _refuse_changed(bundle, data, part)
+    _refuse_others(bundle, data, part)
     refuse_taught(bundle, data, part)
     return _part(data, part)
 
 
-def _refuse_changed(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> None:
-    if part != WHOLE:
-        refuse_changed(bundle, data.names, _kin(data, turns_in(bundle.card.training)))
+def _refuse_others(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> None:
+    turns = turns_in(bundle.card.training)
+    refuse_others(bundle, part, lambda: _kin(data, turns), lambda: data.named(data.split().test))
 
 
 def _part(data: Radiographs, part: str) -> tuple[int, ...]:

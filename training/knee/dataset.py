@@ -91,7 +91,11 @@ class Radiographs:
 
     def kept_out(self, turn: Turn | None = None) -> tuple[str, ...]:
         """The names of those that validate in a turn, or of all that do."""
-        return tuple(self.names[index] for index in self.split(turn).validation)
+        return self.named(self.split(turn).validation)
+
+    def named(self, indices: Sequence[int]) -> tuple[str, ...]:
+        """The names of some images."""
+        return tuple(self.names[index] for index in indices)
 
     def folds(self, count: int) -> tuple[Split, ...]:
         """Of each fold of a cross-validation, by patients or blocks, who trains and who tests."""

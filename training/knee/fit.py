@@ -22,6 +22,7 @@ from training.loop import Plan, fit, progress_of
 from training.run import TURN, Told, claim, keep, with_weights
 from training.split import Split, Turn
 from training.start import VIEWS, Start, begin, claimed
+from training.taught import taught_of
 from training.turns import refuse_start, words_of
 
 log = logging.getLogger(__name__)
@@ -60,8 +61,8 @@ def train(
     """
     refuse_start(start, turn, data.kept_out)
     kept: Told = {TURN: words_of(turn, data.kept_out)} if turn else {}
-    claim(folder, recipe, minutes, {**claimed(start), **kept})
     division = data.split(turn)
+    claim(folder, recipe, minutes, {**claimed(start), **kept, **taught_of(data.named(division.train))})
     nets: dict[str, SegUNet] = {}
     for name, stage in zip(STAGES, (recipe.global_stage, recipe.patch_stage), strict=True):
         share = recipe.patch_share if name == "patch" else 1.0 - recipe.patch_share
@@ -77,8 +78,8 @@ def train_global(
     data: Radiographs, recipe: Recipe, folder: Path, minutes: float | None = None, division: Split | None = None
 ) -> SegUNet:
     """Train, or go on with, the global network alone; on parts that were divided otherwise, as a fold is, if given."""
-    claim(folder, recipe, minutes)
     stage, parts = recipe.global_stage, division or data.split()
+    claim(folder, recipe, minutes, taught_of(data.named(parts.train)))
     plan = stage.plan if minutes is None else replace(stage.plan, steps=None, minutes=minutes)
     net = _stage(data, parts.train, parts.validation, recipe, stage, plan, folder / "global", None)
     keep(net, folder / "global.pt")

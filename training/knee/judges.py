@@ -136,7 +136,7 @@ def _session(bundle: Bundle[KneeCard], role: str, panel: Panel) -> Session:
     familiarity = kept_in(path) if role == ROLES[0] and panel.allowed[0] == 0 else None
     net = Served(first, spec, familiarity, others).eval()
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a gap in torch's stubs
-    return TorchSession(net)
+    return TorchSession(net, unsaid=("strangeness",))
 
 
 def _list(training: Mapping[str, object], key: str) -> list[object]:

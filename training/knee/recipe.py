@@ -205,7 +205,6 @@ _BENT_VIEWS = replace(_WIDE_VIEWS, elastic=0.02)
 ANEW = replace(
     TUNE,
     name="anew",
-    looks=256,
     loss=replace(TUNE.loss, alphas=(1.0, 1.3, 0.2)),
     global_stage=Stage(
         replace(
@@ -226,7 +225,8 @@ ANEW = replace(
     ),
 )
 """The network of tune from random weights in one training, which answers beside those that tune made of one another
-(`export --with`): these are relatives and err alike. Views are bent, too; in the end they stray less, as images do."""
+(`export --with`): these are relatives and err alike. So nothing is gained where it begins with a bundle (`--start`).
+Views are elastic, too; in the last phase they stray little, for a radiograph in service does not."""
 
 STRONG = Recipe(
     name="strong",

@@ -19,7 +19,7 @@ from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, withheld
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -31,6 +31,7 @@ from training.spine.recipe import RECIPES, Recipe
 from training.spine.report import told_of
 from training.spine.serving import learned
 from training.start import facts_of, start_of
+from training.taught import facts_of_taught
 
 SEEN = 4
 """Validation slices, and sequences, that an export is proved on, beside noise."""
@@ -95,7 +96,7 @@ def export(run: Path, recipe: Recipe, cases: Sequence[Case], folder: Path, relea
         "kind": release.kind,
         "data": f"{len(cases)} patients, {', '.join(f'{_count(cases, k)} {k}' for k in KINDS)}; {release.kind}",
         "split": _split_words(parts),
-        **taught_by([case.name for case in parts.train]),
+        **facts_of_taught(told, *([case.name for case in part] for part in (parts.train, parts.test))),
         "command": f"osteon-train fit spine --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": list(fit.spent(run)["seconds"]),
         "steps": list(fit.spent(run)["steps"]),
@@ -179,14 +180,14 @@ def measure(
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
-        return withheld(sound, cases, args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Sequence[Case]]:
+        mine = withheld(sound, cases, args.part, split)
+        return [case.name for case in mine], mine
 
-    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> Measures:
         spine = _open(sound, args.threads)
         looked = evaluate.look(spine.nets, cases, spine.card.preprocess.size)
-        measures = evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
-        return [case.name for case in cases], measures
+        return evaluate.measures(looked, evaluate.judge(spine.nets, looked, spine.card.rules))
 
     return compared(asked_of(args), SYSTEM, patients, chosen, measured)
 

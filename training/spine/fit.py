@@ -28,6 +28,7 @@ from training.spine.detector import Detector
 from training.spine.detector_loss import losses
 from training.spine.recipe import Recipe
 from training.start import VIEWS, Start, begin, claimed
+from training.taught import taught_of
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ def train_on(
     start: Start | None = None,
 ) -> Nets:
     """The same with parts that were divided otherwise, as a fold is."""
-    claim(folder, recipe, minutes, claimed(start))
+    claim(folder, recipe, minutes, claimed(start) | taught_of([case.name for case in parts.train]))
     shares = (1.0 - recipe.classifier_share, recipe.classifier_share)
     plans = [
         plan if minutes is None else replace(plan, steps=None, minutes=minutes * share)

@@ -17,18 +17,19 @@ from training.errors import RunFault
 from training.folds import in_turn, table
 from training.loop import progress_of
 from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, taught_by, withheld
+from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, withheld
 from training.release import Release, release_of
 from training.report import Told, publish
 from training.run import options_of, recipe_of, run_of, seeded
 from training.stacks import bundle, calibrate, evaluate, fit, spacing
 from training.stacks.case import Case, Parts, folds, split, stack_of
-from training.stacks.crossed import Judges, claim_for, fold, judges, learning
+from training.stacks.crossed import Judges, fold, judges, learning
 from training.stacks.recipe import Recipe
 from training.stacks.report import told_of
 from training.stacks.serving import Served, learned
 from training.stacks.system import Facts, System, recipe_card
 from training.start import facts_of, start_of
+from training.taught import facts_of_taught
 from training.together import alike, facts_of_members, members_of, networks_of
 from training.unet import UNet
 
@@ -81,7 +82,6 @@ def cross_validated(
     def score(number: int, others: tuple[Case, ...], held: tuple[Case, ...]) -> list[float]:
         each = None if minutes is None else minutes / count
         run = fold(out, number)
-        claim_for(run, others)
         net = fit.train_on(system, Parts(others, held, held), recipe, run, each)
         card = recipe_card(system, spacing.kept(recipe, run))
         model = fit.model_of(net.eval(), card)
@@ -114,7 +114,7 @@ def export(
         "kind": release.kind,
         "data": system.described(len(cases), release.kind),
         "split": _split_words(parts),
-        **taught_by([case.name for case in parts.train]),
+        **facts_of_taught(told, *([case.name for case in part] for part in (parts.train, parts.test))),
         "command": f"osteon-train fit {system.name} --preset {recipe.name} --data DIR --out RUN{options_of(told)}",
         "seconds": round(progress.seconds),
         "steps": progress.step,
@@ -190,13 +190,13 @@ def measure(
 def run_compare(system: System, args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Sequence[Case]:
-        return withheld(sound, cases, args.part, split)
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Sequence[Case]]:
+        mine = withheld(sound, cases, args.part, split)
+        return [case.name for case in mine], mine
 
-    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Measures]:
+    def measured(sound: Bundle[Card], cases: Sequence[Case]) -> Measures:
         model = _open(sound, args.threads)
-        measures = evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
-        return [case.name for case in cases], measures
+        return evaluate.measures(evaluate.judge(model, evaluate.look(model, cases)))
 
     return compared(asked_of(args), system.system, system.read, chosen, measured)
 

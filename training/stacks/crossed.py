@@ -13,15 +13,12 @@ from models.card import Bundle, Card
 from models.stack import StackModel
 from training.errors import RunFault
 from training.folds import in_turn
-from training.loop import CHECKPOINT
-from training.parts import TAUGHT, mark_of
 from training.run import recipe_of, run_of
 from training.stacks import fit, spacing
 from training.stacks.case import Case, folds, split
 from training.stacks.system import System, recipe_card
+from training.taught import TAUGHT, mark_of
 
-TEACHERS = "teachers.sha256"
-"""In the folder of a fold: how the hash of the names of its patients begins."""
 Judges = Sequence[tuple[StackModel, Sequence[Case]]]
 """Models, each with the patients that it did not learn from."""
 
@@ -29,25 +26,6 @@ Judges = Sequence[tuple[StackModel, Sequence[Case]]]
 def fold(out: Path, number: int) -> Path:
     """The run of a fold, by its number from 1."""
     return out / f"fold-{number}"
-
-
-def claim_for(run: Path, others: Sequence[Case]) -> None:
-    """Make a fold that of the patients who teach it, by a hash of their names, before it is trained or gone on with.
-
-    Raises
-    ------
-    RunFault
-        It was trained on other patients, or nobody knows on whom.
-    """
-    mine, path = mark_of([case.name for case in others]), run / TEACHERS
-    if not path.is_file() and not (run / CHECKPOINT).is_file():
-        run.mkdir(parents=True, exist_ok=True)
-        path.write_text(mine, encoding="utf-8")
-    if not path.is_file() or path.read_text(encoding="utf-8") != mine:
-        raise RunFault(
-            f"{run} is not of these folds: other patients taught it, or it does not say who did. Give another folder, "
-            "or make the folds with the same data, --count and --learning."
-        )
 
 
 def learning(cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -80,7 +58,11 @@ def judges(system: System, bundle: Bundle[Card], cases: Sequence[Case], out: Pat
     made = []
     for number, (others, held) in enumerate(in_turn(folds(learning(cases), count)), start=1):
         run = fold(out, number)
-        claim_for(run, others)
+        if run_of(run).get(TAUGHT) != mark_of([case.name for case in others]):
+            raise RunFault(
+                f"{run} is not of these folds: other patients taught it, or it does not say who did. Make the folds "
+                "with the same data, --count and --learning."
+            )
         mine = spacing.kept(recipe, run)
         made.append((fit.model_of(fit.load(mine, run).eval(), recipe_card(system, mine)), held))
     return made

@@ -23,6 +23,7 @@ from training.stacks.case import Case, Parts, prepared_case, split, stack_of
 from training.stacks.recipe import Recipe
 from training.stacks.system import System, recipe_card
 from training.start import VIEWS, Start, begin, claimed
+from training.taught import taught_of
 from training.unet import UNet
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,9 @@ def train_on(
 ) -> UNet:
     """The same with parts that were divided otherwise, as a fold is."""
     recipe = spacing.chosen(recipe, parts.train, folder, start)
-    claim(folder, recipe, minutes, claimed(start) | spacing.told(recipe))
+    claim(
+        folder, recipe, minutes, claimed(start) | taught_of([case.name for case in parts.train]) | spacing.told(recipe)
+    )
     card = recipe_card(system, recipe)
     plan = recipe.plan if minutes is None else replace(recipe.plan, steps=None, minutes=minutes)
     torch.manual_seed(plan.seed)
