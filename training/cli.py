@@ -107,8 +107,8 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--preset",
         default="small",
-        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step, of knee tune and "
-        "anew, of limb bent and wide (default: small)",
+        help="small, strong, paper; of diffusion also -dwi and -adc of each, of hand paper-step, of knee tune, "
+        "of limb bent and wide (default: small)",
     )
     fit.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     fit.add_argument("--minutes", type=float, help="budget of all networks together; else the recipe's steps")

@@ -274,7 +274,7 @@ def test_weights_in_half_precision_are_kept_exactly_and_given_back(tmp_path: Pat
 def test_presets_that_draw_the_same_network_may_answer_together() -> None:
     assert alike(LIMB["bent"], LIMB) == ("small", "bent", "wide")
     assert alike(LIMB["paper"], LIMB) == ("paper",)
-    assert alike(KNEE["tune"], KNEE) == alike(KNEE["anew"], KNEE) == ("tune", "anew")
+    assert alike(KNEE["tune"], KNEE) == ("tune",)
     assert LIMB["bent"].views.elastic > LIMB["small"].views.elastic == 0.0
 
 

@@ -1,4 +1,4 @@
-"""Random views of radiographs, a batch at a time: one warp, then grey values, noise, marks, borders and holes.
+"""Random views of radiographs, a batch at a time: one affine warp, then grey values, noise, marks, borders and holes.
 
 btxrd256 squeezes every image to a square, the node meets 330 x 597 to 3480 x 4240 and any detector; so proportions,
 scale and resolution are drawn widely, and the net must not lean on them.
@@ -13,8 +13,6 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  # its name everywhere
 from torch import Tensor
-
-from training.bending import POINTS, bent
 
 Rng = np.random.Generator
 LEAST_KEPT = 0.35
@@ -43,9 +41,6 @@ class AugmentSpec:
     """Chance of low resolution, and of noise."""
     clutter: float
     """Chance of marks, of borders, and of a hole."""
-    elastic: float = 0.0
-    """How far a few points, and smoothly what lies between, stray from the warp: the largest standard deviation that a
-    view draws for itself, as a share of the side."""
 
 
 STILL = AugmentSpec(*[0.0] * len(fields(AugmentSpec)))
@@ -72,13 +67,13 @@ def view(images: Tensor, masks: Tensor, frame: Frame, side: int, spec: AugmentSp
     shrink = int(images.shape[-1] * frame.half_side) // side
     if shrink > 1:
         images, masks = F.avg_pool2d(images, shrink), F.avg_pool2d(masks, shrink)
-    plain, strayed = _affine(frame, None, rng), _affine(frame, spec, rng)
+    plain, bent = _affine(frame, None, rng), _affine(frame, spec, rng)
     fill = torch.from_numpy((rng.random(len(images)) < 0.12).astype(np.float32))[:, None, None, None]
     filled = torch.cat((images - fill, masks), dim=1)
-    warped = _warp(filled, strayed, side, _points(len(images), frame, spec.elastic, rng))
+    warped = _warp(filled, bent, side)
     if frame.half_side == 1.0:
         before = _warp(masks, plain, side).sum(dim=(1, 2, 3))
-        lost = warped[:, 1].sum(dim=(1, 2)) * _determinant(strayed) < LEAST_KEPT * before
+        lost = warped[:, 1].sum(dim=(1, 2)) * _determinant(bent) < LEAST_KEPT * before
         if lost.any():
             warped[lost] = _warp(filled[lost], plain[lost], side)
     pixels, seen = warped[:, :1] + fill, warped[:, 1:]
@@ -109,17 +104,8 @@ def _determinant(theta: Tensor) -> Tensor:
     return (theta[:, 0, 0] * theta[:, 1, 1] - theta[:, 0, 1] * theta[:, 1, 0]).abs()
 
 
-def _points(n: int, frame: Frame, elastic: float, rng: Rng) -> npt.NDArray[np.float64] | None:
-    """(batch, 2, POINTS, POINTS): how far these are moved in source coordinates, each image by its own strength."""
-    if not elastic:
-        return None
-    strengths = rng.uniform(0.0, elastic, (n, 1, 1, 1)) * 2.0 * frame.half_side
-    return rng.standard_normal((n, 2, POINTS, POINTS)) * strengths
-
-
-def _warp(images: Tensor, theta: Tensor, side: int, points: npt.NDArray[np.float64] | None = None) -> Tensor:
+def _warp(images: Tensor, theta: Tensor, side: int) -> Tensor:
     grid = F.affine_grid(theta, [len(images), 1, side, side], align_corners=False)
-    grid = grid if points is None else bent(grid, points)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -155,8 +141,8 @@ def _greys(pixels: Tensor, strength: float, rng: Rng) -> Tensor:
     brightness = column(rng.normal(0.0, 0.06 * strength, n))
     field = column(np.ones(n)) * torch.from_numpy(rng.normal(0.0, 0.10 * strength, (n, 1, 3, 3)).astype(np.float32))
     field = F.interpolate(field, size=(side, side), mode="bilinear", align_corners=True)
-    toned = (pixels + 1e-4) ** gamma
-    return ((toned - 0.5) * contrast + 0.5 + brightness) * (1.0 + field)
+    bent = (pixels + 1e-4) ** gamma
+    return ((bent - 0.5) * contrast + 0.5 + brightness) * (1.0 + field)
 
 
 _CURVES = (0.4, 0.7, 1.0, 1.5, 2.5)

@@ -54,7 +54,7 @@ class Recipe:
     def digest(self) -> str:
         """Of the values above, see training.run.digest_of; those that came later count where they change something."""
         later = {"deep_levels": 1, "window_px": None, "mixed": 0.0, "region_min_source_px": None}
-        later |= {"normal_total": 1.0, "balanced": True, "fine": 0, "elastic": 0.0}
+        later |= {"normal_total": 1.0, "balanced": True, "fine": 0}
         return digest_of(self, later=later)
 
 
@@ -200,34 +200,6 @@ alike: small begins where nothing is outlined, and would go on to outline nothin
 finest, and has a level of twice that grid: small's had a mean Dice of 0.37 on the small tumours that it had learned
 from, however large it was shown them."""
 
-_BENT_VIEWS = replace(_WIDE_VIEWS, elastic=0.02)
-
-ANEW = replace(
-    TUNE,
-    name="anew",
-    loss=replace(TUNE.loss, alphas=(1.0, 1.3, 0.2)),
-    global_stage=Stage(
-        replace(
-            TUNE.global_stage.batches,
-            phases=(
-                Phase(0.0, 128, _LIGHT_VIEWS, windows=0.375, half_sides=(0.4, 0.75)),
-                Phase(0.12, 128, replace(_STRONG_VIEWS, elastic=0.02), windows=0.375, half_sides=(0.4, 0.8), mixed=0.3),
-                Phase(0.35, 192, _BENT_VIEWS, windows=0.375, half_sides=(0.4, 0.8), mixed=0.5),
-                Phase(0.88, 256, replace(_STRONG_VIEWS, elastic=0.01), windows=0.25, half_sides=(0.5, 0.8), mixed=0.2),
-            ),
-        ),
-        replace(SMALL.global_stage.plan, steps=30_000, observe_every=1500),
-    ),
-    patch_stage=replace(
-        TUNE.patch_stage,
-        batches=replace(TUNE.patch_stage.batches, phases=(Phase(0.0, 192, _BENT_VIEWS, windows=1.0, mixed=0.4),)),
-        plan=replace(TUNE.patch_stage.plan, steps=4_000),
-    ),
-)
-"""The network of tune from random weights in one training, which answers beside those that tune made of one another
-(`export --with`): these are relatives and err alike. So nothing is gained where it begins with a bundle (`--start`).
-Views are elastic, too; in the last phase they stray little, for a radiograph in service does not."""
-
 STRONG = Recipe(
     name="strong",
     side=512,
@@ -330,7 +302,7 @@ PAPER = Recipe(
     normal_total=0.2,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (SMALL, TUNE, ANEW, STRONG, PAPER)}
+RECIPES = {recipe.name: recipe for recipe in (SMALL, TUNE, STRONG, PAPER)}
 
 
 def ancestors(recipe: Recipe) -> tuple[Recipe, ...]:
