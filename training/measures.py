@@ -17,7 +17,7 @@ import numpy.typing as npt
 from models.card import Bundle, Card, read_bundle
 from models.metrics import Estimate, bootstrap, difference
 from training.errors import DataFault, RunFault
-from training.parts import keep_apart
+from training.parts import Chosen, keep_apart
 
 Ints = npt.NDArray[np.integer]
 C = TypeVar("C")
@@ -94,7 +94,7 @@ def compared(
     asked: Asked,
     system: str,
     read: Callable[[Path], C],
-    chosen: Callable[[Bundle[Card], C], tuple[Names, E]],
+    chosen: Callable[[Bundle[Card], C], Chosen[E]],
     measured: Callable[[Bundle[Card], E], Measures],
 ) -> str:
     """The table of both sides.
@@ -106,7 +106,8 @@ def compared(
     read
         The cases of a folder.
     chosen
-        Those that a bundle may be measured on, and their names, which tell whether both sides are of the same ones.
+        Those that a bundle is measured on; their names tell whether both sides are of the same ones. A doubt whether
+        some have taught it is told below the table.
     measured
         Of a bundle on them; neither side is, before both are known to be fit for it.
 
@@ -125,21 +126,21 @@ def compared(
         if each.card.system != system:
             raise DataFault(f"{folder} is a bundle of {each.card.system}, and {system} is compared. Give another.")
     cases = {folder: read(folder) for _, folder in sides}
-    (mine, ours), (theirs, others) = (
-        chosen(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True)
-    )
-    if list(mine) != list(theirs):
+    mine, theirs = (chosen(bundle, cases[folder]) for bundle, (_, folder) in zip(bundles, sides, strict=True))
+    if list(mine.names) != list(theirs.names):
         raise DataFault(
-            f"{asked.data} and {asked.other_data} do not hold the same cases: {len(set(mine) ^ set(theirs))} are in "
-            "one of them only. Give other images of the very same ones."
+            f"{asked.data} and {asked.other_data} do not hold the same cases: "
+            f"{len(set(mine.names) ^ set(theirs.names))} are in one of them only. Give other images of the very same "
+            "ones."
         )
     for bundle in bundles:
-        keep_apart(mine, bundle.card.measured)
-    one, other = measured(bundles[0], ours), measured(bundles[1], others)
+        keep_apart(mine.names, bundle.card.measured)
+    one, other = measured(bundles[0], mine.cases), measured(bundles[1], theirs.cases)
     names = tuple(f"{each.card.name} {each.card.version}" for each in bundles)
     if asked.other_data is not None:
         names = tuple(f"{name} on {folder.name}" for name, (_, folder) in zip(names, sides, strict=True))
-    return side_by_side((names[0], names[1]), one, other)
+    doubts = dict.fromkeys(each.doubt for each in (mine, theirs) if each.doubt)
+    return "\n".join([side_by_side((names[0], names[1]), one, other), *doubts])
 
 
 def side_by_side(names: tuple[str, str], one: Measures, other: Measures) -> str:

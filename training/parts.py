@@ -3,12 +3,13 @@ that taught nothing, such as another hospital's archive, all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from models.card import Bundle, Card
 from training.errors import DataFault
 from training.start import unseen
-from training.taught import WHOLE, mark_of, refuse_others
+from training.taught import WHOLE, doubt_of, mark_of, refuse_others
 
 VALIDATION = "validation"
 MEASURES = ("test", VALIDATION, WHOLE)
@@ -28,6 +29,17 @@ class Named(Protocol):
 C = TypeVar("C")
 N = TypeVar("N", bound=Named)
 T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[C]):
+    """What one side of a comparison is measured on."""
+
+    names: Sequence[str]
+    """Of its cases."""
+    cases: C
+    doubt: str = ""
+    """Why some of them may have taught the bundle."""
 
 
 class Divided(Protocol[T_co]):
@@ -64,13 +76,26 @@ def withheld(
     DataFault
         As `refuse_others`.
     """
-    refuse_others(
-        sound,
-        part,
+    refuse_others(sound, part, *_divided(cases, split))
+    return part_of(cases, part, split)
+
+
+def doubted(
+    sound: Bundle[Card], cases: Sequence[N], part: str, split: Callable[[Sequence[N]], Divided[N]]
+) -> Chosen[tuple[N, ...]]:
+    """The same for a comparison, which writes nothing: with the doubt, if there is one."""
+    mine = part_of(cases, part, split)
+    return Chosen([case.name for case in mine], mine, doubt_of(sound, part, *_divided(cases, split)))
+
+
+def _divided(
+    cases: Sequence[N], split: Callable[[Sequence[N]], Divided[N]]
+) -> tuple[Callable[[], set[str]], Callable[[], list[str]]]:
+    """Who teaches, as a mark, and who tests, by names; neither is asked for before it is needed."""
+    return (
         lambda: {mark_of([case.name for case in split(cases).train])},
         lambda: [case.name for case in split(cases).test],
     )
-    return part_of(cases, part, split)
 
 
 def measured_on(

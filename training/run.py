@@ -16,6 +16,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from training.crew import is_first
 from training.errors import RunFault
+from training.taught import TAUGHT
 
 RUN = "run.json"
 BEGUN = "start.pt"
@@ -110,7 +111,10 @@ def claim(folder: Path, recipe: Recipe, minutes: float | None, others: Told | No
     first = next(iter(_seeds(recipe)), FIRST_SEED)
     wanted |= {SEED: first} if first != FIRST_SEED else {}
     path = folder / RUN
-    if path.is_file() and run_of(folder) != wanted:
+    before = run_of(folder) if path.is_file() else wanted
+    if TAUGHT not in before:  # from before runs kept who taught them: taken at its word
+        before = {**before, **{key: value for key, value in wanted.items() if key == TAUGHT}}
+    if before != wanted:
         raise RunFault(
             f"{path} is of another recipe, budget, start or turn, or other cases taught it. Give another folder, or "
             "delete this one and begin again."

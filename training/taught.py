@@ -16,6 +16,7 @@ TAUGHT, TESTED = "taught_names_sha256", "test_names_sha256"
 """How the hashes of the names begin that taught, and that were withheld to test."""
 WHOLE = "all"
 """Of the parts of a set: all of one that taught nothing."""
+Marks = Callable[[], Collection[str]]
 
 
 def mark_of(names: Sequence[str]) -> str:
@@ -54,44 +55,53 @@ def facts_of_taught(
     return {TAUGHT: mark, TESTED: mark_of(tests)}
 
 
-def refuse_others(
-    sound: Bundle[Card], part: str, taught: Callable[[], Collection[str]], tests: Callable[[], Sequence[str]]
-) -> None:
-    """See to it that a part is one that a bundle has not learned from, as far as its card tells who taught it.
-
-    Parameters
-    ----------
-    part
-        Of the split, or all of a set that taught nothing.
-    taught
-        The marks of those whom the split of the set at hand lets teach; several where it divides in several ways.
-    tests
-        The names of those whom it withholds to test.
+def refuse_others(sound: Bundle[Card], part: str, taught: Marks, tests: Callable[[], Sequence[str]]) -> None:
+    """See to it that a part is one that a bundle has not learned from.
 
     Raises
     ------
     DataFault
-        It may have; or all of the very set that taught it are to measure it.
+        There is a doubt, see `doubt_of`.
+    """
+    doubt = doubt_of(sound, part, taught, tests)
+    if doubt:
+        raise DataFault(doubt)
+
+
+def doubt_of(sound: Bundle[Card], part: str, taught: Marks, tests: Callable[[], Sequence[str]]) -> str:
+    """Why a part may be one that a bundle has learned from, as far as its card tells who taught it; else nothing.
+
+    Who taught what it began with, and what answers with it, only their own cards tell.
+
+    Parameters
+    ----------
+    part
+        Of the split, or all of a set of which somebody says that it taught nothing.
+    taught
+        The marks of those whom the split of the set at hand lets teach; several where it divides in several ways.
+    tests
+        The names of those whom it withholds to test.
     """
     known, withheld = (sound.card.training.get(key) for key in (TAUGHT, TESTED))
     if known is None:
-        return
+        return ""
     if part == WHOLE:
-        if known in _or_none(taught):
-            raise DataFault(
-                f"This very set taught {sound.folder}, so it would praise the bundle. Take what its split withholds: "
-                "--part validation or test."
-            )
-        return
-    if known not in taught() or withheld not in (None, mark_of(tests())):
-        raise DataFault(
-            f"Other cases taught {sound.folder} than those that this set lets teach: cases or labels have changed "
-            "since, and some that the split withholds now may have taught it, or it is another set. Give the set as "
-            "it was; of one that taught nothing give all with --part all."
+        if known not in _or_none(taught):
+            return ""
+        return (
+            f"This very set taught {sound.folder}, so it would praise the bundle. Take what its split withholds: "
+            "--part validation or test."
         )
+    if known in taught() and withheld in (None, mark_of(tests())):
+        return ""
+    return (
+        f"Other cases taught {sound.folder} than those that this set lets teach: either it is another set, of which "
+        "all may be taken (--part all), or cases or labels have changed since, and some that the split withholds now "
+        "may have taught it. Then give the set as it was."
+    )
 
 
-def _or_none(taught: Callable[[], Collection[str]]) -> Collection[str]:
+def _or_none(taught: Marks) -> Collection[str]:
     """Nothing of a set that is too small to be divided: no network learned from that."""
     try:
         return taught()

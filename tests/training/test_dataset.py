@@ -79,3 +79,11 @@ def test_the_real_collection_is_split_by_blocks_with_every_class_everywhere() ->
 
 def _parts(division):
     return division.train, division.validation, division.test
+
+
+def test_a_set_is_divided_alike_whatever_the_side_it_is_read_at(folder: Path) -> None:
+    """Near duplicates hang on hashes of pixels: a bundle is measured at another side than it may be trained at."""
+    small, usual, large = (read(folder, side) for side in (64, 256, 512))
+    assert np.array_equal(small.hashes, usual.hashes)
+    assert np.array_equal(large.hashes, usual.hashes)
+    assert len({each.tobytes() for each in usual.hashes}) > 1

@@ -1,5 +1,7 @@
 """Who taught a network is kept as a hash; where others would by today's split, nothing is gone on with or measured."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from training.errors import DataFault, RunFault
 from training.limb.recipe import RECIPES
 from training.limb.system import SYSTEM
 from training.parts import withheld
-from training.run import run_of
+from training.run import RUN, run_of
 from training.stacks.case import split
 from training.taught import TAUGHT, TESTED, facts_of_taught, mark_of, refuse_others, taught_of
 
@@ -43,11 +45,13 @@ def test_of_names_no_more_than_a_hash_of_all_together_is_kept() -> None:
 def test_parts_of_the_set_that_taught_measure_as_long_as_it_is_the_same(part: str) -> None:
     asked(part, "ab", "d")
     for taught, tests in (("abc", "d"), ("ad", "b"), ("ab", "cd")):
-        with pytest.raises(DataFault, match="cases or labels have changed since"):
+        with pytest.raises(
+            DataFault, match="cases or labels have changed since, and some that the split withholds now"
+        ):
             asked(part, taught, tests)
 
 
-def test_all_of_a_set_measure_unless_it_is_the_one_that_taught() -> None:
+def test_all_of_a_set_measure_as_somebody_says_that_it_taught_nothing_unless_it_is_just_what_taught() -> None:
     asked("all", "abc", "d")
     with pytest.raises(DataFault, match="This very set taught"):
         asked("all", "ab", "d")
@@ -117,12 +121,55 @@ def test_with_a_set_that_has_grown_nothing_goes_on(
         (["export", *of, "--run", str(made / "run"), *bundle, "--kind", "phantom"], "Other cases taught the run than"),
         (["calibrate", *of, *bundle], "Other cases taught"),
         (["evaluate", *of, *bundle, "--part", "test", "--write"], "Other cases taught"),
-        (["compare", *of, *bundle, "--other", str(made / "bundle")], "Other cases taught"),
     ]
     for command, why in refusals:
         assert cli.main(command) == 2
         assert why in capsys.readouterr().err
     assert (made / "bundle" / "card.toml").read_bytes() == before
+
+
+def test_a_comparison_tells_its_doubt_and_writes_nothing(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So a bundle is compared with the one that it began with, which others taught."""
+    monkeypatch.setitem(RECIPES, "small", TINY)
+    asked = ["compare", "limb", "--bundle", str(made / "bundle"), "--other", str(cli.SHIPPED / "limb"), "--data"]
+    before = (made / "bundle" / "card.toml").read_bytes()
+    assert cli.main([*asked, str(made / "set")]) == 0
+    told = capsys.readouterr().out
+    assert told.count("Other cases taught") == 1
+    assert f"Other cases taught {cli.SHIPPED / 'limb'}" in told.splitlines()[-1]
+    assert cli.main([*asked, str(made / "set"), "--part", "all"]) == 0
+    assert f"This very set taught {made / 'bundle'}" in capsys.readouterr().out.splitlines()[-1]
+    assert (made / "bundle" / "card.toml").read_bytes() == before
+
+
+def test_what_calibrated_one_side_compares_none(
+    made: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(RECIPES, "small", TINY)
+    shutil.copytree(made / "bundle", tmp_path / "bundle")
+    others = ["--data", str(volumes.write(tmp_path / "others", [volumes.case(number) for number in range(20, 26)]))]
+    asked = ["limb", *others, "--part", "all", "--bundle", str(tmp_path / "bundle")]
+    assert cli.main(["calibrate", *asked]) == 0
+    assert cli.main(["compare", *asked, "--other", str(made / "bundle")]) == 2
+    assert "calibrated on these very 6 cases" in capsys.readouterr().err
+
+
+def test_a_run_from_before_runs_kept_who_taught_them_is_taken_at_its_word(
+    made: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(RECIPES, "small", TINY)
+    run = tmp_path / "run"
+    shutil.copytree(made / "run", run)
+    older = {key: value for key, value in run_of(run).items() if key != TAUGHT}
+    (run / RUN).write_text(json.dumps(older), encoding="utf-8")
+    of = ["limb", "--data", str(made / "set")]
+    out = ["--run", str(run), "--bundle", str(tmp_path / "bundle"), "--kind", "phantom"]
+    assert cli.main(["export", *of, *out]) == 0
+    assert cli.main(["fit", *of, "--out", str(run)]) == 0
+    assert run_of(run) == run_of(made / "run"), "from now on it says so"
+    assert cli.main(["fit", "limb", "--data", str(made / "grown"), "--out", str(run)]) == 2
 
 
 def test_the_set_that_taught_measures_by_what_it_withholds_alone(

@@ -236,8 +236,11 @@ def test_a_set_that_has_changed_since_measures_nothing(
     changed = without(joined.data, joined.data.names[joined.data.split().train[0]])
     monkeypatch.setattr(commands, "read", lambda folder, side: changed)
     for name in ("knee1", "knee2", "joined"):
-        assert cli.main([*asked, str(joined.folder / name)]) == 2
-        assert f"{name} than those that this set lets teach" in capsys.readouterr().err
+        for command in (asked, ["calibrate", *asked[1:4], "--bundle"]):
+            assert cli.main([*command, str(joined.folder / name)]) == 2
+            assert f"{name} than those that this set lets teach" in capsys.readouterr().err
+    with pytest.raises(RunFault, match="or other cases taught it"):
+        fit.train(changed, tiny(steps=3), joined.folder / "run1")
 
 
 def test_neither_bundle_is_measured_before_both_are_known_to_be_fit(

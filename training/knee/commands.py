@@ -1,6 +1,7 @@
 """What the commands of `osteon-train ... knee` do; each returns the text to print."""
 
 import argparse
+import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,7 +15,7 @@ from models.knee import load
 from models.knee_card import SYSTEM
 from models.metrics import roc_auc
 from models.session import Device, SessionOptions
-from training.errors import RunFault
+from training.errors import DataFault, RunFault
 from training.familiarity import Familiarity
 from training.folds import table
 from training.knee import ablate, bundle, calibrate, evaluate, fit, judges
@@ -26,14 +27,14 @@ from training.knee.recipe import RECIPES, Recipe, ancestors
 from training.knee.report import told_of
 from training.knee.scores import answers, features
 from training.knee.serving import Served, ServeSpec
-from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, part_of
+from training.measures import Measures, asked_of, compared
+from training.parts import VALIDATION, Chosen, calibrated_on, keep_apart, measured_on, part_of
 from training.release import CHOICES, release_of
 from training.report import publish
 from training.run import TURN, folded, halved, options_of, recipe_of, run_of, seeded
 from training.split import BLOCK, EDGE, Split, Turn, turn_of
 from training.start import Start, facts_of, start_of
-from training.taught import facts_of_taught, mark_of, refuse_others
+from training.taught import doubt_of, facts_of_taught, mark_of, refuse_others
 from training.together import alike, count_of, facts_of_members, members_of, networks_of
 from training.turns import TURNS, facts_of_turns, turn_in, turns_in
 
@@ -42,7 +43,7 @@ SIDE = 256
 FOLDS = 5
 REAL_INPUTS = 4
 """Validation images that an export is proved on, beside noise."""
-_Chosen = tuple[Radiographs, tuple[int, ...]]
+_Images = tuple[Radiographs, tuple[int, ...]]
 
 
 def run_fit(args: argparse.Namespace) -> str:
@@ -142,8 +143,11 @@ def run_export(args: argparse.Namespace) -> str:
 
 def _kin(data: Radiographs, turns: Sequence[object]) -> set[str]:
     """The marks of whom the split lets teach, without a turn and with each of these: the same images test them all."""
-    parts = [data.split(turn) for turn in {turn_in(str(words)) for words in ("", *turns)}]
-    return {mark_of(data.named(part.train)) for part in parts}
+    marks = {mark_of(data.named(data.split().train))}
+    for turn in {turn_in(str(words)) for words in turns if words}:
+        with contextlib.suppress(DataFault):  # too small for it: then nobody learned in that turn here
+            marks.add(mark_of(data.named(data.split(turn).train)))
+    return marks
 
 
 def refuse_voters(members: Sequence[Start], outlined_by: int) -> None:
@@ -175,7 +179,7 @@ def _outliners(member: Start) -> int:
 def run_calibrate(args: argparse.Namespace) -> str:
     """Choose what the card decides by."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
-    _refuse_others(sound, data, args.part)
+    refuse_others(sound, args.part, *_divided(sound, data))
     if args.part == VALIDATION:
         jury = judges.of_validation(sound, data, args.threads)
     else:
@@ -198,7 +202,9 @@ def run_evaluate(args: argparse.Namespace) -> str:
     """Measure, and write it down when asked to."""
     sound, data = of_kind(read_bundle(args.bundle), KneeCard), _data(args)
     knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
-    indices = _withheld(sound, data, args.part)
+    refuse_others(sound, args.part, *_divided(sound, data))
+    refuse_taught(sound, data, args.part)
+    indices = _part(data, args.part)
     keep_apart(data.named(indices), sound.card.measured)
     cases = evaluate.examine([knee], data, args.data, indices)[0]
     measured: evaluate.Figures = {
@@ -216,11 +222,12 @@ def run_evaluate(args: argparse.Namespace) -> str:
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same images, or one on other copies of them."""
 
-    def chosen(bundle: Bundle[Card], data: Radiographs) -> tuple[Names, _Chosen]:
-        indices = _withheld(of_kind(bundle, KneeCard), data, args.part)
-        return data.named(indices), (data, indices)
+    def chosen(bundle: Bundle[Card], data: Radiographs) -> Chosen[_Images]:
+        sound, indices = of_kind(bundle, KneeCard), _part(data, args.part)
+        refuse_taught(sound, data, args.part)
+        return Chosen(data.named(indices), (data, indices), doubt_of(sound, args.part, *_divided(sound, data)))
 
-    def measured(bundle: Bundle[Card], examined: _Chosen) -> Measures:
+    def measured(bundle: Bundle[Card], examined: _Images) -> Measures:
         sound, (data, indices) = of_kind(bundle, KneeCard), examined
         knee = load(sound, SessionOptions(device=Device.CPU, threads=args.threads))
         cases = evaluate.examine([knee], data, data.folder, indices)[0]
@@ -239,16 +246,12 @@ def run_ablate(args: argparse.Namespace) -> str:
     return ablate.table(rows, args.part, args.kind)
 
 
-def _withheld(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> tuple[int, ...]:
-    """A part that no network of a bundle has learned from."""
-    _refuse_others(bundle, data, part)
-    refuse_taught(bundle, data, part)
-    return _part(data, part)
-
-
-def _refuse_others(bundle: Bundle[KneeCard], data: Radiographs, part: str) -> None:
+def _divided(
+    bundle: Bundle[KneeCard], data: Radiographs
+) -> tuple[Callable[[], set[str]], Callable[[], tuple[str, ...]]]:
+    """Who teaches, as marks, and who tests, by names; neither is asked for before it is needed."""
     turns = turns_in(bundle.card.training)
-    refuse_others(bundle, part, lambda: _kin(data, turns), lambda: data.named(data.split().test))
+    return lambda: _kin(data, turns), lambda: data.named(data.split().test)
 
 
 def _part(data: Radiographs, part: str) -> tuple[int, ...]:

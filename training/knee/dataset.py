@@ -18,6 +18,9 @@ from training.knee.layouts import Grey, Layout, grey, layout_of
 from training.knee.nets import CLASSES
 from training.split import HASH_SIDE, Split, Turn, Whose, block_of, difference_hash, folds, split, taking_turns
 
+HASHED_AT = 256
+"""The side at which near duplicates are looked for: whoever reads the set, at whatever side, divides it alike."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Radiographs:
@@ -126,8 +129,10 @@ def read(folder: Path, side: int = 256) -> Radiographs:
     masks = np.zeros_like(images)
     hashes = np.zeros((len(rows), HASH_SIDE**2 // 8), dtype=np.uint8)
     for index, (name, label) in enumerate(rows):
-        images[index] = np.rint(resize(normalise(grey(folder, name)), (side, side)) * 255.0)
-        hashes[index] = difference_hash(resize(images[index].astype(np.float32), (HASH_SIDE, HASH_SIDE + 1)))
+        whole = normalise(grey(folder, name))
+        images[index] = _shrunk(whole, side)
+        seen = images[index] if side == HASHED_AT else _shrunk(whole, HASHED_AT)
+        hashes[index] = difference_hash(resize(seen.astype(np.float32), (HASH_SIDE, HASH_SIDE + 1)))
         if label:
             masks[index] = _cut(layout.mask(name), (side, side))
     labels = np.array([label for _, label in rows], dtype=np.int64)
@@ -135,6 +140,10 @@ def read(folder: Path, side: int = 256) -> Radiographs:
     told = range(1, len(names) + 1) if layout.patients else [int("".join(filter(str.isdigit, name))) for name in names]
     numbers = np.array(told, dtype=np.int64)
     return Radiographs(names, numbers, labels, images, masks, hashes, folder, layout)
+
+
+def _shrunk(image: npt.NDArray[np.float32], side: int) -> npt.NDArray[np.uint8]:
+    return np.asarray(np.rint(resize(image, (side, side)) * 255.0), dtype=np.uint8)
 
 
 def _cut(mask: Grey, shape: tuple[int, int]) -> npt.NDArray[np.bool_]:

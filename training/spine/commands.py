@@ -18,8 +18,8 @@ from training import sources
 from training.archive.folder import holds_dicom
 from training.errors import RunFault
 from training.folds import in_turn, table
-from training.measures import Measures, Names, asked_of, compared
-from training.parts import VALIDATION, calibrated_on, keep_apart, measured_on, withheld
+from training.measures import Measures, asked_of, compared
+from training.parts import VALIDATION, Chosen, calibrated_on, doubted, keep_apart, measured_on, withheld
 from training.patients import Parts
 from training.release import Release, release_of
 from training.report import Told, publish
@@ -180,9 +180,8 @@ def measure(
 def run_compare(args: argparse.Namespace) -> str:
     """Two bundles on the same patients, or one on other images of them."""
 
-    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> tuple[Names, Sequence[Case]]:
-        mine = withheld(sound, cases, args.part, split)
-        return [case.name for case in mine], mine
+    def chosen(sound: Bundle[Card], cases: Sequence[Case]) -> Chosen[tuple[Case, ...]]:
+        return doubted(sound, cases, args.part, split)
 
     def measured(sound: Bundle[Card], cases: Sequence[Case]) -> Measures:
         spine = _open(sound, args.threads)
