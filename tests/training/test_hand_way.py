@@ -48,7 +48,7 @@ def cases() -> tuple[Case, ...]:
 
 
 def test_the_commands_give_a_bundle_that_answers_and_says_what_was_measured(
-    cases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(commands.RECIPES, "small", replace(TINY, name="small"))
     for case in cases:
@@ -88,6 +88,11 @@ def test_the_commands_give_a_bundle_that_answers_and_says_what_was_measured(
     assert 0.0 < said.strangeness < card.thresholds.unlike
     assert (measured["noise_not_assessed"], measured["reversed_not_assessed"]) == (1.0, 1.0)
     assert measured["sequences_not_assessed"] < 0.5, "20 steps and seven patients: the limit is rough"
+    changed = [replace(case, name="NEW") if case is split(cases).train[0] else case for case in cases]
+    monkeypatch.setattr(commands, "patients", lambda folder: changed)
+    for refused in (["calibrate", *made], ["evaluate", *made], ["fit", "--out", run]):
+        assert main([refused[0], "hand", *data, *refused[1:]]) == 2
+        assert "ther cases taught" in capsys.readouterr().err, "one patient has left since, another has come"
 
 
 @torch.no_grad()

@@ -111,6 +111,17 @@ def test_the_terms_of_the_bundle_that_ships_are_weighed_anew(cases, tmp_path, ca
     assert ((figures >= 0) & (figures <= 1)).all()
 
 
+def test_patients_that_left_since_leave_nothing_to_measure_by(cases, made, monkeypatch, capsys):
+    monkeypatch.setitem(commands.RECIPES, "small", replace(TINY, name="small"))
+    monkeypatch.setattr(commands, "patients", lambda folder: cases[:12])
+    of = ["spine", "--data", str(made / "data")]
+    for command, more in (("calibrate", ()), ("evaluate", ()), ("ablate", ("--kind", "phantom"))):
+        assert cli.main([command, *of, "--bundle", str(made / "bundle"), *more]) == 2
+        assert "Other cases taught" in capsys.readouterr().err
+    assert cli.main(["fit", *of, "--out", str(made / "run")]) == 2
+    assert "or other cases taught it" in capsys.readouterr().err
+
+
 def test_an_ablation_without_a_malignant_patient_is_refused(cases, made):
     spine = load(read_bundle(made / "bundle"))
     with pytest.raises(DataFault, match="benign and with a malignant"):
